@@ -1,4 +1,4 @@
-// Who acts in a simulated history beside hub and peers: the run's owner, a stranger, a device that cannot make up its mind.
+// People and devices in a simulated history besides hub and peers: the run's owner, a stranger, a device that joins and leaves all the time.
 
 import type { EventBody } from '../core/events.ts';
 import { sessionOf } from '../core/rounds/presence.ts';
@@ -33,13 +33,13 @@ const expectRefusal =
     if (!(error instanceof CodedError) || error instanceof SimulationError) world.problem(error, who);
   };
 
-/** The rules of a short history: two judges, and what is earned is soon safe. */
+/** The rules of a short history: two judges, and pay is withheld for two rounds at most. */
 const judgedQuickly = ({ moves_shares }: RunPlan): Omit<Rules, 'emission' | 'validators'> => ({
   ...{ judges: 2, withheld_rounds: moves_shares ? 0 : 2, release_rounds: 2 },
   ...{ probation: 1, reexecute_permille: 50, notice_rounds: 1 },
 });
 
-/** The run's owner: puts the run on the hub, over a line of its own that is never disturbed. */
+/** The run's owner creates the run on the hub, over a connection that never fails. */
 export async function ownRun(world: World): Promise<void> {
   const { plan } = world;
   const process = new Process(world.time, RIGHT_CLOCK);
@@ -87,7 +87,7 @@ export async function ownRun(world: World): Promise<void> {
           const event = { ...body, params: await blobs.put(params), model: await blobs.put(model) };
           return world.post(await signEvent(world.owner, event));
         };
-        // A hub that is killed meanwhile never answers. The event has the same bytes every time, so it stands once.
+        // A hub that is killed meanwhile never answers. The event has the same bytes every time, so the log contains it once.
         const run = await Promise.race([create(), process.wait(CREATING_MS)]);
         if (run) {
           world.run = run;
@@ -101,7 +101,7 @@ export async function ownRun(world: World): Promise<void> {
   }
 }
 
-/** A stranger who has read the public log sends some of others' events again, of each author and type the latest. */
+/** A stranger who has read the public log sends some events of others again: the latest one of each author and type. */
 export async function replay(world: World, random: Random): Promise<void> {
   const latest = new Map<string, number>();
   world.oracle.witnessed.forEach(({ event: { author, body } }, index) => {
@@ -113,14 +113,14 @@ export async function replay(world: World, random: Random): Promise<void> {
   }
 }
 
-/** Every second owner lets what is in be merged first. */
+/** In every second history the owner lets submitted work be merged first. */
 const versionFor = (world: World): 1 | 2 => (world.plan.seed % 2 === 0 ? 1 : 2);
 type OwnersWord = 'run.paused' | 'run.resumed' | 'run.ended';
 
 const hasCome = ({ phase }: RunState, type: OwnersWord): boolean =>
   phase === 'finished' || (type !== 'run.ended' && (phase === 'paused') === (type === 'run.paused'));
 
-/** The owner says this of its run, again and again until it is so. */
+/** The owner sends this event for its run again and again until it takes effect. */
 async function ownerSays(world: World, process: Process, type: OwnersWord): Promise<void> {
   const { run } = world;
   for (;;) {
@@ -161,7 +161,7 @@ export async function end(world: World): Promise<void> {
   if (world.run) await ownerSays(world, new Process(world.time, RIGHT_CLOCK), 'run.ended');
 }
 
-/** A device comes and goes every second, and works never. */
+/** A device joins and leaves every second, and never works. */
 export async function flap(world: World, duration_ms: number): Promise<void> {
   const { run } = world;
   const process = new Process(world.time, RIGHT_CLOCK);
@@ -184,7 +184,7 @@ export async function flap(world: World, duration_ms: number): Promise<void> {
   }
 }
 
-/** Validators lock what they earn, often more than they have, and ask for it back; the owner says now and then that it has paid out. */
+/** Validators lock what they earn, often try to lock more than they have, and ask for it back; sometimes the owner states that it has paid out. */
 export async function moveShares(world: World, validators: readonly Identity[]): Promise<void> {
   const process = new Process(world.time, RIGHT_CLOCK);
   const random = seededRandom('moved shares', world.plan.seed);

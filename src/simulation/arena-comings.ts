@@ -32,8 +32,8 @@ export class ArenaComings {
   }
 
   /**
-   * What the key follows from that would have the most accomplices among its judges, if they were drawn from what is known before the round:
-   * a key-grinding adversary can do no more.
+   * The place of the key that would get the most accomplices as judges if the draw followed from what is known before the round. An adversary
+   * that grinds keys can do no more.
    */
   #bestOf(device: ArenaDevice, keys: number): string {
     const { run, state, options } = this.#arena;

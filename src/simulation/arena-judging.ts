@@ -1,4 +1,4 @@
-// How an arena judges a round: every judge seals what it finds, honest ones rate, and what was shown is public afterwards.
+// How an arena judges a round: every judge seals its verdict, honest judges rate the workers, and revealed verdicts are public afterwards.
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import { sealOf } from '../core/rounds/judging.ts';
 import { type Duty, dutyOf, repeatableOf } from '../core/rounds/panel.ts';
@@ -13,7 +13,7 @@ import { verdictEvent } from './arena-verdict.ts';
 
 export class ArenaJudging {
   readonly #arena: ArenaNetwork;
-  /** Verdicts by judges who play by the rules, on work by workers who do. */
+  /** Verdicts of honest judges on work of honest workers. */
   readonly honest = { judged: 0, refused: 0 };
   readonly checking: { work_ms: number; check_ms: number; planted_ms: number }[] = [];
   handed_in: ReadonlySet<string> = new Set();
@@ -22,20 +22,20 @@ export class ArenaJudging {
     this.#arena = arena;
   }
 
-  /** Judging begins: the work of the round is booked, once, however often judges are asked; what the owner has planted is none of it. */
+  /** Judging begins: counts the cost of the round's work once, however often judges are asked; planted work does not count. */
   begin(): void {
     const works = [...this.#arena.run.submissions.values()].filter(({ worker }) => worker !== this.#arena.planter);
     const work_ms = works.reduce((sum, { id }) => sum + this.#arena.work_ms.get(id)!, 0);
     this.checking.push({ work_ms, check_ms: 0, planted_ms: 0 });
   }
 
-  /** Every judge that has not sealed yet seals what it finds, in the order of the log; what is sealed is shown later. */
+  /** Every judge that has not sealed yet seals its verdict, in the order of the log; it reveals the verdict later. */
   async judge(): Promise<{ readonly participant: Participant; readonly verdict: VerdictGiven }[]> {
     const found: { participant: Participant; verdict: VerdictGiven }[] = [];
     const bill = this.checking.at(-1)!;
     for (const [own, submission] of [...this.#arena.run.submissions.values()].entries()) {
       const isPlanted = submission.worker === this.#arena.planter;
-      // What nobody disputes is judged once.
+      // Undisputed work is judged once.
       for (const judge of submission.judges.filter((id) => !submission.seals.has(id))) {
         const participant = this.#arena.participants.find(({ identity }) => identity.id === judge)!;
         const before_ms = participant.cost.cpu_ms;
@@ -80,7 +80,7 @@ export class ArenaJudging {
     return verdictEvent(run, submission, participant.identity, { ...found, weight }, evidence);
   }
 
-  /** What a device's own game says of a submission, with what judges know; `own` is its place in the log of the round. */
+  /** The finding of a device's own game on a submission, with the knowledge of judges; `own` is the submission's position in the round. */
   async findingOf(participant: Participant, submission: Submission, own: number, duty: Duty): Promise<Verdict> {
     const { id, worker } = submission;
     const { run, blobs, merged_before } = this.#arena;
@@ -99,7 +99,7 @@ export class ArenaJudging {
     return participant.game.check(task, { work, steps, tokens, loss_micro }, participant.lent, judging);
   }
 
-  /** What everybody can read once verdicts are shown. */
+  /** What everybody can read after the verdicts are revealed. */
   remember(): void {
     this.handed_in = new Set([...this.#arena.run.submissions.values()].map(({ worker }) => worker));
     this.#arena.last_verdicts.clear();
@@ -109,7 +109,7 @@ export class ArenaJudging {
     }
   }
 
-  /** When the round is merged: what was measured in it is rated. */
+  /** After the merge: rates the workers by what was measured in the round. */
   async end(): Promise<void> {
     for (const { ratings } of this.#arena.participants)
       await (await ratings).opened(this.#arena.run.round, this.handed_in);

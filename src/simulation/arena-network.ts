@@ -36,19 +36,19 @@ export interface ArenaOptions {
   readonly rounds: number;
   readonly seed: string;
   readonly rules: Rules;
-  /** In about one round of so many, and always in the last, the run's owner plants bad work; 0: never. */
+  /** The run's owner plants bad work in one of so many rounds on average, and always in the last; 0: never. */
   readonly plant_every: number;
-  /** Told before and after each call of the game: whoever watches can end a loop that never gives way. */
+  /** Called before and after each call of the game, so that the caller can end a call that never returns. */
   readonly watch?: (call: { readonly what: string; readonly who: string } | null) => void;
   readonly onRound?: (round: number, measured: number) => void;
-  /** Whether a game that throws, answers nonsense or is late ends the play with its error: where all are honest, nobody else is at fault. */
+  /** Whether a game that throws, gives invalid answers or is late ends the arena with its error: if all devices are honest, only the game can be at fault. */
   readonly ends_when_broken?: boolean;
 }
 
 /** Long enough that nothing is late unless the arena says so. */
 const ROUND_MS = 10_000;
 
-/** What guardGame makes of a game that misbehaves. */
+/** The errors of guardGame for a game that misbehaves. */
 const BROKEN: readonly GameErrorCode[] = ['game-threw', 'game-nonsense', 'game-late'];
 
 export class ArenaNetwork {
@@ -61,13 +61,13 @@ export class ArenaNetwork {
   readonly participants: Participant[] = [];
   readonly claims = new Map<string, Claim>();
   readonly work_ms = new Map<string, number>();
-  /** Of the round before, by worker. */
+  /** The verdicts of the round before, by worker. */
   readonly last_verdicts = new Map<string, ReadonlyMap<string, string>>();
-  /** In whose name work is planted in the open round. */
+  /** The id of the worker that plants work in the open round. */
   planter: string | null = null;
   merged_before: Uint8Array[] = [];
   present: unknown;
-  /** What its steps have left out. */
+  /** What the merge steps have left out so far. */
   rest: unknown = null;
   run!: RunState;
 
@@ -81,14 +81,14 @@ export class ArenaNetwork {
     this.present = options.first;
   }
 
-  /** Puts an event of somebody's into the log; the code of the refusal where the core refuses it. */
+  /** Signs an event and appends it to the log; returns the code of the refusal if the core refuses it. */
   async send(author: Identity, body: EventBody): Promise<{ readonly event: LoggedEvent; readonly refused?: string }> {
     const event = decodeEvent(await signEvent(author, body));
     const refusal = core.apply(this.state, event);
     return refusal ? { event, refused: refusal.code } : { event };
   }
 
-  /** As `send`, for what the log's own rules ask for. */
+  /** Like `send`, for events that the rules demand. */
   async must(author: Identity, body: EventBody): Promise<LoggedEvent> {
     const { event, refused } = await this.send(author, body);
     if (refused) throw new SimulationError('violated', `${body.type}: the core refuses it: ${refused}`);
@@ -147,7 +147,7 @@ export class ArenaNetwork {
     return participantsOf(device, table, place);
   }
 
-  /** By worker, what the first other judge said of it in the round before. */
+  /** For each worker, the verdict of the first other judge in the round before. */
   shownTo(judge: string): ReadonlyMap<string, boolean> {
     return new Map(
       [...this.last_verdicts].flatMap(([worker, verdicts]) => {
@@ -157,7 +157,7 @@ export class ArenaNetwork {
     );
   }
 
-  /** All keys of those that conspire with a device, its own among them. */
+  /** All keys of a device and of its accomplices. */
   friendsOf({ adversary }: ArenaDevice): ReadonlySet<string> {
     const friends = this.participants.filter(({ device }) => adversary !== null && device.adversary === adversary);
     return new Set(friends.map(({ identity }) => identity.id));
@@ -188,7 +188,7 @@ export class ArenaNetwork {
   async call<T>(participant: Participant, what: string, work: () => Promise<T>): Promise<T | null> {
     this.options.watch?.({ what, who: participant.device.name });
     try {
-      // A device loads what it needs while it joins: that is no part of what work or a check takes.
+      // A device loads what it needs while it joins, so that does not count as a cost of work or of a check.
       participant.prepared ??= participant.game.prepare?.(this.options.params, participant.lent) ?? Promise.resolve();
       await participant.prepared;
       return await charged(participant.cost, participant.device, work);
@@ -200,7 +200,7 @@ export class ArenaNetwork {
     }
   }
 
-  /** A device whose game breaks has nothing to show; the round goes on without it. */
+  /** A device whose game fails submits nothing; the round goes on without it. */
   broke(participant: Participant, error: unknown, fate?: string): void {
     if (!(error instanceof CodedError)) throw error;
     const broken = error instanceof GameError && BROKEN.includes(error.code);

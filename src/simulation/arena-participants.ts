@@ -15,7 +15,7 @@ import type { RememberingRuntime } from './remembering-runtime.ts';
 /** A device that takes part, under one name or under many. */
 export interface ArenaDevice {
   readonly name: string;
-  /** What its keys follow from, beside the seed. It is the same for an honest and a dishonest device, so the run and its tasks stay the same. */
+  /** Its keys follow from this and the seed. An honest and a dishonest device have the same place, so the run and its tasks stay the same. */
   readonly place: string;
   readonly role: PeerRole;
   /** null: it is honest. */

@@ -1,4 +1,4 @@
-// What a run's owner plants in an arena: in some rounds a newcomer whose right verdict is known, revealed when the round is over.
+// Plants in an arena: in some rounds a newcomer of the run's owner submits work whose right verdict is known, and the owner reveals it after the round.
 import { isFitToReveal, type Plant, plantedGame, plantPledge, plantReveal } from '../owner/planted-work.ts';
 import type { Adversary } from './adversaries/adversary.ts';
 import type { ArenaJudging } from './arena-judging.ts';
@@ -16,7 +16,7 @@ export class ArenaPlanting {
   #planters = 0;
   #participant: Participant | null = null;
   #plant: Plant | null = null;
-  /** The submission, where it is fit to be revealed. */
+  /** The submission, if it may be revealed. */
   #fit: string | null = null;
 
   constructor(arena: ArenaNetwork, judging: ArenaJudging) {
@@ -24,7 +24,7 @@ export class ArenaPlanting {
     this.#judging = judging;
   }
 
-  /** Before a round: in about one of so many, and in the last, a newcomer of the owner's joins. */
+  /** Before a round: in some rounds, and in the last, a newcomer of the owner joins. */
   async begin(): Promise<void> {
     if (!this.#isDue()) return;
     const { devices } = this.#arena.options;
@@ -45,11 +45,11 @@ export class ArenaPlanting {
     const { plant_every, rounds } = this.#arena.options;
     if (plant_every === 0) return false;
     const drawn = this.#arena.random.below(plant_every) === 0;
-    // What is still withheld at the end is decided by a last plant, as an owner would do it.
+    // A last plant decides about the pay that is still withheld at the end, as a real owner would do it.
     return drawn || this.#arena.run.round === rounds - 1;
   }
 
-  /** The pledge for what a participant hands in, where it is planted. */
+  /** The pledge of a participant's work if it is planted; otherwise null. */
   async pledge(participant: Participant, work: string): Promise<string | null> {
     if (participant !== this.#participant) return null;
     this.#plant = { run: this.#arena.run.id, work, accepted: false };
@@ -71,7 +71,7 @@ export class ArenaPlanting {
     if (isFitToReveal(plant, [found])) this.#fit = all[own].id;
   }
 
-  /** After the merge: what is fit is revealed, and the newcomer leaves. */
+  /** After the merge: reveals the plant if it may be revealed, and the newcomer leaves. */
   async end(): Promise<void> {
     const { owner } = this.#arena;
     if (!this.#participant) return;

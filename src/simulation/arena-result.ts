@@ -1,33 +1,33 @@
-// What an arena tells: who got what for which cost, what became of the game's state, what honest judges said of honest work.
+// The result of an arena: each device's pay and cost, the measured states of the game, and the verdicts of honest judges on honest work.
 import type { RunState } from '../core/state.ts';
 import type { Metric } from '../protocol/measures.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { type ArenaDevice, HANDED_IN, type Participant } from './arena-participants.ts';
 
-/** What came of an arena. */
+/** The result of an arena. */
 export interface ArenaResult {
   readonly devices: readonly DeviceResult[];
   /** The game's own measure of its state, before the first round and after each. */
   readonly measured: readonly number[];
   readonly better: Metric['better'];
-  /** Verdicts by judges who play by the rules, on work by workers who do. */
+  /** Verdicts of honest judges on work of honest workers. */
   readonly honest: { readonly judged: number; readonly refused: number };
-  /** Processor time of checks by judges who play by the rules, and of the work that they checked; apart, of their checks of planted work. By round. */
+  /** By round: processor time of the work, of honest judges' checks of it, and, separately, of their checks of planted work. */
   readonly checking: readonly { readonly work_ms: number; readonly check_ms: number; readonly planted_ms: number }[];
   readonly events: number;
   /** The hash of the last state. */
   readonly model: string;
 }
 
-/** What a device got and what it took. */
+/** The pay and the cost of a device. */
 export interface DeviceResult {
   readonly name: string;
   readonly role: ArenaDevice['role'];
   readonly adversary: string | null;
   readonly runtime: Runtime['class'];
-  /** What the rules give it; in an open run all have the same. */
+  /** The stake that the rules give it; in an open run all have the same. */
   readonly stake: number;
-  /** How many it has had. All that follows is over all of them. */
+  /** The number of its keys. All other fields are sums over them. */
   readonly keys: number;
   readonly shares: number;
   readonly forfeited: number;
@@ -37,7 +37,7 @@ export interface DeviceResult {
   readonly cpu_ms: number;
   /** Refusals, verdicts and errors, by code. */
   readonly fates: Readonly<Record<string, number>>;
-  /** The first error of the game in its hands, in words. */
+  /** The first error of the game on this device, in words. */
   readonly problem: string | null;
 }
 
@@ -47,7 +47,7 @@ export function resultOf(run: RunState, device: ArenaDevice, everybody: readonly
   const participants = everybody.filter((participant) => participant.device === device);
   const sum = (of: (participant: Participant) => number): number =>
     participants.reduce((all, participant) => all + of(participant), 0);
-  // Who was not let in is nobody there.
+  // A participant that was not admitted is no peer of the run.
   const peer = (participant: Participant) => run.peers.get(participant.identity.id);
   const fates = new Map<string, number>();
   for (const participant of participants)

@@ -1,4 +1,4 @@
-// What a judge in the arena knows before it checks, and the event made of its finding, as for a real validator.
+// The event of a judge's finding in the arena, as a real validator makes it.
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import type { RunState, Submission } from '../core/state.ts';

@@ -1,5 +1,5 @@
 // The arena: plays a game with the real core, real work, checks, merges and pay, one device after another and without a network,
-// so that one sees before a launch who would earn what by which means. One seed, one history.
+// so that a designer sees before a launch which strategy would earn how much. One seed gives one history.
 import { silentFrom_ms } from '../core/rounds/deadlines.ts';
 import { mostTokens } from '../core/rounds/first-work.ts';
 import { acceptedSubmissions } from '../core/rounds/judging.ts';
@@ -20,8 +20,8 @@ import { bounded } from './arena-verdict.ts';
 import { SimulationError } from './errors.ts';
 
 /**
- * Plays a run to its end. Throws what the game throws where the network itself would stand still (merge, the state's bytes,
- * evaluation) or where that ends the play, and SimulationError violated where the core refuses what its own rules ask for.
+ * Plays a run to its end. Throws the game's errors if the network itself would stand still (merge, the state's bytes,
+ * evaluation) or if `ends_when_broken` says so, and SimulationError `violated` if the core refuses an event that its own rules demand.
  */
 export async function playArena(options: ArenaOptions): Promise<ArenaResult> {
   return new Arena(options).play();
@@ -55,7 +55,7 @@ class Arena extends ArenaNetwork {
     };
   }
 
-  /** Gives a worker a record, and a bond beyond which nothing changes: more tokens than any claim has. */
+  /** Gives a worker a record, and the largest bond that makes a difference: more tokens than any claim has. */
   trust(id: string, record: number): void {
     const peer = this.run.peers.get(id);
     if (!peer) return;
@@ -74,11 +74,11 @@ class Arena extends ArenaNetwork {
     });
     this.claims.clear();
     for (const participant of this.inOrder()) await this.work(participant);
-    // Whoever handed nothing in is late: the round ends without it, at its deadline and the grace.
+    // A worker that has submitted nothing is late: the round ends without it, after its deadline and the grace period.
     if (run.phase === 'working') await this.tick(run.deadline_ms);
     while (run.phase === 'judging' && run.draw === null) await this.draw();
     this.judging.begin();
-    // Twice, where what was found first is disputed.
+    // Twice, if the first verdicts differ.
     while (run.phase === 'judging') {
       const verdicts = await this.judge();
       for (const { participant, verdict } of verdicts) {
@@ -94,7 +94,7 @@ class Arena extends ArenaNetwork {
     await this.planting.end();
   }
 
-  /** Judges seal what they find: the first ones, and those who take the places of silent ones when half of the time is over. */
+  /** Judges seal their verdicts: the first ones, and, after half of the time, those that replace silent ones. */
   async judge(): Promise<Awaited<ReturnType<ArenaJudging['judge']>>> {
     const isJudging = (): boolean => this.run.phase === 'judging';
     const verdicts = await this.judging.judge();
@@ -105,7 +105,7 @@ class Arena extends ArenaNetwork {
     return verdicts;
   }
 
-  /** Closes the list of work: nobody is late any more. */
+  /** Closes the list of work and draws the judges. */
   async draw(): Promise<void> {
     if (!awaitsDraw(this.run, this.state.time_ms)) return void (await this.tick(this.nextDeadline()));
     await this.must(this.hub, roundDrawn(this.run, this.hub.prove));
@@ -119,7 +119,7 @@ class Arena extends ArenaNetwork {
     return Math.max(this.state.time_ms + 1, phase === 'judging' ? judging_ms : reveal_deadline_ms);
   }
 
-  /** Honest devices in an order that the seed shuffles; after them whoever waits to see what others hand in. */
+  /** Devices in an order that the seed shuffles; after them the adversaries that wait for the work of others. */
   inOrder(): Participant[] {
     const workers = this.participants.filter(({ device, identity }) => {
       return device.role === 'worker' && this.run.peers.get(identity.id)?.present;

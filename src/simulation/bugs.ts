@@ -1,4 +1,4 @@
-// Faults around the real modules, of disks, clocks and arrivals: each must be found, or the simulator is worth nothing. Faults of one line
+// Faults around the real modules, of disks, clocks and arrivals. The simulator must find each of them. Faults of one line
 // in the source itself are in planted-faults.ts.
 import { core, type StateMachine } from '../core/reduce.ts';
 import type { NetworkState } from '../core/state.ts';
@@ -19,13 +19,13 @@ export interface Bug {
   game?(game: AnyGame, disk: HubDisk): AnyGame;
   /** The game of the validators. */
   readonly judges?: AnyGame;
-  /** The clock that the hub goes by. */
+  /** The clock of the hub. */
   clock?(clock: Clock): Clock;
-  /** Meddles with an open hub. */
+  /** Changes an open hub. */
   place?(place: HubCore, clock: Clock): void;
 }
 
-/** The core with something done after every event that it takes. */
+/** The core, with a change of the state after every accepted event. */
 const afterwards = (meddle: (state: NetworkState, event: Parameters<typeof core.apply>[1]) => void): StateMachine => ({
   refusalOf: core.refusalOf,
   apply(state, event) {
@@ -35,7 +35,7 @@ const afterwards = (meddle: (state: NetworkState, event: Parameters<typeof core.
   },
 });
 
-/** The core, but some refusals count as none: the event is taken with `take`. */
+/** The core, but some refusals are ignored: `take` accepts the event. */
 const lenient = (codes: readonly string[], take: StateMachine['apply']): StateMachine => ({
   refusalOf(state, event) {
     const refusal = core.refusalOf(state, event);
@@ -47,7 +47,7 @@ const lenient = (codes: readonly string[], take: StateMachine['apply']): StateMa
   },
 });
 
-/** Work as it came to the hub, in place of the order of the log's list. */
+/** Work in the order of its arrival at the hub, instead of the order of the log's list. */
 function inArrivalOrder(disk: HubDisk, accepted: readonly AcceptedWork[]): AcceptedWork[] {
   const arrival = ({ work }: AcceptedWork): number => disk.arrivals.get(sha256Hex(work)) ?? 0;
   return [...accepted].sort((a, b) => arrival(a) - arrival(b));
@@ -87,7 +87,7 @@ export const BUGS: readonly Bug[] = [
     }),
   },
   {
-    // The model follows from the step, and the step from nothing.
+    // The model follows from the step, but the step does not follow from the work.
     name: 'step-of-other-work',
     game: (game) => ({
       ...game,
@@ -109,7 +109,7 @@ export const BUGS: readonly Bug[] = [
     name: 'cut-off-loss-judged',
     judges: {
       ...tally,
-      // A loss that was cut off on its way, compared with one that was not.
+      // Compares a loss that was cut off in the claim with one that was not.
       async check(task: TallyTask, claim, device, judging) {
         const verdict = await tally.check(task, claim, device, judging);
         if (claim.loss_micro === lossOf(task)) return verdict;
@@ -149,7 +149,7 @@ export const BUGS: readonly Bug[] = [
   {
     name: 'present-peer-forgotten',
     place(place, clock) {
-      // After a restart the hub takes everybody for gone, also those who came back in time.
+      // After a restart the hub believes that all peers are gone, also those that came back in time.
       if (place.sequencer.state.events === 0) return;
       clock.setTimeout(() => {
         for (const run of place.sequencer.state.runs.values()) {
@@ -162,14 +162,14 @@ export const BUGS: readonly Bug[] = [
               session: peer.joins - 1,
               reason: 'hub restarted',
             } as const;
-            if (peer.present) place.sequencer.write(body).catch(() => {}); // the core may refuse it: that is no fault
+            if (peer.present) place.sequencer.write(body).catch(() => {}); // the core may refuse it, which is right
           }
         }
       }, FORGETTING_MS);
     },
   },
   {
-    // Its next join is numbered as its first was, which anybody who reads the log could send again.
+    // Its next join has the number of its first one, so anybody who reads the log could send that one again.
     name: 'forgotten-at-once',
     machine: afterwards((state, { body }) => {
       if (body.type !== 'peer.left') return;
@@ -209,7 +209,7 @@ export const BUGS: readonly Bug[] = [
   {
     name: 'clock-put-off-by-events',
     machine: afterwards((state, { body }) => {
-      // A deadline that moves with whatever happens is none.
+      // Every event moves the deadline.
       if (body.type === 'tick' || !('run' in body)) return;
       const run = state.runs.get(body.run);
       if (run?.phase === 'working') run.deadline_ms += 2000;

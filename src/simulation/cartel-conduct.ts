@@ -1,4 +1,4 @@
-// What devices do that lie together, as parts of the game that they play otherwise than honest ones.
+// What lying devices of a cartel do, as replaced parts of the game.
 import type { RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import { stepsAllowed } from '../games/first-work.ts';
@@ -10,7 +10,7 @@ import { madeUp, slightlyWrong } from './judged-tally.ts';
 import { type TallyTask, toldLoss, workOf } from './tally-game.ts';
 import type { Inhabitant, World } from './world.ts';
 
-/** What conspirators know together: nothing that the public log and their own keys do not give. */
+/** The common knowledge of a cartel: only the public log and its own keys. */
 export interface Ring {
   readonly world: World;
   readonly random: Random;
@@ -19,18 +19,18 @@ export interface Ring {
   readonly validators: Set<string>;
   /** Hashes of work that is a lie. */
   readonly lies: Set<string>;
-  /** The round that is open, and the liar who acts in it where only one does. */
+  /** The open round, and the liar that acts in it if only one does. */
   round: number;
   actor: string | null;
-  /** What judges were drawn from last. */
+  /** The last draw of judges. */
   last_draw: string | null;
   run(): RunState;
 }
 
-/** What a liar does otherwise than the game says. */
+/** The parts of the game that a liar replaces. */
 export type Part = (game: AnyGame, liar: Inhabitant, ring: Ring) => Partial<AnyGame>;
 
-/** What a conspiracy does; whatever is not said is done as honest devices do it. */
+/** What a conspiracy does; everything else its devices do honestly. */
 export interface Conspiracy {
   readonly worker?: Part;
   readonly validator?: Part;
@@ -50,7 +50,7 @@ export const fabricates: Part = (_game, _liar, ring) => ({
   },
 });
 
-/** Works honestly for some rounds, then hands in, every so many rounds, what only who repeats it finds to be wrong. */
+/** Works honestly for some rounds, then submits, every so many rounds, wrong work that only a repetition finds. */
 export const sleeps =
   (honest_rounds: number, lies_every: number): Part =>
   (game, _liar, ring) => {
@@ -89,10 +89,10 @@ const keepsSilent = (): never => {
   throw new CodedError('silent', 'this judge never says what it has found');
 };
 
-/** Is there, and never seals a verdict. */
+/** Is present, and never seals a verdict. */
 export const silent = judges(() => async () => keepsSilent());
 
-/** In each round one of them, the first that gets something to judge, does it; the others are honest. */
+/** In each round only the first of them that gets work to judge does it; the others are honest. */
 const oneAtATime = (deed: (claim: Claim) => Verdict): Part =>
   judges((game, { identity }, ring) => async (task, claim, device, judging) => {
     ring.actor ??= identity.id;
@@ -101,5 +101,5 @@ const oneAtATime = (deed: (claim: Claim) => Verdict): Part =>
 
 /** Calls honest work made up, so that there is an appeal in every round. */
 export const criesWolfInTurn = oneAtATime((claim) => unseen(claim, false));
-/** Holds the round up. */
+/** Delays the round. */
 export const silentInTurn = oneAtATime(keepsSilent);

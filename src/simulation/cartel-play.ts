@@ -1,4 +1,4 @@
-// One history in which some lie together: the real hub and peers on virtual time, with the times and rules that `run create` gives.
+// One history with a cartel: the real hub and peers on virtual time, with the times and rules that `run create` gives.
 import type { LoggedEvent } from '../core/events.ts';
 import type { RunState } from '../core/state.ts';
 import type { AnyGame } from '../games/game.ts';
@@ -16,7 +16,7 @@ import type { Inhabitant } from './world.ts';
 /** So seldom that histories without a restart spend no time on it. */
 const SNAPSHOT_EVERY = 100_000;
 
-/** Plays a run to its end. Throws SimulationError `violated` where the network itself fails. */
+/** Plays a run to its end. Throws SimulationError `violated` if the network itself fails. */
 export async function playCartel(
   roster: Roster,
   rounds: number,

@@ -1,28 +1,28 @@
-// Who takes part in a run in which some lie together, on which machines, and how the run is set up: as `run create` does it.
+// The devices of a run with a cartel, their machines, and the run's settings, which are those of `run create`.
 import { trainingFor } from '../owner/run-settings.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { PeerPlan, Plan } from './plan.ts';
 
-/** How many of whom. */
+/** The number of devices of each kind. */
 export interface Roster {
   readonly honest_workers: number;
   readonly lying_workers: number;
   readonly honest_validators: number;
   readonly lying_validators: number;
-  /** Liars that come as validators when the run has begun. */
+  /** Liars that join as validators after the run has begun. */
   readonly ghosts: number;
-  /** Whether the rules name the validators, all with the same stake; else whoever stays may judge. */
+  /** Whether the rules name the validators, all with the same stake; otherwise validators that stay may judge. */
   readonly named: boolean;
 }
 
 const STEPS = 30;
 /** A worker's step takes 0.3 to 0.5 s, so that a round's work takes 9 to 15 s of at most 30; a validator's machine is twice as fast. */
 const STEP_MS = { worker: [300, 500], validator: [150, 250] } as const;
-/** Workers come when all validators are there: who judges alone in the first seconds of a run is not the question here. */
+/** Workers join after all validators, so that no validator judges alone in the first seconds of a run. */
 const JOINS_MS = { worker: 2000, validator: 0, ghost: 10_000 } as const;
 const JOINS_WITHIN_MS = 500;
 const STAKE = 10_000_000;
-/** What liars who are named hold of all stake. */
+/** The part of all stake that named liars hold. */
 const LYING_STAKE = 0.32;
 const LIAR = 'liar';
 
@@ -73,7 +73,7 @@ export function planOfRoster(roster: Roster, rounds: number, seed: number): Plan
   };
 }
 
-/** A device on an ordinary line, as its name and the seed say. */
+/** A device with an ordinary connection; its name and the seed decide its properties. */
 export function deviceOf(seed: number, name: string, role: PeerPlan['role']): PeerPlan {
   const random = seededRandom('cartel device', seed, name);
   const [least, most] = STEP_MS[role];

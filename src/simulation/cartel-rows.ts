@@ -12,23 +12,23 @@ import type { Inhabitant } from './world.ts';
 
 export interface CartelRow {
   readonly name: string;
-  /** Whether the rules name the validators; else whoever stays may judge. */
+  /** Whether the rules name the validators; otherwise validators that stay may judge. */
   readonly named: boolean;
   /** Lying workers from the start. */
   readonly workers: number;
   /** Whether a third of the validators lie. */
   readonly judges: boolean;
-  /** So many liars more that come as validators when the run has begun. They are most of it: no bound holds there. */
+  /** The number of further liars that join as validators after the run has begun. They are its larger part, so no bound holds. */
   readonly ghosts?: number;
   conspire(): conduct.Conspiracy;
 }
 
 /** How many keys a liar tries in a round. */
 const KEYS_TRIED = 100_000;
-/** How long one who leaves stays away. */
+/** How long a device that leaves stays away. */
 const AWAY_MS = 2000;
 const GHOSTS_A_ROUND = 5;
-/** For so many rounds a sleeper works honestly. */
+/** The number of rounds for which a sleeper works honestly. */
 const HONEST_ROUNDS = 10;
 /** Lying workers of a conspiracy. */
 const WORKERS = 3;
@@ -87,7 +87,7 @@ function grinds(named: boolean): conduct.Conspiracy {
   return {
     ...{ worker: conduct.fabricates, validator: conduct.hostile },
     onRound(ring) {
-      // Their first keys are the best that they will have: a round passes until they give them up.
+      // Their first keys are as good as later ones, so they keep them for one round.
       if (!named && ring.round > 0) {
         validators ??= withOtherKeys('validator', ring.validators.size, anyKey);
         leave(ring, false);
@@ -99,7 +99,7 @@ function grinds(named: boolean): conduct.Conspiracy {
   };
 }
 
-/** Keys that join as validators over HTTP and hold no connection. */
+/** Keys that join as validators over HTTP without a connection. */
 function ghostsJoin(ring: Ring): void {
   const { world } = ring;
   for (let i = 0; i < GHOSTS_A_ROUND; i++) {
@@ -157,7 +157,7 @@ export const CARTEL_ROWS: readonly CartelRow[] = [
   }),
 ];
 
-/** Who plays a row: seven honest workers beside the liars, and of the validators 30 % lie. */
+/** The devices of a row: seven honest workers and the liars; 30 % of the validators lie. */
 export function rosterOf({ named, workers, judges, ghosts = 0 }: CartelRow, validators: number) {
   const lying = judges ? Math.floor(validators * LYING_PART) : 0;
   return {

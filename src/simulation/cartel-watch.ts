@@ -1,4 +1,4 @@
-// What a history with a cartel came to: how long its rounds took, who was paid, whose work was refused.
+// The result of a history with a cartel: the length of its rounds, the pay, and the refused work.
 import type { LoggedEvent } from '../core/events.ts';
 import type { Ring } from './cartel-conduct.ts';
 
@@ -7,12 +7,12 @@ export interface Played {
   readonly rounds: number;
   readonly round_ms: number;
   readonly appealed_rounds: number;
-  /** What one honest worker holds at the end, on average, and has lost. */
+  /** The shares that an honest worker holds at the end, and those that it has lost, on average. */
   readonly honest_shares: number;
   readonly honest_forfeited: number;
   readonly honest_works: number;
   readonly honest_refused: number;
-  /** What all keys of lying workers hold at the end, and what they handed in. */
+  /** The shares that all keys of lying workers hold at the end, and the work that they submitted. */
   readonly lying_shares: number;
   readonly lies: number;
   readonly lies_accepted: number;

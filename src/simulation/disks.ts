@@ -1,4 +1,4 @@
-// Disks of machines that crash: what was acknowledged is there afterwards, what was not may be, and nothing else.
+// Disks of machines that crash: acknowledged data survives, data that was not acknowledged may survive, and nothing else appears.
 import type { Drawer } from '../games/drawer.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { createMemoryBlobStore, inMemory } from '../ledger/blob-store.ts';
@@ -33,11 +33,11 @@ export interface DiskFaults {
   readonly early_log?: boolean;
   /** Blobs are answered before they are written. */
   readonly early_blobs?: boolean;
-  /** What does not fit is refused, but its beginning is kept. */
+  /** The disk refuses data that does not fit, but keeps its beginning. */
   readonly keeps_part?: boolean;
 }
 
-/** Of a hundred requests to a journal, how many fail in some way, and how long the way there takes at most. */
+/** The percentage of requests to a journal that fail in some way, and the longest time that a request travels. */
 const LOST_PERCENT = 10;
 const REQUEST_MS = 4;
 
@@ -47,7 +47,7 @@ interface Waiting {
   reject(error: LedgerError): void;
 }
 
-/** What a hub has on disk. It outlives the processes that open it. */
+/** A hub's disk. It outlives the processes that open it. */
 export class HubDisk {
   /** The durable entries of the log. */
   readonly entries: Uint8Array[] = [];
@@ -55,14 +55,14 @@ export class HubDisk {
   readonly speed: DiskSpeed;
   /** No room for entries. */
   full = false;
-  /** When each blob was first asked to be kept: the order of arrival. */
+  /** The order in which blobs arrived. */
   readonly arrivals = new Map<string, number>();
   /** The largest number of entries that ever waited for a commit. */
   most_waiting = 0;
   #snapshots: Snapshot[] = [];
   #derived = new Map<string, Uint8Array>();
   #copy = createMemoryLocalLog();
-  /** The journal's objects: whatever is created is durable at once. */
+  /** The journal's objects; each is durable as soon as it is created. */
   readonly #objects: KeptObjects;
   readonly #random: Random;
   readonly #faults: DiskFaults;
@@ -83,7 +83,7 @@ export class HubDisk {
     };
   }
 
-  /** The process that had the disk open is gone: of what it was writing, a part of the beginning is there, or nothing. */
+  /** The process that had the disk open is gone: a part of what it was writing, from the beginning on, may be on the disk. */
   crash(): void {
     for (const settle of this.#crash) settle();
     this.#crash = [];
@@ -161,7 +161,7 @@ export class HubDisk {
           .slice(from, to)
           .map((entry) => entry.slice());
       },
-      // One name is in use: the state's. What is put is there whole, as in a database's transaction.
+      // Only the state has snapshots. A snapshot is written completely, as in a database transaction.
       putSnapshot: (_name, size, bytes) => {
         this.#snapshots = [{ size, bytes: bytes.slice() }, ...this.#snapshots].slice(0, SNAPSHOTS_KEPT);
       },
@@ -176,7 +176,7 @@ export class HubDisk {
     };
   }
 
-  /** The log of a hub whose journal is elsewhere: requests and answers get lost, and what the hub's machine keeps is a copy, which may be lost. */
+  /** The log of a hub whose journal is on another machine: requests and answers get lost, and the hub's machine keeps a copy that may be lost too. */
   async openReplica(process: Process): Promise<LogStore> {
     const wait = (ms: number): Promise<void> => process.wait(ms);
     const faults = { random: this.#random, wait, percent: LOST_PERCENT, longest_ms: REQUEST_MS };
@@ -206,7 +206,7 @@ export class HubDisk {
       if (!this.arrivals.has(hash)) this.arrivals.set(hash, this.arrivals.size);
       let done = false;
       const settle = (): void => {
-        // Rename is atomic: a blob is there whole or not at all.
+        // Rename is atomic: a blob exists completely or not at all.
         if (!done && this.#random.below(2) === 0) void blobs.put(copy);
         done = true;
       };
@@ -237,13 +237,13 @@ export class HubDisk {
   }
 }
 
-/** What a peer has on disk: blobs it need not fetch again, its drawer, its receipts. */
+/** A peer's disk: cached blobs, its drawer, its receipts. */
 export class PeerDisk {
   readonly cache = new Map<string, Uint8Array>();
   readonly receipts: { readonly event: Uint8Array; readonly receipt: unknown }[] = [];
   readonly #drawer = new Map<string, Uint8Array>();
 
-  /** Whether a text stands in anything that is kept in the drawer. */
+  /** Whether any entry of the drawer contains a text. */
   mentions(text: string): boolean {
     return [...this.#drawer.values()].some((bytes) => Buffer.from(bytes).includes(text));
   }

@@ -1,4 +1,4 @@
-// A history of rules alone: events drawn from the state, put to the core and to the auditor, who must agree about every one of them.
+// A history of the rules alone: events are drawn from the state, and core and auditor must agree on each of them.
 import { brokenState, brokenStep, stepOf } from '../core/invariants.ts';
 import { core } from '../core/reduce.ts';
 import { initialState } from '../core/state.ts';
@@ -10,7 +10,7 @@ import { difference } from './auditor/compare.ts';
 const EVENTS = 300;
 let cast: Promise<Cast> | undefined;
 
-/** What did not hold, with the event after which it did not; null: everything did. */
+/** The violated property and the event that violated it; null if there is none. */
 export async function playDrawn(seed: number): Promise<string | null> {
   cast ??= openCast();
   const people = await cast;
@@ -23,7 +23,7 @@ export async function playDrawn(seed: number): Promise<string | null> {
     const expected = auditor.refuses(event);
     const before = stepOf(state, event);
     const refusal = core.apply(state, event);
-    // Which tree a contract elsewhere wants is the settlement's own affair; the auditor knows only the sum.
+    // The auditor does not know the Merkle tree of a settlement, only its sum.
     const ofTheTree = type === 'payout.settled' && refusal?.message.startsWith('root') === true;
     if ((refusal === null) !== (expected === null) && !ofTheTree) {
       return refusal

@@ -1,4 +1,4 @@
-// What the simulator finds, and what stops it.
+// The errors of the simulator.
 import { CodedError } from '../errors.ts';
 
 export type SimulationErrorCode =
@@ -6,11 +6,11 @@ export type SimulationErrorCode =
   | 'violated'
   /** A planted fault whose text is not in its file, or more than once. */
   | 'bad-fault'
-  /** A command line that cannot be followed. */
+  /** Invalid options of a command. */
   | 'bad-options'
-  /** A judge that says nothing, which is what it is there for. */
+  /** The silence of an adversary that never gives a verdict. */
   | 'silent'
-  /** A game in which honest work earns nothing has nothing to compare with. */
+  /** Honest work earns nothing in this game, so there is nothing to compare lies with. */
   | 'no-honest-pay';
 
 export class SimulationError extends CodedError<SimulationErrorCode> {}

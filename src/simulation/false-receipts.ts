@@ -1,22 +1,22 @@
-// A hub that lies to the one who asks: some of its receipts name another place in the log than the event has, and so prove nothing.
+// A hub that lies to one peer: some of its receipts name a wrong position in the log, so they prove nothing.
 import { decodeEvent } from '../core/codec.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel } from '../protocol/channel.ts';
 import { decodeFromHub, encodeMessage } from '../protocol/messages.ts';
 import { seededRandom } from '../protocol/random.ts';
 
-/** In one history of so many the hub lies, of so many measurements about one. Drawn apart, so that all else stays what it was. */
+/** The hub lies in one of so many histories, and about one of so many measurements. A random stream of its own leaves everything else as it was. */
 const LIARS_ONE_IN = 3;
 const LIES_ONE_IN = 2;
 
 export interface FalseReceipts {
   /** Whether an answer about this event was made up. */
   has(event: string): boolean;
-  /** What the hub says over this channel is said with lies in it. */
+  /** Puts lies into what the hub sends over this channel. */
   tell(channel: Channel): void;
 }
 
-/** @param entries the durable log; only measurements of a model are lied about, after which a peer goes on as it was */
+/** @param entries the durable log; the hub lies only about measurements of a model, because a peer goes on unchanged after them */
 export function falseReceipts(seed: number, entries: readonly Uint8Array[]): FalseReceipts {
   const random = seededRandom('false receipts', seed);
   const lies = new Set<string>();

@@ -7,17 +7,17 @@ import { importWith } from './plant.ts';
 import { PLANTED_FAULTS } from './planted-faults.ts';
 import type { PlantedFault } from './planted-rules.ts';
 
-/** Histories are played until one fails, at most so many: of rules alone they cost a fifth of those of a network. */
+/** The most histories that are played for one fault. A history of the rules alone costs a fifth of a network's history. */
 const MOST_SEEDS = { rules: 400, world: 40 } as const;
 
 export type AnyFault = PlantedFault | Bug;
 export const ALL_FAULTS: readonly AnyFault[] = [...PLANTED_FAULTS, ...BUGS];
 
-/** The seed that has found a fault of that name: tried first, since other rules draw other histories and then it may find nothing. */
+/** The seed that last found a fault of that name. It is only tried first, because other rules draw other histories. */
 const KNOWN_SEEDS: Readonly<Record<string, number | undefined>> = seeds;
 export const knownSeed = ({ name }: AnyFault): number | null => KNOWN_SEEDS[name] ?? null;
 
-/** Writes which seed has found which fault, for the next who plants them. */
+/** Writes which seed has found which fault, for later calls. */
 export function recordSeeds(found: ReadonlyMap<string, number>): void {
   const byName = Object.fromEntries([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
   writeFileSync(join(import.meta.dirname, 'fault-seeds.json'), `${JSON.stringify(byName, null, 2)}\n`);
@@ -34,7 +34,7 @@ export interface Found {
 /**
  * Plays seeds from 1 until one finds the fault.
  * @param hinted begins with the seed that is known to find it
- * @returns null where no history can: a test of its room must
+ * @returns null if no history can find it and only a unit test must
  */
 export async function findFault(fault: AnyFault, hinted = false): Promise<Found | null> {
   if (isSource(fault) && fault.by === null) return null;

@@ -6,7 +6,7 @@ import type { Runtime } from '../tensor/runtime.ts';
 import { SimulationError } from './errors.ts';
 import { lazyRuntime } from './lazy-runtime.ts';
 
-/** What such a thread says: which call of the game it begins, that none is under way, a part of what it finds, and how it ends. */
+/** The messages of such a thread: the call of the game that it begins, that no call is under way, a part of its result, and its end. */
 export type FromThread<Result, Part = never> =
   | { readonly type: 'call'; readonly what: string; readonly who: string }
   | { readonly type: 'idle' }
@@ -16,13 +16,13 @@ export type FromThread<Result, Part = never> =
 
 /** What a thread says before it calls the game for the first time. */
 export const LOADING = 'loading';
-/** More than the guard inside the thread gives: it knows better what was asked. */
+/** The guard inside the thread has a shorter limit, because its error says more. */
 const THREAD_PATIENCE = 1.5;
-/** A game that wants more than this for a round of a handful of devices has a leak. */
+/** A game that needs more than this for a round of a few devices has a leak. */
 const THREAD_MEMORY_MB = 4096;
 
 export interface GameThread<Part> {
-  /** The thread's file, which speaks as `FromThread` says. */
+  /** The thread's file, which sends `FromThread` messages. */
   readonly file: URL;
   readonly job: unknown;
   /** How long one call of the game may take. */
@@ -31,8 +31,8 @@ export interface GameThread<Part> {
 }
 
 /**
- * What a thread that calls a game answers in the end. Throws GameError game-late where a call never gives way, game-threw where the
- * thread dies, and what the thread says has failed, by its code.
+ * Starts a thread that calls a game, and resolves with its result. Throws GameError `game-late` if a call never returns, `game-threw` if the
+ * thread dies, and the errors that the thread reports, by their codes.
  */
 export function askGameThread<Result, Part = never>(options: GameThread<Part>): Promise<Result> {
   const { file, job, call_ms, onPart } = options;
@@ -53,7 +53,7 @@ export function askGameThread<Result, Part = never>(options: GameThread<Part>): 
       const limit_ms = call_ms * THREAD_PATIENCE;
       timer = setTimeout(() => {
         reject(
-          new GameError('game-late', `${asked}: expected an answer within ${limit_ms} ms, the game never gives way`),
+          new GameError('game-late', `${asked}: expected an answer within ${limit_ms} ms, the call never returns`),
         );
       }, limit_ms);
     });
@@ -81,7 +81,7 @@ export async function inGameThread<Job, Result, Part = never>(
   }
 }
 
-/** An error of the thread as one of here. */
+/** An error that the thread has reported. */
 function errorOf(code: string, message: string): GameError | SimulationError {
   const simulation = ['violated', 'bad-options', 'no-honest-pay'] as const;
   const own = simulation.find((known) => known === code);

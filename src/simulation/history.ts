@@ -9,9 +9,9 @@ import { SimulatedPeer } from './simulated-peer.ts';
 import { type Outcome, type Staging, World } from './world.ts';
 
 const RESTART_MS = 200;
-/** Peers that were sent away come back within the longest wait of a connection. */
+/** Disconnected peers come back within the longest wait between two connections. */
 const PEERS_BACK_MS = 15_000;
-/** After a full disk the tick that waited comes first, at its old time; the next one is right, and comes within a tick's wait. */
+/** After a full disk the waiting tick is written first, with its old time; the next tick is right, and comes within one interval. */
 const NEXT_TICK_MS = 6000;
 
 export class History extends World {

@@ -1,14 +1,14 @@
-// The tally game with the costs of pre-training's checks: a look takes two steps and finds work that is made up, and who is not to look finds
-// nothing; repeating takes as many steps as the draw says, or as there is time for, and finds what is a little wrong as well; of work that is made
-// up it ends sooner.
+// The tally game with the costs of pre-training's checks. A look takes two steps and finds made-up work; a judge that does not look finds nothing.
+// A repetition takes as many steps as the draw says, or as there is time for, and also finds slightly wrong work; on made-up work it ends
+// sooner.
 import type { AnyGame } from '../games/game.ts';
 import { type TallyTask, workOf } from './tally-game.ts';
 
 const LOOK_STEPS = 2;
-/** The part of the steps after which a repetition of made-up work ends: invented losses are far away by then (games/pretrain/repeat.ts). */
+/** The part of the steps after which a repetition of made-up work ends, because invented losses are far away by then (games/pretrain/repeat.ts). */
 const MADE_UP_PART = 1 / 3;
 
-/** @param step_ms what a step takes on the device that judges */
+/** @param step_ms the duration of a step on the judging device */
 export function judgedAsTraining(game: AnyGame, step_ms: number): AnyGame {
   return {
     ...game,
@@ -28,14 +28,14 @@ export function judgedAsTraining(game: AnyGame, step_ms: number): AnyGame {
   };
 }
 
-/** What only who repeats the work, or its beginning, finds. */
+/** Work that only a repetition of it, or of its beginning, finds to be wrong. */
 export function slightlyWrong(work: Uint8Array): Uint8Array {
   const result = work.slice();
   result[result.length - 1] ^= 1;
   return result;
 }
 
-/** What whoever looks finds. */
+/** Work that every look finds to be made up. */
 export function madeUp(work: Uint8Array): Uint8Array {
   const result = work.slice();
   for (let i = 4; i < result.length; i++) result[i] ^= 0xff;

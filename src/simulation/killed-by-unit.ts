@@ -6,11 +6,11 @@ import { SimulationError } from './errors.ts';
 import type { AnyFault } from './find-faults.ts';
 
 const SRC = join(import.meta.dirname, '..');
-/** A test that waits for what a fault keeps from coming has failed; without the fault all of them take a few seconds. */
+/** A test that hangs because of the fault has failed; without the fault all of them take a few seconds. */
 const HANGS_MS = 60_000;
 const PLANT = pathToFileURL(join(import.meta.dirname, 'plant-from-environment.ts')).href;
 
-/** null: no test is named for it, as for faults that only a network shows. */
+/** Returns null if the fault names no test, because only a network can show it. */
 export function killedByUnit(fault: AnyFault): { readonly test: string; readonly killed: boolean } | null {
   if (!('unit' in fault) || fault.unit === undefined) return null;
   const [file, name] = fault.unit;

@@ -3,7 +3,7 @@ import type { Channel, ChannelListener } from '../protocol/channel.ts';
 import type { Random } from '../protocol/random.ts';
 import type { Process, VirtualTime } from './virtual-time.ts';
 
-/** What a peer's line is like now. */
+/** The present properties of a peer's connection. */
 export interface Link {
   /** One way. */
   latency_ms: number;
@@ -11,17 +11,17 @@ export interface Link {
   bytes_per_ms: number;
   /** Nothing passes before. */
   blocked_until_ms: number;
-  /** Of a thousand requests over HTTP, so many are lost on each way. */
+  /** How many of a thousand HTTP requests are lost on each way. */
   lost_permille: number;
 }
 
-/** How long a connection that is cut off goes on trying to say so. */
+/** After this time an end of a broken connection notices it at the latest. */
 const UNNOTICED_MS = 60_000;
 const DIAL_TIMEOUT_MS = 10_000;
 /** TCP gives up a line that is blocked for longer. */
 const STALL_LIMIT_MS = 20_000;
 
-/** How often whoever asked looks for the answer. */
+/** How often a caller checks for the answer. */
 const POLL_MS = 5;
 
 type Phase = 'connecting' | 'open' | 'closing' | 'closed';
@@ -30,7 +30,7 @@ type Phase = 'connecting' | 'open' | 'closing' | 'closed';
 export class End implements Channel {
   phase: Phase = 'connecting';
   queued_bytes = 0;
-  /** null once nothing that is sent arrives any more. */
+  /** null after the connection has broken: nothing that is sent arrives. */
   other: End | null = null;
   readonly process: Process;
   readonly #link: Link;
@@ -100,7 +100,7 @@ export class End implements Channel {
     this.#listener?.onOpen?.();
   }
 
-  /** Something came over the line. */
+  /** A message arrived. */
   arrive(tell: (listener: ChannelListener) => void): void {
     if (this.process.alive && (this.phase === 'open' || this.phase === 'closing') && this.#listener)
       tell(this.#listener);
@@ -193,7 +193,7 @@ export class Line {
     this.wires.clear();
   }
 
-  /** What a process that ends leaves behind: the machine says goodbye for it, unless the machine is gone too. */
+  /** After a process has ended, its machine closes its connections, unless the machine is gone too. */
   ended(process: Process, machineGone: boolean): void {
     for (const wire of this.wires) {
       if (wire.peer.process !== process && wire.hub.process !== process) continue;
@@ -203,13 +203,13 @@ export class Line {
     }
   }
 
-  /** Nothing passes for a time; what is under way comes later, or never when it takes too long. */
+  /** Nothing passes for a time; messages under way arrive later, or never if it takes too long. */
   block(duration_ms: number): void {
     this.link.blocked_until_ms = Math.max(this.link.blocked_until_ms, this.#time.now_ms + duration_ms);
     if (duration_ms > STALL_LIMIT_MS) this.#time.after(STALL_LIMIT_MS, () => this.cut());
   }
 
-  /** A request over HTTP: resolves with the answer, rejects when either way, or the hub, fails. */
+  /** A request over HTTP: resolves with the answer, rejects if the request, the answer or the hub is lost. */
   async request<T>(process: Process, size_bytes: number, answer: () => Promise<T>): Promise<T> {
     const lost = (): boolean => this.#random.below(1000) < this.link.lost_permille;
     const stall_ms = (): number => Math.max(0, this.link.blocked_until_ms - this.#time.now_ms);

@@ -1,4 +1,4 @@
-// What must hold after every event: reads the hub's disk and its live state from outside, and remembers what everybody was promised.
+// The invariants of a simulated network, checked after every event: from the hub's disk, its live state, and the receipts that it has given.
 
 import { decodeEvent } from '../core/codec.ts';
 import type { RoundMerged } from '../core/events/round-merged.ts';
@@ -23,17 +23,17 @@ import type { HubDisk } from './disks.ts';
 import { SimulationError } from './errors.ts';
 import { emptyTally, type Tally, type TallyParams, tally } from './tally-game.ts';
 
-/** What a hub may take beyond a round's own times: commits, the merge, its clock's longest step. */
+/** The time that a hub may need in addition to a round's own times: commits, the merge, the longest step of its clock. */
 const ROUND_SLACK_MS = 4000;
-/** A gap in the ticks moves a deadline by all of it, also by the part that the hub lived through before it went. */
+/** A gap in the ticks moves a deadline by its whole length, also by the part before the hub went down. */
 const TICK_MS = 5000;
 
 /** The part by which a log's time may run slower or faster to come back to the machine's clock. */
 const TIME_PART = 0.1;
-/** What a tick may be late by until it is durable, on the slowest disk. */
+/** The longest time until a tick is durable, on the slowest disk. */
 const TICK_LATE_MS = 2000;
 
-/** Work that was taken is decided by a merge, unless the owner drops it. */
+/** A merge decides about accepted work, unless the owner drops it. */
 const endsRound = (body: LoggedEvent['body']): boolean => body.type === 'round.merged' || givesUpRound(body);
 
 const violated = (what: string): never => {
@@ -50,7 +50,7 @@ export class Oracle {
   readonly #params: TallyParams;
   readonly #honest: ReadonlySet<string>;
   readonly #keepsSealed: (judge: string, submission: string) => boolean;
-  /** Receipts by index: what the log must hold for ever. */
+  /** The events that have receipts, by index: the log must contain them for ever. */
   readonly #promised = new Map<number, string>();
   readonly #submitted = new Set<string>();
   readonly #judged = new Set<string>();
@@ -61,13 +61,13 @@ export class Oracle {
   #alive_ms = 0;
   #allowed_ms = 0;
   #checkedLive = -1;
-  /** How long the hub has been there since its last tick; null: it has written none since it started. */
+  /** How long the hub has run since its last tick; null if it has written none since it started. */
   #lived_ms: number | null = null;
   #time_ms = 0;
 
   /**
-   * @param honest the devices that never make anything up
-   * @param keepsSealed whether a judge could still show its verdict on a submission if its power was lost now
+   * @param honest the devices that never lie
+   * @param keepsSealed whether a judge could still reveal its verdict on a submission after a power loss now
    */
   constructor(
     hub: string,
@@ -86,7 +86,7 @@ export class Oracle {
     this.#models.push({ hash: sha256Hex(bytes), state: emptyTally, rest: null });
   }
 
-  /** Somebody got a receipt that is valid. */
+  /** A peer got a valid receipt. */
   promised(event: Uint8Array, index: number): void {
     const id = eventId(event);
     const known = this.#promised.get(index);
@@ -95,7 +95,7 @@ export class Oracle {
     this.#checkPromise(index, id);
   }
 
-  /** A peer acts on a state that it believes to be the model of a round. */
+  /** A peer uses a state as the model of a round. */
   claimed(peer: string, round: number, state: Tally): void {
     const model = this.#models[round];
     const hash = sha256Hex(tally.encodeState(this.#params, state));
@@ -108,7 +108,7 @@ export class Oracle {
     return this.#blobsToBeKept().includes(hash);
   }
 
-  /** After the hub was away: everything again that is on its disk. */
+  /** After a restart of the hub: verifies everything on its disk again. */
   async restarted(): Promise<void> {
     const { entries } = this.#disk;
     this.witnessed.forEach(({ id }, index) => {
@@ -124,7 +124,7 @@ export class Oracle {
     this.stoodStill();
   }
 
-  /** Follows what became durable, and checks that nothing else changed. */
+  /** Follows newly durable entries, and verifies that nothing else changed. */
   async follow(): Promise<void> {
     const { entries } = this.#disk;
     if (entries.length < this.witnessed.length) {
@@ -148,7 +148,7 @@ export class Oracle {
     }
   }
 
-  /** The rules again, by somebody who knows nothing of the core. */
+  /** Verifies the rules with the auditor, which does not use the core. */
   #audit(event: LoggedEvent, index: number): void {
     const refused = this.#auditor.refuses(event);
     if (refused) violated(`event ${index} (${event.body.type}) is taken, the auditor would refuse it: ${refused}`);
@@ -161,17 +161,17 @@ export class Oracle {
     return 'run' in body ? (this.state.runs.get(body.run)?.submissions.size ?? 0) : 0;
   }
 
-  /** The hub's live state, after an event; the log may be behind it by what is being written. */
+  /** Verifies the hub's live state after an event; the log may lack entries that are being written. */
   live(state: NetworkState): void {
     if (state.events === this.#checkedLive || state.events !== this.witnessed.length) return;
     this.#checkedLive = state.events;
-    // What must hold of a state was looked at in the one that the log gives.
+    // The invariants were verified in the state that follows from the log.
     if (Buffer.compare(encodeState(state), encodeState(this.state)) !== 0) {
       violated(`after event ${state.events - 1} the hub's state is not the one that its log gives`);
     }
   }
 
-  /** Time went by while the hub was there. */
+  /** Time passed while the hub was running. */
   passed(alive_ms: number, extra_slack_ms: number): void {
     this.#checkTime(alive_ms);
     for (const run of this.state.runs.values()) {
@@ -189,13 +189,13 @@ export class Oracle {
     }
   }
 
-  /** Time in which the hub could write nothing: as if it had been away, its deadlines stand still and the log's time steps ahead after it. */
+  /** The hub could write nothing for some time: as after a restart, deadlines stand still and the log's time steps ahead afterwards. */
   stoodStill(): void {
     this.#lived_ms = null;
     this.#time_ms = this.state.time_ms;
   }
 
-  /** The log's time goes on as real time does, whatever clocks are set to; only a hub that starts may step ahead. */
+  /** The log's time advances like real time, whatever clocks are set to; only a hub that starts may step ahead. */
   #checkTime(alive_ms: number): void {
     const grown_ms = this.state.time_ms - this.#time_ms;
     const lived_ms = this.#lived_ms === null ? null : this.#lived_ms + alive_ms;
@@ -214,7 +214,7 @@ export class Oracle {
       violated(`event ${id.slice(0, 8)} has a receipt for index ${index}, the log has not`);
   }
 
-  /** Everything that the log names; of runs that keep only what is recent, what somebody needs now. */
+  /** All blobs that the log names; of runs that keep only recent data, those that somebody needs now. */
   #blobsToBeKept(): string[] {
     const runs = [...this.state.runs.values()];
     if (runs.every(({ spec }) => spec.keep === undefined)) return this.#blobsNeeded;
@@ -247,7 +247,7 @@ export class Oracle {
       violated(`event ${index}: ${author.slice(0, 8)} seals a verdict that it loses with its power`);
     }
     if (body.type === 'verdict.given') {
-      // An appeal asks once more.
+      // In an appeal a judge judges once more.
       const key = `${author} ${body.submission} ${body.appeal ?? false}`;
       if (this.#judged.has(key)) violated(`event ${index}: ${author.slice(0, 8)} judges one submission twice`);
       this.#judged.add(key);
@@ -267,7 +267,7 @@ export class Oracle {
     for (const hash of hashes) await this.#needBlob(hash);
   }
 
-  /** The merge as the log's own verdicts demand it, in order of id, and what it pays. */
+  /** Verifies that a merge is the one that the log's verdicts demand, in order of id, and verifies its pay. */
   async #checkMerge(run: RunState, body: RoundMerged, id: string): Promise<void> {
     if (body.bundle === null) return;
     const works: AcceptedWork[] = [];
@@ -301,7 +301,7 @@ export class Oracle {
     }
   }
 
-  /** Everything that must hold of a state by itself, and that all merged rounds together promised what is there. */
+  /** Verifies the invariants of a state, and that its shares are those that all merged rounds have issued. */
   #checkState(): void {
     const broken = brokenState(this.state);
     if (broken) violated(broken);

@@ -1,4 +1,4 @@
-// Everything about one simulated history that is chosen beforehand: who takes part, what the run asks, what goes wrong and when.
+// All choices for one simulated history: the devices, the run's settings, the faults and their times.
 import type { Rules } from '../core/rules.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 
@@ -12,11 +12,11 @@ export interface PeerPlan {
   readonly jitter_ms: number;
   readonly bytes_per_ms: number;
   readonly skew_ms: number;
-  /** Its seconds by true ones. */
+  /** The speed of its clock; 1 is right. */
   readonly rate: number;
-  /** Of a hundred submissions, how many are made up. */
+  /** The percentage of submissions that are made up. */
   readonly lies_percent: number;
-  /** What the rules give its account to judge with, where they name validators. */
+  /** The stake that the rules give its account, if they name validators. */
   readonly stake?: number;
 }
 
@@ -30,17 +30,17 @@ export interface RunPlan {
   readonly tokens_per_step: number;
   /** Whether its loss only rises. */
   readonly diverges: boolean;
-  /** Whether everybody merges, without steps. */
+  /** Whether every peer merges all updates, without steps. */
   readonly plain: boolean;
   readonly shares_per_round: number;
   readonly halving_rounds: number;
   readonly owner_permille: number;
   readonly validators_permille: number;
-  /** The other rules but who validates; without them, those of judgedQuickly. */
+  /** The other rules except the validators; by default those of judgedQuickly. */
   readonly rules?: Omit<Rules, 'emission' | 'validators'>;
   /** Whether the owner keeps only what is recent. */
   readonly keeps_recent: boolean;
-  /** Whether validators lock what they earn and ask for it back, and the owner pays out. */
+  /** Whether validators lock and release their pay, and the owner pays out. */
   readonly moves_shares: boolean;
   /** When the owner ends the run, if it is not finished by then; null: never. */
   readonly ended_at_ms: number | null;
@@ -57,7 +57,7 @@ export type FaultKind =
   | 'full-disk'
   /** A peer's process ends at once, and is started again. */
   | 'peer-crash'
-  /** A peer's machine is gone without a word, and comes back. */
+  /** A peer's machine loses power, and comes back. */
   | 'peer-power'
   /** A peer's owner wants the device back, and lends it again. */
   | 'peer-leave'
@@ -69,11 +69,11 @@ export type FaultKind =
   | 'slow-link'
   /** A peer's requests are lost now and then, on either way. */
   | 'lossy'
-  /** Somebody sends events that are in the log already once more. */
+  /** Somebody sends events again that are in the log already. */
   | 'replay'
   /** The run's owner pauses it and lets it go on. */
   | 'pause'
-  /** A device comes and goes every second, and works never. */
+  /** A device joins and leaves every second, and never works. */
   | 'flap'
   /** Somebody sets the clock of the hub's machine, forward or back. */
   | 'clock-set';
@@ -82,7 +82,7 @@ export interface Fault {
   readonly kind: FaultKind;
   readonly at_ms: number;
   readonly duration_ms: number;
-  /** Which peer, where it is about one. */
+  /** The peer that the fault concerns, if any. */
   readonly peer: number;
   /** By how much a clock is set. */
   readonly by_ms: number;
@@ -131,7 +131,7 @@ function peerPlan(seed: number, index: number, role: PeerPlan['role']): PeerPlan
     name: `${role}-${index}`,
     role,
     joins_ms: random.below(3) === 0 ? random.below(FAULTS_WITHIN_MS) : random.below(500),
-    // A validator that is too slow for the judging time holds a run up for as long as it is here: nothing to be found there.
+    // A validator that is too slow for the judging time delays a run for as long as it is present, which is known and no fault.
     step_ms: between(random, 50, role === 'worker' ? 900 : 400),
     latency_ms: oneOf(random, [1, 5, 30, 150]),
     jitter_ms: oneOf(random, [0, 5, 50]),
@@ -142,12 +142,12 @@ function peerPlan(seed: number, index: number, role: PeerPlan['role']): PeerPlan
   };
 }
 
-/** In one history of seven the owner gives its run up, often before its last round. */
+/** In one history of seven the owner ends the run, often before its last round. */
 function endOf(seed: number): number | null {
   return seed % 7 === 4 ? seededRandom('simulated end', seed).below(FAULTS_WITHIN_MS) : null;
 }
 
-/** In one history of three the hub's clock is set, once or twice. Drawn apart, so that the other faults of a seed stay what they were. */
+/** In one history of three the hub's clock is set, once or twice. A random stream of its own keeps the other faults of a seed as they were. */
 function clockFaults(seed: number): Fault[] {
   const random = seededRandom('simulated clock', seed);
   if (random.below(3) > 0) return [];
@@ -160,7 +160,7 @@ function clockFaults(seed: number): Fault[] {
 /** In one history of seven the hub's log is the copy of a journal of objects elsewhere, which loses requests and answers. */
 const hasJournal = (seed: number): boolean => seed % 7 === 6;
 
-/** In one history of six there is no room on the hub's disk for a while. */
+/** In one history of six the hub's disk is full for a while. */
 function fullDiskOf(seed: number): Fault[] {
   if (seed % 6 !== 5 || hasJournal(seed)) return [];
   const random = seededRandom('simulated full disk', seed);
@@ -168,7 +168,7 @@ function fullDiskOf(seed: number): Fault[] {
   return [{ kind: 'full-disk', at_ms: random.below(FAULTS_WITHIN_MS), duration_ms, peer: 0, by_ms: 0 }];
 }
 
-/** So many rounds more has a run that diverges: enough for the hub to halt it. */
+/** The number of additional rounds of a run that diverges: enough for the hub to halt it. */
 const DIVERGING_ROUNDS = 4;
 
 /** The plan that follows from a seed. */

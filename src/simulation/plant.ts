@@ -1,4 +1,4 @@
-// Plants a fault in the source: one piece of text of one file is another when it is loaded. The files on the disk stay as they are.
+// Plants a fault in the source: replaces one piece of text of one file while it is loaded. The files on the disk do not change.
 import { registerHooks } from 'node:module';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -14,7 +14,7 @@ export interface SourceFault {
 }
 
 const SRC = join(import.meta.dirname, '..');
-/** A module that is loaded with a fault has its name in its address, and so has everything under src/ that it imports. */
+/** The URL of a module that is loaded with a fault contains the fault's name, and so do the URLs of all modules under src/ that it imports. */
 const MARK = 'planted';
 
 const faults = new Map<string, SourceFault>();
@@ -25,7 +25,7 @@ const markIn = (address: string | undefined): string | null =>
 
 const fileOf = (address: string): string => relative(SRC, fileURLToPath(address)).split(sep).join('/');
 
-/** The source with the fault in it. Throws SimulationError `bad-fault` where the text is not there exactly once. */
+/** The source with the fault in it. Throws SimulationError `bad-fault` unless the source contains the text exactly once. */
 export function withFault({ name, file, find, replace }: SourceFault, source: string): string {
   const times = source.split(find).length - 1;
   if (times === 1) return source.replace(find, () => replace);

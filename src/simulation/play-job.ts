@@ -1,4 +1,4 @@
-// One arena of `potluck play`: who takes part in it, and the rules under which runs begin.
+// One arena of `potluck play`: its devices, and the rules with which runs begin.
 
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { Rules } from '../core/rules.ts';
@@ -6,18 +6,18 @@ import type { Runtime } from '../tensor/runtime.ts';
 import type { Adversary } from './adversaries/adversary.ts';
 import type { ArenaDevice } from './arena-participants.ts';
 
-/** Who takes part. Devices of a role in numbers; `share` of them lie. */
+/** The number of devices of each role; `share` of them lie. */
 export interface Crowd {
   readonly workers: number;
   readonly validators: number;
   readonly share: number;
-  /** Thousandths of the stake that lying validators hold, whatever their number; without it all hold the same. */
+  /** Thousandths of the stake that lying validators hold together; by default all validators hold the same stake. */
   readonly lying_stake?: number | undefined;
-  /** Whoever joins may validate, instead of those that the rules name with their stakes. */
+  /** Every peer that joins may validate; otherwise the rules name the validators and their stakes. */
   readonly open?: boolean;
 }
 
-/** As a run that is created today begins. */
+/** The rules of a new run. */
 export const ARENA_RULES: Rules = {
   emission: {
     shares_per_round: 1_000_000,
@@ -39,8 +39,8 @@ export const liarsAmong = (count: number, share: number): number =>
   Math.max(1, Math.min(count - 1, Math.round(count * share)));
 
 /**
- * The devices of an arena in which some adversaries take part. Without any, or in a role in which they do not, the places of
- * liars among workers stay empty, so that the honest work is the same in every arena; those among validators are filled.
+ * The devices of an arena with some adversaries. In a role without adversaries, the places of lying workers stay empty, so
+ * that the honest work is the same in every arena; honest devices fill the places of lying validators.
  */
 export function crowdOf(
   { workers, validators, share, lying_stake, open = false }: Crowd,
@@ -52,7 +52,7 @@ export function crowdOf(
     const staked = role === 'validator' && lying_stake !== undefined;
     const liars = liarsAmong(count, staked ? lying_stake / 1000 : share);
     const honest = role === 'worker' || playing.length > 0 ? count - liars : count;
-    // Whole numbers of which the last `liars` have exactly the part that was asked for, whoever sits there.
+    // Whole numbers, so that the last `liars` devices have exactly the requested part of the stake.
     const stakeOf = (index: number): number => {
       if (!staked) return 1;
       return index < count - liars ? (1000 - lying_stake) * liars : lying_stake * (count - liars);

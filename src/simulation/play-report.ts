@@ -1,4 +1,4 @@
-// What arenas say about a strategy: what it costs, what it earns, what it does to the result, and whether it pays to lie.
+// The report on a strategy: its cost, its pay, its damage to the result, and whether it pays to lie.
 
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import { mean } from '../training/statistics.ts';
@@ -6,33 +6,33 @@ import type { Adversary } from './adversaries/adversary.ts';
 import type { ArenaResult, DeviceResult } from './arena-result.ts';
 import { SimulationError } from './errors.ts';
 
-/** How a strategy fares beside honest devices of the same role in the same arena. */
+/** A strategy compared with honest devices of the same role in the same arena. */
 export interface StrategyReport {
   readonly adversary: string;
   readonly role: PeerRole;
   readonly does: string;
-  /** Units of work of one of its devices, where an honest one has 1. */
+  /** Units of work of one of its devices, relative to an honest one. */
   readonly cost: number;
-  /** Shares of one of its devices at the end, where an honest one has 1; of validators, for the same stake. */
+  /** Shares of one of its devices at the end, relative to an honest one; of validators, for the same stake. */
   readonly pay: number;
-  /** Pay per cost, where an honest device has 1. */
+  /** Pay per cost, relative to an honest device. */
   readonly gain: number;
   /** How much worse the result is than without liars, as a part of it. */
   readonly damage: number;
   /** The largest change that an honest worker's pay suffered against the others', as a part of it. */
   readonly skew: number;
-  /** What became of its submissions, or of its verdicts. */
+  /** The outcomes of its submissions or verdicts. */
   readonly fates: Readonly<Record<string, number>>;
   readonly exploit: boolean;
   readonly verdict: string;
 }
 
 /**
- * Keys, connections and uploads are never free: taking part costs a hundredth of an honest device's work. Without it whoever does
- * nothing would be infinitely efficient.
+ * Keys, connections and uploads are never free: taking part costs a hundredth of an honest device's work. Without this cost a device that
+ * does nothing would be infinitely efficient.
  */
 const PRESENCE = 0.01;
-/** Honest devices differ by luck: a strategy that gains no more than this, or than the luckiest of them, is one of them. */
+/** Honest devices differ by luck: a strategy gains nothing unless it gains more than this and more than the luckiest honest device. */
 const LUCK = 1.1;
 
 const gainOf = (cost: number, pay: number): number => pay / ((cost + PRESENCE) / (1 + PRESENCE));
@@ -43,13 +43,13 @@ const sharesByStake = (devices: readonly DeviceResult[]): number =>
 const honestOf = ({ devices }: ArenaResult, role: PeerRole): DeviceResult[] =>
   devices.filter((device) => device.role === role && device.adversary === null);
 
-/** Honest devices must earn, or there is nothing to compare with. Throws SimulationError no-honest-pay. */
+/** Honest devices must earn something; otherwise there is nothing to compare with. Throws SimulationError no-honest-pay. */
 export function requireHonestPay(honest: ArenaResult): void {
   const poor = honest.devices.find(({ shares }) => shares === 0);
   if (!poor) return;
   const fates = Object.entries(poor.fates).map(([fate, count]) => `${fate} ${count}×`);
   const idle = poor.role === 'worker' && poor.submitted === 0 ? 'it handed nothing in' : 'no verdict came of it';
-  // Whoever earns nothing need not be the one in whose hands the game failed.
+  // The device that earns nothing may be another one than that on which the game failed.
   const why = poor.problem ? `: ${poor.problem}` : problemAmong(honest);
   throw new SimulationError(
     'no-honest-pay',
@@ -57,7 +57,7 @@ export function requireHonestPay(honest: ArenaResult): void {
   );
 }
 
-/** The first error of the game in the hands of an honest device, as the end of a sentence. */
+/** The first error of the game on an honest device, as the end of a sentence. */
 function problemAmong({ devices }: ArenaResult): string {
   const found = devices.find(({ adversary, problem }) => adversary === null && problem !== null);
   return found ? `; ${found.name}: ${found.problem}` : '';
@@ -73,7 +73,7 @@ export function damageOf(result: ArenaResult, honest: ArenaResult): number {
 const honestSum = (result: ArenaResult, of: (device: DeviceResult) => number): number =>
   honestOf(result, 'worker').reduce((sum, device) => sum + of(device), 0);
 
-/** The part of what honest workers handed in that was not merged. */
+/** The part of honest workers' submissions that was not merged. */
 export function refusedOf(result: ArenaResult): number {
   return (
     1 -
@@ -85,13 +85,13 @@ export function refusedOf(result: ArenaResult): number {
   );
 }
 
-/** The part of what honest workers were paid that was not taken from them again. */
+/** The part of honest workers' pay that they did not lose again. */
 export function keptOf(result: ArenaResult): number {
   const [kept, lost] = [honestSum(result, ({ shares }) => shares), honestSum(result, ({ forfeited }) => forfeited)];
   return kept / Math.max(1, kept + lost);
 }
 
-/** The largest part by which an honest worker's pay for a piece of work is away from the others'. */
+/** The largest relative difference of an honest worker's pay for a submission from that of the others. */
 export function skewOf(result: ArenaResult, honest: ArenaResult): number {
   const parts = (of: ArenaResult): number[] => {
     const shares = honestOf(of, 'worker').map((device) => device.shares);
@@ -142,7 +142,7 @@ export function reportOn(adversary: Adversary, result: ArenaResult, honest: Aren
   });
 }
 
-/** A strategy that breaks the game itself: nobody is paid any more, which is worth something to somebody. */
+/** A strategy that breaks the game itself, so that nobody is paid any more. That is an exploit, too. */
 export function reportBroken({ name, roles, does }: Adversary, reason: string): StrategyReport {
   return {
     ...{

@@ -1,4 +1,4 @@
-// What a game needs before it can be tried: settings and a first state; for pre-training also a small model and a little text.
+// Prepares a game for a test: settings and a first state; for pre-training also a small model and a little text.
 
 import type { AnyGame } from '../games/game.ts';
 import { isGameFile, readGameFile } from '../games/game-file.ts';
@@ -15,7 +15,7 @@ import { buildDataset } from '../training/dataset.ts';
 import { encodeManifest } from '../training/shards.ts';
 import { SimulationError } from './errors.ts';
 
-/** A game with all that an arena of it needs. */
+/** A game with everything that its arena needs. */
 export interface GameSetup {
   readonly game: AnyGame;
   readonly params: unknown;
@@ -39,7 +39,7 @@ const SMALL = {
 };
 
 /**
- * Loads a game by name or from a file and makes what it begins with. `settings` replaces the game's own defaults.
+ * Loads a game by name or from a file, with its settings and its first state. `settings` replaces the game's own defaults.
  * Throws GameError (unknown-game, bad-game-file, bad-params), SimulationError bad-options.
  */
 export async function setUpGame(word: string, settings: unknown, limits: Partial<GuardLimits>): Promise<GameSetup> {

@@ -1,5 +1,5 @@
-// Tries a game before anybody launches it: one arena of honest devices, then one for each adversary, each in a thread that is
-// ended where the game does not answer.
+// Tests a game before anybody launches it: one arena of honest devices, then one for each adversary, each in a thread that is
+// ended if the game does not answer.
 import { availableParallelism } from 'node:os';
 import { GameError } from '../games/errors.ts';
 import type { Adversary } from './adversaries/adversary.ts';
@@ -23,7 +23,7 @@ export interface PlayJob {
   readonly call_ms: number;
 }
 
-/** Plays one arena in a thread of its own. Throws what game-thread.ts says, and what the arena throws, by its code. */
+/** Plays one arena in a thread of its own. Throws the errors of askGameThread and of the arena. */
 export const playInThread = (job: PlayJob): Promise<ArenaResult> =>
   askGameThread({ file: new URL('./play-thread.ts', import.meta.url), job, call_ms: job.call_ms });
 
@@ -31,7 +31,7 @@ export interface PlayOptions extends Omit<PlayJob, 'adversary'> {
   readonly adversaries: readonly Adversary[];
   readonly onReport?: (report: StrategyReport) => void;
   readonly onHonest?: (result: ArenaResult) => void;
-  /** Told whenever an arena has ended: adversaries tried, and about how long the others take. */
+  /** Called whenever an arena has ended: the number of tested adversaries, and the estimated time for the others. */
   readonly onProgress?: (progress: PlayProgress) => void;
 }
 
@@ -48,7 +48,7 @@ export interface PlayOutcome {
 }
 
 /**
- * Plays a game against each adversary. Throws GameError and SimulationError where honest devices cannot play it; an adversary
+ * Plays a game against each adversary. Throws GameError and SimulationError if honest devices cannot play it; an adversary
  * that breaks it is an exploit.
  */
 export async function playGame(options: PlayOptions): Promise<PlayOutcome> {
@@ -76,7 +76,7 @@ export async function playGame(options: PlayOptions): Promise<PlayOutcome> {
       .then(
         (result) => reportOn(adversary, result, honest),
         (error) => {
-          // What fails before anybody plays is nobody's exploit.
+          // An error before the arena begins is no exploit.
           if (!(error instanceof GameError) || error.message.startsWith(LOADING)) throw error;
           return [reportBroken(adversary, `${error.code}: ${error.message}`)];
         },
@@ -91,14 +91,14 @@ export async function playGame(options: PlayOptions): Promise<PlayOutcome> {
   return { honest, reports, exploits: reports.filter(({ exploit }) => exploit) };
 }
 
-/** Works through a list with so many under way at once; the results in the order of the list. */
+/** Processes a list with so many items at once; the results have the order of the list. */
 function inTurn<T, R>(list: readonly T[], at_once: number, work: (item: T) => Promise<R>): Promise<R>[] {
   const begun: Promise<R>[] = [];
   for (const [i, item] of list.entries()) {
-    // Each waits for the one that is so many places before it; one that failed is told when its turn comes.
+    // Each item waits for the one that is so many places before it; a caller sees an error when it awaits that item.
     const before = begun[i - at_once]?.catch(() => {});
     const result = before ? before.then(() => work(item)) : work(item);
-    result.catch(() => {}); // heard when its turn comes
+    result.catch(() => {}); // the caller sees the error when it awaits this item
     begun.push(result);
   }
   return begun;

@@ -1,15 +1,15 @@
-// A runtime that computes nothing twice: what a graph gave for the same states and inputs is recalled. In an arena many judges of one runtime
-// class repeat the same steps of the same work, and in the next row of a table honest devices do it all again. Recalling is by content, so
-// it changes no value: a device that begins with another state computes for itself.
+// A runtime that computes nothing twice: it caches the outputs of each graph by its states and inputs. In an arena many judges of one runtime
+// class repeat the same steps of the same work, and in the next row of a table honest devices repeat everything. The cache's keys are hashes of
+// the contents, so it changes no value: a device with another state computes for itself.
 import { createHash } from 'node:crypto';
 import { TensorError } from '../tensor/errors.ts';
 import type { CompiledGraph, Program, Runtime, TensorMap } from '../tensor/runtime.ts';
 import { sizeOf } from '../tensor/shape.ts';
 
-/** Of more than this the oldest is forgotten, and computed again when it is asked for. */
+/** The size of the cache; beyond it the oldest result is dropped, and computed again on demand. */
 const REMEMBERED_BYTES = 1 << 29;
 
-/** What somebody computed first, and the processor time of that. */
+/** A cached result, and the processor time of its computation. */
 interface Remembered {
   readonly values: TensorMap;
   readonly cpu_ms: number;
@@ -18,13 +18,13 @@ interface Remembered {
 
 export interface RememberingRuntime extends Runtime {
   /**
-   * Processor time that whoever asked would have spent without this: what recalled runs took when they were made, less what
-   * loading and bringing a shared program to somebody's state took. To be added to what a device is seen to spend.
+   * Processor time that the callers would have spent without the cache: the original time of cached results, minus the time for loading
+   * a shared program and restoring a device's state in it. Add it to the measured time of a device.
    */
   readonly spared_ms: number;
 }
 
-/** Over a runtime of one thread; closes it when it is closed. All programs of one graph share one that is really loaded. */
+/** Over a runtime of one thread; closes it when it is closed. All programs of one graph share one loaded program. */
 export function rememberingRuntime(inner: Runtime): RememberingRuntime {
   const memory = new Memory();
   const shared = new Map<string, Promise<SharedProgram>>();
@@ -65,7 +65,7 @@ class Memory {
   get(key: string): Remembered | undefined {
     const found = this.#kept.get(key);
     if (found) {
-      // What was asked for last is forgotten last.
+      // The most recently used result is dropped last.
       this.#kept.delete(key);
       this.#kept.set(key, found);
     }
@@ -84,7 +84,7 @@ class Memory {
   }
 }
 
-/** The one loaded program of a graph, which takes turns in being everybody's. */
+/** The one loaded program of a graph; devices use it in turns. */
 class SharedProgram {
   readonly key: string;
   readonly graph: CompiledGraph;
@@ -102,7 +102,7 @@ class SharedProgram {
   /** Waits for its turn. */
   use<T>(work: (program: Program) => Promise<T>): Promise<T> {
     const result = this.#turn.then(() => work(this.#program));
-    this.#turn = result.catch(() => {}); // whoever asked for it hears
+    this.#turn = result.catch(() => {}); // the caller sees the error
     return result;
   }
 }
@@ -112,11 +112,11 @@ type Step = { readonly write: ReadonlyMap<string, Float32Array> } | { readonly r
 class RememberingProgram implements Program {
   readonly #memory: Memory;
   readonly #shared: SharedProgram;
-  /** Of each state, what names its value: its content where it was written, what it was computed from where it was run. */
+  /** For each state the key of its value: a hash of its content if it was written, the key of its computation if it was computed. */
   readonly #ids = new Map<string, string>();
-  /** What names all of them together, as long as nothing was written since it ran. */
+  /** The key of all states together, unless a state was written since the last run. */
   #last: string | null = null;
-  /** All states once, and what was done since: how to get to where this program is. */
+  /** All states at one point, and the steps since: how to restore this program's states. */
   #base = new Map<string, Float32Array>();
   #since: Step[] = [];
   #closed = false;
@@ -137,7 +137,7 @@ class RememberingProgram implements Program {
         const isState = ([name, data]: [string, Float32Array]): boolean =>
           data instanceof Float32Array && this.#base.get(name)?.length === data.length;
         if (![...values].every(isState)) {
-          // The program beneath knows why not, and says it.
+          // The inner program throws the error that says why.
           await this.#shared.use((program) => program.writeState(values));
           throw new TensorError('bad-argument', 'writeState: the runtime beneath takes what this one does not');
         }
@@ -151,7 +151,7 @@ class RememberingProgram implements Program {
     );
   }
 
-  /** Where all states were written since the last run, what was before is of no use any more. */
+  /** If all states were written since the last run, earlier steps are not needed any more. */
   #rebase(): void {
     const written = new Map<string, Float32Array>();
     for (const step of this.#since.toReversed()) {
@@ -206,12 +206,12 @@ class RememberingProgram implements Program {
   async #inTurn<T>(call: () => Promise<T>): Promise<T> {
     if (this.#closed || this.#memory.closed) throw closed();
     const result = this.#turn.then(call);
-    this.#turn = result.catch(() => {}); // whoever asked for it hears
+    this.#turn = result.catch(() => {}); // the caller sees the error
     this.#memory.idle = Promise.all([this.#memory.idle, this.#turn]);
     return result;
   }
 
-  /** What was computed before, or is now; `moves`: the program then holds what this one will. */
+  /** The cached result, or a new one; `moves`: the computation changes the states of the shared program to those of this one. */
   async #recall(key: string, compute: (program: Program) => Promise<TensorMap>, moves = false): Promise<TensorMap> {
     const known = this.#memory.get(key);
     if (known) {
@@ -222,7 +222,7 @@ class RememberingProgram implements Program {
     await this.#sparing(() =>
       this.#shared.use(async (program) => {
         await this.#bring(program);
-        // What breaks off leaves nobody's state.
+        // After an error the shared program has nobody's states.
         const held = this.#shared.holds;
         this.#shared.holds = new Map();
         const before = process.cpuUsage();
@@ -242,7 +242,7 @@ class RememberingProgram implements Program {
     return ids;
   }
 
-  /** Brings the shared program to where this one is. */
+  /** Restores this program's states in the shared program. */
   async #bring(program: Program): Promise<void> {
     const { holds } = this.#shared;
     if ([...this.#ids].every(([name, id]) => holds.get(name) === id)) return;
@@ -255,7 +255,7 @@ class RememberingProgram implements Program {
     this.#shared.holds = new Map(this.#ids);
   }
 
-  /** Does something for which a device owes the processor time that is returned, whatever it takes here. */
+  /** Does something that counts with the returned processor time, whatever it really takes. */
   async #sparing(work: () => Promise<number>): Promise<void> {
     const before = process.cpuUsage();
     const owed_ms = await work();

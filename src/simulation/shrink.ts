@@ -1,4 +1,4 @@
-// From a history that fails to the smallest one that still does: without each fault, each peer, each round that it does not need.
+// Shrinks a failing history to the smallest one that still fails: removes the faults, peers and rounds that it does not need.
 import type { Bug } from './bugs.ts';
 import { History } from './history.ts';
 import type { Plan } from './plan.ts';
@@ -37,7 +37,7 @@ function* smallerPlans(plan: Plan): Generator<Plan> {
     const peers = plan.peers.toSpliced(i, 1);
     const workers = peers.filter(({ role }) => role === 'worker').length;
     if (workers === 0) continue;
-    // Faults keep the peers that they are about.
+    // Faults keep their peers.
     const faults = plan.faults
       .filter(({ peer }) => peer !== i)
       .map((fault) => (fault.peer > i ? { ...fault, peer: fault.peer - 1 } : fault));

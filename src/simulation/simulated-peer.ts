@@ -16,7 +16,7 @@ import { type Tally, type TallyTask, tally } from './tally-game.ts';
 import { Process } from './virtual-time.ts';
 import type { World } from './world.ts';
 
-/** As the real peer's: how often a request is tried, and the first wait between. */
+/** As in the real peer: the number of tries of a request, and the first wait between two. */
 const ATTEMPTS = 4;
 const FIRST_WAIT_MS = 250;
 const RETRY_MS = 1000;
@@ -69,15 +69,15 @@ export class SimulatedPeer {
     });
   }
 
-  /** Whether its disk holds what it has found about a submission: what is left of it when the power is lost now. */
+  /** Whether its disk contains its finding about a submission, so that the finding survives a power loss. */
   keeps(submission: string): boolean {
     return this.#disk.mentions(submission);
   }
 
-  /** What must hold of its connections. */
+  /** Verifies the limits of its connections. */
   look(limits: { readonly queued_bytes: number }): void {
     for (const { hub } of this.line.wires) {
-      // The limit is looked at before a message is sent, so the last one may go beyond it.
+      // The hub checks the limit before it sends a message, so the last message may exceed it.
       if (hub.most_queued_bytes > limits.queued_bytes + (64 << 10)) {
         this.#world.fail(`the hub keeps ${hub.most_queued_bytes} bytes for ${this.plan.name}`);
       }
@@ -154,7 +154,7 @@ export class SimulatedPeer {
     if (this.#process === process) this.#process = null;
   }
 
-  /** The game as this device plays it: it tells the oracle what it believes, and sometimes makes its work up. */
+  /** The game of this device: it reports its model to the oracle, and sometimes invents its work. */
   #game(below: (bound: number) => number): AnyGame {
     const { oracle, bug, staging } = this.#world;
     const game: AnyGame = {

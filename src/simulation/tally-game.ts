@@ -41,7 +41,7 @@ const uint32 = (value: number): Uint8Array => {
   return bytes;
 };
 
-/** The one right work of so many steps. */
+/** The only correct work of so many steps. */
 export function workOf({ round, peer, state }: TallyTask, steps: number): Uint8Array {
   const result = new Uint8Array(WORK_BYTES);
   result.set(uint32(steps));
@@ -49,16 +49,16 @@ export function workOf({ round, peer, state }: TallyTask, steps: number): Uint8A
   return result;
 }
 
-/** What a worker can tell of a loss: larger ones count as this, as in a trace of pre-training. */
+/** The largest loss that a claim can contain, as in a trace of pre-training; larger losses become this one. */
 const MOST_TOLD_MICRO = 16_000_000;
 
-/** The loss of a task, in millionths, as every device finds it: now and then far beyond what can be told. */
+/** The loss of a task, in millionths, the same on every device; sometimes far beyond the largest that a claim can contain. */
 export const lossOf = ({ round, peer }: TallyTask): number =>
   new DataView(sha256(utf8.encode(`loss\n${round.seed}\n${peer}\n`)).buffer).getUint32(0) % 40_000_000;
 
 export const toldLoss = (task: TallyTask): number => Math.min(MOST_TOLD_MICRO, lossOf(task));
 
-/** A step is a few bytes of what follows from all work and from what the steps before have left out. */
+/** A step consists of a few bytes of a hash over all work and over what earlier steps have left out. */
 const STEP_BYTES = 16;
 
 function mergeWork(_params: TallyParams, state: Tally, accepted: readonly AcceptedWork[]): Tally {

@@ -1,4 +1,4 @@
-// A game against its own honest answer, before any liar plays it (an idea of `verifiers`: every task runs its gold answer through its own grader).
+// Validates a game with its own honest work, before any liar plays it (an idea of `verifiers`: every task runs its gold answer through its own grader).
 
 import { isDeepStrictEqual } from 'node:util';
 import { CodedError } from '../errors.ts';
@@ -13,7 +13,7 @@ import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { GameSetup } from './play-setup.ts';
 
-/** One promise of a game: the part that keeps it, what was expected, and what came instead; null: as expected. */
+/** One requirement of a game: the part of the game, what was expected, and what came instead; null: as expected. */
 export interface Check {
   readonly part: string;
   readonly expected: string;
@@ -25,21 +25,21 @@ export interface Validating {
   readonly runtime: Runtime;
   /** How long a check may take, as a validator is told. */
   readonly call_ms: number;
-  /** Told before the game is called. */
+  /** Called before each call of the game. */
   readonly begins: (part: string) => void;
   readonly tell: (check: Check) => void;
 }
 
-/** Looks whether a promise is kept: null, or what came instead. What it throws is what came, too. */
+/** Checks a requirement: null, or what came instead. An error that it throws counts as what came instead. */
 type Look = () => Promise<string | null>;
 type Hold = (part: string, expected: string, look: Look) => Promise<boolean>;
 
 const ROUNDS = 2;
-/** As many work in a round. */
+/** The number of workers in a round. */
 const WORKERS = 2;
 const hashOf = (word: string): string => sha256Hex(utf8(`potluck-validate\n${word}`));
 
-/** So many may be asked: an honest device may find nothing in a round. */
+/** The peers that may be asked: an honest device may find nothing in a round. */
 const PEERS: readonly string[] = Array.from({ length: 8 }, (_, i) => hashOf(`peer ${i}`));
 const [ADA, BOB] = PEERS;
 
@@ -48,8 +48,8 @@ const roundOf = (number: number, last: string | null, draw: string | null): Roun
 });
 
 /**
- * Holds a game to everything that a run needs of it when all are honest. Tells each promise once; a promise that needs one that was
- * broken is left out. Never throws for what the game does, but where it never gives way the caller's thread stands still.
+ * Checks everything that a run with honest devices needs of a game. Reports each requirement once, and leaves out those that need a
+ * requirement that was not met. Never throws an error of the game; but if a call of the game never returns, the caller's thread hangs.
  */
 export async function validateGame(options: Validating): Promise<void> {
   const { setup, begins, tell } = options;
@@ -92,7 +92,7 @@ async function settings(promise: Hold, { game, params }: GameSetup): Promise<boo
 /** The state before the first round, and its bytes. */
 async function states(promise: Hold, { game, params, first }: GameSetup): Promise<boolean> {
   const begun = await promise('first', 'the same first state whenever it is asked', async () => {
-    if (!game.first) return null; // brought by the run's owner
+    if (!game.first) return null; // the run's owner provides it
     return sameState(await hashOfState(game, params, first), await hashOfState(game, params, await game.first(params)));
   });
   return begun && (await survives(promise, { game, params }, first, 'the first state'));
@@ -132,7 +132,7 @@ interface Before {
   readonly state: unknown;
 }
 
-/** One honest round: work of two devices, judged and merged. null where something was broken that the next round needs. */
+/** One honest round: work of two devices, judged and merged. null if a requirement was not met that the next round needs. */
 async function playRound(options: Playing, before: Before): Promise<Omit<Before, 'number'> | null> {
   const { promise, setup } = options;
   const { game, params } = setup;
@@ -187,7 +187,7 @@ const tasks = (promise: Hold, { game, params }: Played, { number, last, state }:
     return isDeepStrictEqual(task, other) ? 'the same task for another seed' : null;
   });
 
-/** A device that begins: nothing in its drawer. `onProgress` is called after each piece of work. */
+/** A new device with an empty drawer. `onProgress` is called after each piece of work. */
 const deviceFor = ({ setup, runtime }: Validating, onProgress = (): void => {}): Device => ({
   runtime,
   async fetchBlob(hash) {
@@ -214,7 +214,7 @@ async function worked(options: Playing, before: Before): Promise<Map<string, Cla
   return claims;
 }
 
-/** Whether a hub and a judge take honest work. */
+/** Whether a hub and a judge accept honest work. */
 async function taken(options: Playing, before: Before, peer: string, claim: Claim): Promise<boolean> {
   const { promise, setup } = options;
   const { game, params } = setup;
@@ -249,7 +249,7 @@ async function perform(options: Playing, before: Before, peer: string, signal: A
   return claim;
 }
 
-/** A judge's verdict, who repeats as much of the work as the game can. */
+/** The verdict of a judge that repeats as much of the work as the game can. */
 async function judge(options: Playing, before: Before, peer: string, claim: Claim) {
   const { setup, runtime, call_ms } = options;
   const { game, params } = setup;
@@ -274,7 +274,7 @@ async function refusalOf(options: Playing, before: Before, peer: string, claim: 
   return accepted ? null : `refused (${code})`;
 }
 
-/** A device that is wanted back, at once or after its first piece of work, hands in what it has, and that must be sound. */
+/** If a device is stopped, before it begins or after its first piece of work, it submits what it has, and that must be valid. */
 async function whenStopped(options: Playing, before: Before): Promise<void> {
   const { promise, setup } = options;
   for (const when of ['before it begins', 'after its first piece of work']) {
@@ -289,7 +289,7 @@ async function whenStopped(options: Playing, before: Before): Promise<void> {
   }
 }
 
-/** Bytes that are no work: the hub's check of form refuses them with a typed error, or a judge does without one. */
+/** Invalid work: the hub's check of form refuses it with a typed error, or a judge refuses it without an error. */
 async function garbage(options: Playing, before: Before, honest: Claim): Promise<void> {
   const { promise, setup } = options;
   const { game, params } = setup;

@@ -7,10 +7,10 @@ interface Entry {
   run: (() => void) | null;
 }
 
-/** Node's own rule: a delay that is none, below 1 or beyond 31 bits counts as 1. */
+/** Node's rule: a delay that is no number, below 1 or beyond 31 bits counts as 1. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
-/** Where every simulated second begins: any moment will do, this one is in 2026. */
+/** The begin of every simulation: an arbitrary moment in 2026. */
 const EPOCH_MS = 1_780_000_000_000;
 
 export class VirtualTime {
@@ -43,7 +43,7 @@ export class VirtualTime {
       this.now_ms = next.at_ms;
       this.events++;
       next.run();
-      // All promises that can settle have settled before the next turn of the real event loop: nothing here waits for the machine.
+      // All promises that can settle have settled before the next turn of the real event loop, because nothing here waits for the machine.
       await new Promise<void>((resolve) => setImmediate(resolve));
       return true;
     }
@@ -82,10 +82,10 @@ export class VirtualTime {
   }
 }
 
-/** How wrong a machine's clock is; somebody may set it at any time. */
+/** The error of a machine's clock; somebody may change it at any time. */
 export interface Skew {
   offset_ms: number;
-  /** Its seconds by ours; 1: right. */
+  /** The speed of its clock; 1 is right. */
   readonly rate: number;
 }
 
@@ -93,7 +93,7 @@ export const RIGHT_CLOCK = { offset_ms: 0, rate: 1 };
 
 /**
  * One process from its start to its end: its clock, and everything that it still waits for.
- * When it ends, nothing of that happens any more.
+ * After its end nothing of that happens.
  */
 export class Process {
   readonly clock: Clock;
@@ -116,7 +116,7 @@ export class Process {
     };
   }
 
-  /** As VirtualTime.after, as long as the process lives. */
+  /** Like VirtualTime.after, but only while the process lives. */
   after(delay_ms: number, run: () => void): Entry {
     return this.time.after(delay_ms, () => {
       if (this.alive) run();

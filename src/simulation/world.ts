@@ -1,4 +1,4 @@
-// The simulated world: the real hub on virtual time, whoever takes part in it, and an oracle that looks on.
+// The simulated world: the real hub on virtual time, its participants, and an oracle that verifies everything.
 import type { EventBody, LoggedEvent } from '../core/events.ts';
 import type { RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
@@ -22,9 +22,9 @@ import { FAULTS_WITHIN_MS, type PeerPlan, type Plan, secretOf } from './plan.ts'
 import { type TallyParams, tally } from './tally-game.ts';
 import { Process as NewProcess, type Process, RIGHT_CLOCK, VirtualTime } from './virtual-time.ts';
 
-/** What one history came to. */
+/** The result of one history. */
 export interface Outcome {
-  /** What did not hold; null: everything did. */
+  /** The violated property; null if there is none. */
   readonly violation: string | null;
   readonly at_ms: number;
   /** The root of the log's Merkle tree, 64 hexadecimal digits, and a hash over everything that happened. */
@@ -42,30 +42,30 @@ export interface Inhabitant {
   readonly identity: Identity;
   readonly line: Line;
   start(): void;
-  /** The process ends now; `machineGone`: nobody says so to the hub. */
+  /** The process ends now; `machineGone`: without closing its connections. */
   crash(machineGone: boolean): void;
   /** The owner wants the device back. */
   leave(): void;
-  /** Whether its disk holds what it has found about a submission: what is left of it when the power is lost now. */
+  /** Whether its disk contains its finding about a submission, so that the finding survives a power loss. */
   keeps(submission: string): boolean;
-  /** What must hold of its connections. */
+  /** Verifies the limits of its connections. */
   look(limits: { readonly queued_bytes: number }): void;
 }
 
-/** What a history is played for. */
+/** The conditions of a history. */
 export interface Staging {
   readonly limits: ConnectionLimits;
-  /** How often the hub keeps its state. */
+  /** The number of events between two snapshots of the hub's state. */
   readonly snapshot_every: number;
-  /** Whether the oracle looks on: it takes more time than the network itself. */
+  /** Whether the oracle verifies everything, which takes more time than the network itself. */
   readonly watched: boolean;
-  /** The game as a device plays it; as everybody does, if nothing is said. */
+  /** The game of a device; by default all devices have the same. */
   readonly playedBy?: (peer: Inhabitant, game: AnyGame) => AnyGame;
   /** Called with every event after it is durable. */
   readonly onEvent?: (event: LoggedEvent) => void;
 }
 
-/** What goes wrong is looked for: limits so small that a slow line meets them, and so many snapshots that most restarts go on from one. */
+/** For histories with faults: limits so small that a slow connection reaches them, and so many snapshots that most restarts use one. */
 const FAULTS: Staging = {
   limits: { ...CONNECTION_LIMITS, queued_bytes: 16 << 10, waiting_messages: 16, connections: 64 },
   snapshot_every: 7,
@@ -121,7 +121,7 @@ export abstract class World {
     this.oracle = new Oracle(this.hubIdentity.id, this.disk, this.params, new Set(honest), keepsSealed);
   }
 
-  /** Somebody more who may take part. */
+  /** Adds a participant. */
   abstract enlist(plan: PeerPlan, identity: Identity): Inhabitant;
 
   /** One line of the trace. */
@@ -136,7 +136,7 @@ export abstract class World {
     this.failure ??= { message, at_ms: this.time.now_ms };
   }
 
-  /** What nobody expected: an error without a code, or one that says that the hub cannot go on. */
+  /** An unexpected problem: an error without a code, or one that says that the hub cannot go on. */
   problem(error: unknown, where: string): void {
     const coded = error instanceof CodedError;
     const text = coded ? `${error.code}: ${error.message}` : String(error instanceof Error ? error.stack : error);
@@ -159,12 +159,12 @@ export abstract class World {
     }
   }
 
-  /** What a peer tells its owner went wrong. */
+  /** A problem that a peer reports to its owner. */
   peerProblem(name: string, code: string, message: string): void {
-    // Whoever was cut off may ask for what nobody needs any more, where the owner keeps only what is recent.
+    // If the owner keeps only recent data, a peer that was disconnected may ask for a blob that nobody needs any more.
     const gone = code === 'bad-blob' && /the hub has no blob ([0-9a-f]{64})/.exec(message)?.[1];
     if (gone && !this.oracle.needs(gone)) return;
-    // Who was told a lie is to say so.
+    // A peer that got a false receipt must report it.
     const event = code === 'bad-receipt' && /event ([0-9a-f]{64})/.exec(message)?.[1];
     if (event && this.#lies.has(event)) return;
     if (['wrong-model', 'wrong-step', 'no-way', 'bad-blob', 'bad-receipt', 'bad-bundle', 'bad-step'].includes(code)) {
@@ -249,7 +249,7 @@ export abstract class World {
     if (this.hub === hub) this.crashHub(false);
   }
 
-  /** Sends an event over HTTP and keeps the hub to its answer; resolves with the event's id. */
+  /** Sends an event over HTTP and remembers the hub's receipt for the oracle; resolves with the event's id. */
   async post(event: Uint8Array): Promise<string> {
     const { hub } = this;
     if (!hub) throw new CodedError('hub-unreachable', 'no hub is there');
@@ -258,7 +258,7 @@ export abstract class World {
     return id;
   }
 
-  /** The run as the log has it; where nobody looks on, as the hub does. */
+  /** The run in the state of the log; without the oracle, in the state of the hub. */
   protected seenRun(): RunState | undefined {
     const state = this.staging.watched ? this.oracle.state : this.hub?.place.sequencer.state;
     return state?.runs.get(this.run);
