@@ -1,4 +1,4 @@
-// One row of `bench adversaries`: an arena of real training in which some lie, and what its columns are.
+// One row of `bench adversaries`: an arena of real training with some liars, and the columns of its result.
 import type { AnyGame } from '../games/game.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import type { Adversary } from '../simulation/adversaries/adversary.ts';
@@ -22,7 +22,7 @@ const CONTEXT = 64;
 export const HONEST = 'nobody lies';
 const VETERANS = 'nobody lies, records of 100';
 const SOME_NEW = 'nobody lies, a third new, the others with records of 100';
-/** Rows in which everybody plays by the rules, by what they are called on a command line. */
+/** Rows without liars, by their names on the command line. */
 export const HONEST_ROWS: ReadonlyMap<string, string> = new Map([
   ['veterans', VETERANS],
   ['some-new', SOME_NEW],
@@ -30,10 +30,10 @@ export const HONEST_ROWS: ReadonlyMap<string, string> = new Map([
 export const MIXTURE = 'mixture';
 const SLOW = 'slow worker';
 export const CHECKS = ['on', 'cheap', 'off'] as const;
-/** Two kinds of workers and one validator: what fits into a third of six and a third of three. */
+/** Two kinds of workers and one validator: a third of six workers and a third of three validators. */
 const MIXED = ['few-steps', 'copier-noisy', 'colluders'];
 
-/** What every row of a table has in common. */
+/** The common options of all rows of a table. */
 export interface RowOptions {
   readonly model: keyof typeof MODELS;
   readonly rounds: number;
@@ -58,7 +58,7 @@ export function setUpRows({ model, rounds, steps, merge }: RowOptions, text: str
   return setUpPretrain(settings, [text], characters(text), {});
 }
 
-/** Plays a row once. The first runtime is the validators', and every second worker's; all rows may share them, and what they remember. */
+/** Plays a row once. The validators and every second worker use the first runtime; all rows may share the runtimes and their caches. */
 export async function playRow(
   { rounds, steps, crowd, checks, slow, native, rating }: RowOptions,
   setup: GameSetup,
@@ -89,7 +89,7 @@ export async function playRow(
 
 const hasRecord = (name: string, worker: number): boolean => name === VETERANS || (name === SOME_NEW && worker % 3 > 0);
 
-/** Judges who look less, so that one sees what else stands between liars and their pay, or the model. */
+/** Judges that check less, to show what else protects pay and the model from liars. */
 function judgedBy(checks: RowOptions['checks'], game: AnyGame): AnyGame {
   if (checks === 'on') return game;
   if (checks === 'off') return { ...game, check: async (_task, claim) => unseen(claim, true) };
@@ -104,13 +104,13 @@ function adversariesIn(name: string): Adversary[] {
   return name === MIXTURE ? MIXED.map(adversaryNamed) : [adversaryNamed(name)];
 }
 
-/** The columns of a row that was played once. Parts are of 1; null: there is nothing to measure. */
+/** The columns of a row that was played once. Parts are between 0 and 1; null: there is nothing to measure. */
 export interface Measures {
   readonly loss: number;
   readonly damage: number;
   /** Of each kind of liar in each of its roles, in the order of `reports`. */
   readonly pays: readonly number[];
-  /** The part of the lying workers of whose work something was refused; null where none lies. */
+  /** The part of the lying workers that had some work refused; null if no worker lies. */
   readonly caught: number | null;
   readonly refused: number;
   readonly kept: number;
@@ -152,7 +152,7 @@ function caughtOf({ devices }: ArenaResult): number | null {
   return lying.length > 0 ? caught.length / lying.length : null;
 }
 
-/** What slow devices earn for a step, where the other honest ones earn 1. */
+/** The pay of slow devices for a step, relative to the other honest devices. */
 function slowPay({ devices }: ArenaResult): number | null {
   const honest = devices.filter(({ role, adversary }) => role === 'worker' && adversary === null);
   const aStep = (slow: boolean): number => {

@@ -1,4 +1,4 @@
-// Some of the devices lie, in every way we know: loss, liars' pay, honest work refused, what checking costs. Real training.
+// Real training with devices that lie in every known way: loss, liars' pay, refused honest work, the cost of checking.
 import { readFileSync } from 'node:fs';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { adversariesOf } from '../simulation/adversaries/registry.ts';
@@ -122,7 +122,7 @@ function shown(
   return values.length === 1 ? format(mean) : `${format(mean)} ± ${format(half)}`;
 }
 
-/** By seed, then by row: a seed's rows one after another, since they have most of what they compute in common. */
+/** By seed, then by row: the rows of a seed follow each other, because they share most of their computations. */
 async function playRows(given: Given, text: string, names: readonly string[]): Promise<ArenaResult[][]> {
   const options = rowOptions(given);
   const kept = keptResults<{ readonly name: string; readonly seed: string; readonly result: ArenaResult }>(

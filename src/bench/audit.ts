@@ -71,7 +71,7 @@ export async function run({ events, signed, workers, dir }: Values<typeof option
   }
 }
 
-/** Somebody whose signatures cost nothing and are none. */
+/** An identity with invalid signatures, which cost nothing. */
 function unsigned(identity: Identity): Identity {
   const none = new Uint8Array(64);
   return { id: identity.id, sign: async () => none };
@@ -97,7 +97,7 @@ async function makeLog(folder: string, events: number, workers: number, signed: 
   return hub;
 }
 
-/** A run that never ends: what hub, owner, workers and validators write, each event allowed by the core. */
+/** The events of hub, owner, workers and validators in a run that never ends; the core accepts each of them. */
 async function* history(hub: DrawingIdentity, workerCount: number, signed: boolean): AsyncGenerator<Uint8Array> {
   const state = initialState(hub.id);
   const write = async (author: Identity, body: EventBody): Promise<{ bytes: Uint8Array; id: string }> => {
@@ -215,7 +215,7 @@ async function auditEvents(folder: string, threads: number, verify_signatures: b
   }
 }
 
-/** The floor under every audit: one Ed25519 verification an event, by the fastest implementation of this machine. */
+/** The least cost of an audit: one Ed25519 verification for each event, by the fastest implementation on this machine. */
 async function verifications(count: number): Promise<Measured> {
   const identity = createIdentity();
   const message = new Uint8Array(250);

@@ -1,15 +1,15 @@
-// The hub of `bench big-merge`, a process of its own: says its address, and when it is told to end, what its event loop and its memory had to bear.
+// The hub of `bench big-merge`, a process of its own: prints its address and, at its end, the delays of its event loop and its memory use.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { resourceUsage, stdin } from 'node:process';
 import { createInterface } from 'node:readline';
 import { openHub } from '../hub/hub.ts';
 
-/** How often the delay is looked at, a part of each look. */
+/** How often the delay of the event loop is measured. */
 const RESOLUTION_MS = 2;
 
 export interface HubFigures {
   readonly most_kb: number;
-  /** How late the event loop was at what was due: 99 of 100 looks, and the latest. */
+  /** How late timers of the event loop fired: 99 of 100 within p99, and the latest. */
   readonly loop_delay_ms: { readonly p99: number; readonly most: number };
   /** Processor time of the event loop's thread, and of the whole process. */
   readonly loop_cpu_ms: number;
@@ -18,7 +18,7 @@ export interface HubFigures {
 
 const hub = await openHub({
   ...{ folder: process.argv[2], host: '127.0.0.1', port: 0 },
-  // Its workers send their events over HTTP, without a connection, and wait for as long as it takes.
+  // The workers send their events over HTTP, without a connection, and wait without a limit.
   limits: { lost_after_ms: 2 ** 31 - 1, silence_ms: 2 ** 31 - 1 },
   onError: (error, where) => console.error(`${where}: ${error}`),
 });

@@ -1,4 +1,4 @@
-// A hub that merges a large model: how long others wait for /health meanwhile, and how much memory it takes.
+// A hub that merges a large model: the response times of /health meanwhile, and the hub's memory use.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -46,7 +46,7 @@ const LAYERS = 17;
 interface Measured {
   readonly parameters: number;
   readonly workers: number;
-  /** Until every worker has its receipt, and from there to the end of the merge, a round. */
+  /** Seconds a round until every worker has its receipt, and from there to the end of the merge. */
   readonly taken_in_s: number;
   readonly merged_s: number;
   readonly health_ms: { readonly median: number; readonly p99: number; readonly most: number; readonly asked: number };
@@ -163,7 +163,7 @@ function* madeUp(tensors: readonly { readonly shape: readonly number[] }[]): Gen
   }
 }
 
-/** Work as large as honest work: as many values kept of each tile, anywhere in it. */
+/** Work as large as honest work: it keeps as many values of each tile, at random positions. */
 function madeUpWork(params: PretrainParams, worker: number): Uint8Array {
   const specs = parameterSpecs(params.model);
   const random = seededRandom('bench big-merge', worker);
@@ -185,7 +185,7 @@ function madeUpWork(params: PretrainParams, worker: number): Uint8Array {
   return encodeWork({ start: AFRESH, end: AFRESH, losses: [1], update: encodeUpdate(specs, update, params.sparse) });
 }
 
-/** A run in which every worker has its place. Resolves with its id. */
+/** Creates a run that all workers have joined. Resolves with its id. */
 async function begin(
   url: string,
   named: { readonly model: string; readonly params: string },
@@ -203,7 +203,7 @@ async function begin(
       ...named,
       created_ms: 0,
     },
-    // Checkpoints are larger writes than states between them; the last model is one.
+    // Checkpoints cost more writes than other states. The last model would be a checkpoint, so the run has one round more.
     ...{ rounds: rounds + 1, checkpoint_every: 1000, round_ms: 3_600_000, judging_ms: 1000, min_workers: peers.length },
     rules: exampleRules({
       ...{ shares_per_round: 1000, halving_rounds: 0 },
@@ -225,7 +225,7 @@ async function begin(
 async function send(url: string, author: Identity, body: EventBody): Promise<string> {
   const event = (await signEvent(author, body)) as Uint8Array<ArrayBuffer>;
   const ask = () => fetch(`${url}/events`, { method: 'POST', body: event });
-  // A hub that was held up resets connections that it then finds too old. The event stands once, however often it is sent.
+  // A busy hub may reset old connections. The log contains the event once, however often it is sent.
   const again = (): Promise<Response> => ask().catch(again);
   const answer = await again();
   const said = (await answer.json()) as { event?: string };
@@ -235,7 +235,7 @@ async function send(url: string, author: Identity, body: EventBody): Promise<str
 
 async function untilView(url: string, run: string, holds: (view: ReturnType<typeof RunViewSchema.parse>) => boolean) {
   for (;;) {
-    // As above: a hub that was held up may reset this.
+    // As above: a busy hub may reset this connection.
     const answer = await fetch(`${url}/runs/${run}`).catch(() => null);
     const view = answer && RunViewSchema.parse(await answer.json());
     if (view && holds(view)) return view;
@@ -243,11 +243,11 @@ async function untilView(url: string, run: string, holds: (view: ReturnType<type
   }
 }
 
-/** Asks until it is stopped, each time after the answer before; how long each took. */
+/** Asks until it is stopped, each time after the previous answer; records the duration of each answer. */
 async function askHealth(url: string, waits: number[], stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
     const asked = performance.now();
-    // As above: whoever is reset asks again, and has waited all the time.
+    // As above: after a reset it asks again, and the whole time counts.
     while (!(await healthAnswers(url)) && !stop.aborted);
     const waited = performance.now() - asked;
     waits.push(waited);

@@ -18,7 +18,7 @@ export async function servePageOf(root: string): Promise<PageHub> {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-page-'));
   const web = join(folder, 'web');
   const config = viteConfig(web);
-  // Everything but the packing for slow lines, which takes longer than all the rest, and what is kept of the hub's own page.
+  // Without the compression of files, which takes longer than everything else, and without the offline copy of the hub's own page.
   const left_out = ['potluck-packed', 'potluck-offline'];
   const plugins = (config.plugins as Plugin[]).filter(({ name }) => !left_out.includes(name));
   await build({ ...config, root, logLevel: 'error', plugins });

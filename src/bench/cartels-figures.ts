@@ -1,4 +1,4 @@
-// What a cartel has brought about, beside the same run without it: means over histories with their 95 % intervals, and the bounds.
+// The effect of a cartel, compared with the same run without it: means over histories with their 95 % intervals, and the bounds.
 import type { Played } from '../simulation/cartel-watch.ts';
 import { type Interval, interval95 } from './report.ts';
 
@@ -6,13 +6,13 @@ export interface Figures {
   readonly row: string;
   readonly validators: number;
   readonly seconds: Interval;
-  /** What a round takes, where one without liars takes 1. */
+  /** The length of a round, relative to a run without liars. */
   readonly times: Interval;
-  /** What a lie was paid, where an honest piece of work is paid 1. */
+  /** The pay of a lie, relative to an honest submission. */
   readonly pay_for_lies: Interval;
   /** The part of honest work that was not accepted. */
   readonly refused: Interval;
-  /** What honest workers hold, where without liars they hold 1. */
+  /** The shares of honest workers, relative to a run without liars. */
   readonly kept: Interval;
   /** The part of rounds in which something was appealed. */
   readonly appealed: Interval;
@@ -40,12 +40,12 @@ export function figuresOf(
   };
 }
 
-/** What an honest worker would hold for each round if liars had only been paid for their honest work. */
+/** The shares that an honest worker would get in each round if liars were paid only for their honest work. */
 function fairShares({ honest_works, truths_accepted }: Played, without: Played): number {
   return (without.honest_shares / without.rounds) * (honest_works / (honest_works + truths_accepted));
 }
 
-/** What liars hold beyond what their honest work earned, for each lie: below 0 where they have lost more than lies brought. */
+/** The liars' shares beyond the pay of their honest work, for each lie: below 0 if they lost more than their lies earned. */
 function payForLies({ honest_shares, lying_shares, lies, truths_accepted, rounds }: Played): number {
   const a_piece = honest_shares / rounds;
   return lies === 0 ? Number.NaN : (lying_shares - truths_accepted * a_piece) / (lies * a_piece);

@@ -1,4 +1,4 @@
-// Cartels of validators and liars against the real hub and peers on virtual time: liars' pay, honest work refused, what a round takes.
+// Cartels of validators and liars against the real hub and peers on virtual time: liars' pay, refused honest work, the length of a round.
 import { playCartel } from '../simulation/cartel-play.ts';
 import { CARTEL_ROWS, type CartelRow, NOBODY, NOBODY_OPEN, rosterOf } from '../simulation/cartel-rows.ts';
 import type { Played } from '../simulation/cartel-watch.ts';

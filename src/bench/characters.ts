@@ -10,7 +10,7 @@ export function inCharacters(text: string): string {
   return Array.from(text, (character) => (known.has(character) ? character : ' ')).join('');
 }
 
-/** One id a character, 65 in all. Its json says the same to whoever plays with the model. */
+/** One id a character, 65 in all. Its json describes the same tokens for readers of the model. */
 export function characterTokenizer(): Tokenizer {
   const vocab = Object.fromEntries(Array.from(CHARACTERS, (character, id) => [character, id]));
   return {

@@ -5,9 +5,9 @@ import { type Browser, chromium } from 'playwright-core';
 export const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
   existsSync(path),
 );
-/** What Chromium loads for the address bar of every window, though nobody sees one: more work than all else in an empty tab. */
+/** Features of the address bar, which Chromium loads for every window although nobody sees it: more work than everything else in an empty tab. */
 const ADDRESS_BAR = ['WebUIOmniboxPopup', 'WebUIOmniboxAimPopup', 'WebUIOmniboxFullPopup'];
-/** What Playwright leaves out: of two lists Chromium takes the last, which is ours. */
+/** Features that Playwright disables: Chromium uses only the last of two lists, which is ours. */
 const AS_PLAYWRIGHT = [
   ...['AimEnabled', 'AvoidCorsURLLoaderRestartOnRedirect', 'AvoidUnnecessaryBeforeUnloadCheckSync'],
   ...[
@@ -30,7 +30,7 @@ export const SOFTWARE_GPU = [
   '--use-webgpu-adapter=swiftshader',
   '--enable-features=Vulkan',
 ];
-/** For tests, in which a tab trains a few steps: optimising the code that computes them takes longer than they do. */
+/** For tests in which a tab trains a few steps: the optimisation of the code would take longer than the steps. */
 export const UNOPTIMISED = '--js-flags=--wasm-tiering-budget=2000000000';
 
 export function launch(args: readonly string[]): Promise<Browser> {

@@ -1,4 +1,4 @@
-// Half of the workers killed at a random moment of every round: does the run finish, and what does it cost at equal verified tokens?
+// Kills half of the workers at a random moment of every round: does the run finish, and what is the loss at equal verified tokens?
 import type { RunStatus } from '../protocol/messages.ts';
 import { seededRandom } from '../protocol/random.ts';
 import { decimal, type Report, text, type Values, whole } from './bench.ts';
@@ -51,7 +51,7 @@ async function train(options: Options, rounds: number, churn: boolean): Promise<
   let kills = 0;
   let killedIn = '';
   const timers: NodeJS.Timeout[] = [];
-  /** Once for each round that opens: draws who dies, and when in the round's time box. */
+  /** Once for each round: draws which workers die, and when. */
   const strike = (status: RunStatus): void => {
     const key = `${status.round}.${status.attempt}`;
     if (!churn || status.phase !== 'working' || key === killedIn) return;

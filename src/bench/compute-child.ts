@@ -31,7 +31,7 @@ export class EngineProcess {
       this.#errors += error.message;
     });
     this.#closed = new Promise((resolve) => child.once('close', () => resolve()));
-    child.stdin!.on('error', () => {}); // a child that has ended is noticed when it does not answer
+    child.stdin!.on('error', () => {}); // the missing answer shows that the child has ended
     child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.#errors = (this.#errors + text).slice(-2000);
     });
@@ -59,7 +59,7 @@ export class EngineProcess {
   async #answer<T>(schema: z.ZodType<T>): Promise<T> {
     const { value, done } = await this.#lines.next();
     if (done) {
-      await this.#closed; // until then its last words may still come
+      await this.#closed; // until then it may still write an error
       const reason = this.#errors.trim().split('\n').at(-1) || 'no message';
       throw new BenchError('engine-failed', `the engine ${this.name} has ended: ${reason}`);
     }

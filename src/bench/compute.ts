@@ -8,10 +8,10 @@ import { WORKLOADS, type Workload } from './compute-workload.ts';
 import { BenchError } from './errors.ts';
 import { spread, table } from './report.ts';
 
-/** The steps of one turn take about this long: enough to have a median, short enough to meet the same conditions. */
+/** The duration of the steps of one turn: long enough for a median, and so short that all engines have the same conditions. */
 const TURN_MS = 2000;
 const LIMIT_TURN_STEPS = 40;
-/** Steps before anything is measured: allocations, code that is compiled late. */
+/** Steps before the measurement: they allocate memory and compile code. */
 const WARM_UP_STEPS = 3;
 
 const TORCH = 'torch';
@@ -34,7 +34,7 @@ interquartile range. More than 1 means faster than PyTorch eager. Memory is the
 most that a process has had; over idle, less what it had before there was a model. If other work runs on the machine, figures with as many threads as
 cores are wrong.`;
 
-/** One engine on one model and number of threads. `ratio` is null without PyTorch beside it. */
+/** One engine on one model and number of threads. `ratio` is null without PyTorch. */
 interface Result {
   readonly size: string;
   readonly threads: number;
@@ -83,7 +83,7 @@ async function measure(
     for (let round = 0; round < rounds; round++) {
       for (let i = 0; i < engines.length; i++) {
         const engine = engines[(i + round) % engines.length];
-        await engine.run(1); // back into the caches that the others have used
+        await engine.run(1); // fills the processor's caches again
         turns.get(engine)!.push(await engine.run(stepsPerTurn.get(engine)!));
       }
     }

@@ -1,4 +1,4 @@
-// What honest people feel of a hub: one asks for its health ten times a second, one uploads a kilobyte three times a second.
+// The experience of honest clients of a hub: one asks for its health ten times a second, one uploads a kilobyte three times a second.
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
@@ -8,23 +8,23 @@ import { from, type Target, uploadHeaders } from './flood.ts';
 
 const EVERY_MS = { health: 100, upload: 300, memory: 200 };
 const UPLOAD_BYTES = 1024;
-/** Where honest people are, for a hub that is behind a proxy. */
+/** The address of honest clients, for a hub behind a proxy. */
 const ADDRESS = '192.0.2.1';
-/** What takes longer counts as refused. */
+/** A request that takes longer counts as refused. */
 const PATIENCE_MS = 15_000;
-/** How often in a row all must be well before it counts as back to normal. */
+/** How many good answers in a row count as back to normal. */
 const GOOD = { probes: 5, uploads: 2 };
 
-/** What must hold while strangers flood a hub, and how soon afterwards it is as before. */
+/** The bounds while strangers flood a hub, and for the time until everything is normal again. */
 export const BOUNDS = { health_p99_ms: 250, upload_p99_ms: 1000, memory_mb: 400, normal_s: 10 } as const;
 
-/** What was felt; times of all who asked, also of those who were refused. */
+/** The measurements; the times of all requests, also of refused ones. */
 export interface Felt {
   readonly health: Times;
   readonly uploads: Times;
-  /** The hub's largest resident memory; null where the system does not say. */
+  /** The hub's largest resident memory; null if the system does not report it. */
   readonly memory_mb: number | null;
-  /** What the hub took of a processor, of 1; null where the system does not say. What others do on the machine does not change it. */
+  /** The hub's use of one processor core, as a part of 1; null if the system does not report it. Other processes do not change it. */
   readonly processor: number | null;
 }
 
@@ -40,7 +40,7 @@ interface Sample {
   readonly ok: boolean;
 }
 
-/** Asks by a connection of its own: who comes new must be served too. Never throws. */
+/** Uses a new connection, because new clients must be served too. Never throws. */
 function ask(url: string, method: string, headers: Record<string, string>, body?: Uint8Array): Promise<Sample> {
   const begun_ms = performance.now();
   return new Promise((resolve) => {
@@ -58,7 +58,7 @@ function ask(url: string, method: string, headers: Record<string, string>, body?
 
 export type HonestPeople = ReturnType<typeof honestPeople>;
 
-/** Begins to measure; `end` resolves with what was felt, `normal` when all is well, with the seconds until then. */
+/** Begins to measure. `felt` gives the measurements, `normal` resolves when everything is normal again, with the seconds until then. */
 export function honestPeople(target: Target, pid: number) {
   const identity = createIdentity();
   const samples: Record<'health' | 'upload', Sample[]> = { health: [], upload: [] };
@@ -102,7 +102,7 @@ export function honestPeople(target: Target, pid: number) {
   };
 
   return {
-    /** What has been felt until now. */
+    /** The measurements until now. */
     felt: (): Felt => ({
       health: times(samples.health),
       uploads: times(samples.upload),
@@ -146,7 +146,7 @@ function memoryOf(pid: number): number | null {
 /** Linux counts in hundredths of a second, whatever its clock is (proc(5), USER_HZ). */
 const TICKS_PER_S = 100;
 
-/** The seconds of processor that a process has taken until now. */
+/** The processor time of a process until now. */
 function processorOf(pid: number): number | null {
   try {
     // The name stands in brackets and may hold anything; user and system time are the 12th and 13th field after it.

@@ -1,4 +1,4 @@
-// What floods of words are made of: a run that waits, keys that join it over HTTP, observers who stay connected.
+// Parts of the floods of messages: a run that waits, keys that join it over HTTP, observers that stay connected.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,10 +13,10 @@ import { decodeFromHub, encodeMessage, helloChallenge, PROTOCOL_VERSION, type Ru
 import { from, over, pause, type Target } from './flood.ts';
 
 const MANY_WORKERS = 1000;
-/** Where strangers are, for a hub that is behind a proxy. */
+/** The address of strangers, for a hub behind a proxy. */
 const STRANGER = '203.0.113.1';
 
-/** A run that waits for more workers than will ever come. */
+/** Creates a run that waits for more workers than will ever join. */
 export async function waitingRun(target: Target, owner: Identity): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-floods-'));
   const essentials = { rounds: 9, round_seconds: 60, steps: 2, batch: 2, context: 8, learning_rate: 0.01 };
@@ -35,7 +35,7 @@ export async function waitingRun(target: Target, owner: Identity): Promise<strin
   }
 }
 
-/** Sends an event over HTTP; whether it was taken. */
+/** Sends an event over HTTP; resolves with whether the hub accepted it. */
 export async function taken(target: Target, author: Identity, body: EventBody, address = STRANGER): Promise<boolean> {
   const event = (await signEvent(author, body)) as Uint8Array<ArrayBuffer>;
   const headers = from(target, address);
@@ -51,7 +51,7 @@ export const left = (run: string, peer: string): EventBody => ({
   ...{ type: 'peer.left', version: 1, run, peer, session: 0, reason: 'goodbye' },
 });
 
-/** A run that waits, with that many peers in it, connected for as long as this thread lives. */
+/** Creates a waiting run with so many peers, which stay connected as long as this thread lives. */
 export async function runWith(target: Target, peers: number): Promise<string> {
   const run = await waitingRun(target, createIdentity());
   const enough = new AbortController();
@@ -66,7 +66,7 @@ export async function runWith(target: Target, peers: number): Promise<string> {
   return run;
 }
 
-/** A connection that is welcome as a worker's, and idle from then on. `onRun` hears what it is told of its run. */
+/** Connects as a worker and stays idle. `onRun` gets the hub's messages about the run. */
 export function connected(
   target: Target,
   run: string,
@@ -95,7 +95,7 @@ export function connected(
   });
 }
 
-/** Keeps observers connected, one more for each that is closed, and lets each do `act` every `every_ms`. */
+/** Keeps so many observers connected, replaces closed ones, and calls `act` for each every `every_ms`. */
 export async function observers(
   { target, signal, count }: { readonly target: Target; readonly signal: AbortSignal; readonly count: number },
   hello: boolean,

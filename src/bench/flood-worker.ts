@@ -1,4 +1,4 @@
-// The thread in which one flood runs, so that what the strangers do costs the clocks of the honest nothing.
+// The thread of one flood, so that the flood does not disturb the measurements of the honest clients.
 import { parentPort, workerData } from 'node:worker_threads';
 import { BEGUN, type Target } from './flood.ts';
 import { floodNamed } from './floods.ts';

@@ -1,4 +1,4 @@
-// What a flood of strangers is for `npm run bench floods`, and the sockets that floods are made of. Each flood runs in a thread of its own.
+// The interface of a flood for `npm run bench floods`, and functions for its sockets. Each flood runs in a thread of its own.
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { bytesToHex } from '@noble/hashes/utils.js';
@@ -8,33 +8,33 @@ import { uploadChallenge } from '../protocol/messages.ts';
 
 export const MB = 1 << 20;
 
-/** The hub that is flooded, a process of its own on this machine with everything as it is by default. */
+/** The flooded hub: a process of its own on this machine, with default settings. */
 export interface Target {
   readonly url: string;
   readonly hub: string;
-  /** The hub has been told that the world sees it through a proxy of this machine: whom it counts a request under, `from` says. */
+  /** The hub is public behind a proxy on this machine: it counts requests under the address that `from` gives. */
   readonly is_public: boolean;
 }
 
-/** What the thread of a flood says when it has prepared everything. */
+/** The message of a flood's thread when everything is prepared. */
 export const BEGUN = 'begun';
 
-/** Counts that say what a flood did and what became of it. */
+/** Counts of what a flood did and of the results. */
 export type Counts = Record<string, number>;
 
 export interface Flood {
   readonly name: string;
   /** What the strangers do, in a few words. */
   readonly what: string;
-  /** The hub is one that the world sees: programs of its own machine, which may do as they like, are strangers to it. */
+  /** Whether the hub must be a public one, for which programs of its own machine are strangers, too. */
   readonly is_public?: boolean;
-  /** What must be there before it begins, for itself: nothing of it is measured. */
+  /** Prepares the flood; this is not measured. */
   prepare?(target: Target): Promise<string>;
-  /** Goes on until the signal fires, ends what it has open, and resolves with what it counted; the keys are words for the table. */
+  /** Floods until the signal fires, closes what it has open, and resolves with its counts; their keys are words for the table. */
   run(target: Target, signal: AbortSignal, prepared: string): Promise<Counts>;
 }
 
-/** What a proxy adds to the request of somebody at an address, where the hub is behind one. */
+/** The header that a proxy adds for a client at an address, if the hub is behind a proxy. */
 export const from = (target: Target, address: string): Record<string, string> =>
   target.is_public ? { 'x-forwarded-for': address } : {};
 
@@ -55,7 +55,7 @@ export async function uploadWhole(target: Target, identity: Identity, bytes: Uin
   return { status: response.status, hash };
 }
 
-/** A socket to the hub that has said `text`; what goes wrong on it closes it, and nothing else. */
+/** Opens a socket to the hub and sends `text`; an error only closes the socket. */
 export function rawSocket(target: Target, text: string, onClose: () => void = () => {}): Socket {
   const { hostname, port } = new URL(target.url);
   const socket = connect(Number(port), hostname, () => socket.write(text));
@@ -64,7 +64,7 @@ export function rawSocket(target: Target, text: string, onClose: () => void = ()
   return socket;
 }
 
-/** The beginning of an upload of `size_bytes` bytes whose name nobody knows yet. */
+/** The beginning of an upload request of `size_bytes` bytes with a random hash. */
 export async function beginningOfUpload(target: Target, identity: Identity, size_bytes: number): Promise<string> {
   const hash = bytesToHex(randomBytes(32));
   const lines = Object.entries(await uploadHeaders(target, identity, hash)).map(([name, value]) => `${name}: ${value}`);
@@ -73,11 +73,11 @@ export async function beginningOfUpload(target: Target, identity: Identity, size
   );
 }
 
-/** Begins to ask for a blob. */
+/** The beginning of a request for a blob. */
 export const beginningOfFetch = (hash: string, ...headers: string[]): string =>
   [`GET /blobs/${hash} HTTP/1.1`, 'host: localhost', ...headers, '', ''].join('\r\n');
 
-/** Calls `step` again and again, `at_once` at a time, until the signal fires; what fails is tried again. */
+/** Calls `step` again and again, `at_once` at a time, until the signal fires; continues after errors. */
 export async function over(signal: AbortSignal, at_once: number, step: () => Promise<void>): Promise<void> {
   const one = async (): Promise<void> => {
     while (!signal.aborted) {
@@ -87,7 +87,7 @@ export async function over(signal: AbortSignal, at_once: number, step: () => Pro
   await Promise.all(Array.from({ length: at_once }, one));
 }
 
-/** Resolves after a time, at once when the signal fires. */
+/** Resolves after a time, or at once when the signal fires. */
 export function pause(signal: AbortSignal, delay_ms: number): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
@@ -100,7 +100,7 @@ export function pause(signal: AbortSignal, delay_ms: number): Promise<void> {
   });
 }
 
-/** Keeps `count` sockets open that begin as `beginning` says, one more for each that is closed, and writes to each every second. */
+/** Keeps `count` sockets open that send `beginning`, replaces closed ones, and writes to each every second. */
 export async function holdSockets(
   { target, signal, count, every_second = null, deaf = false }: HoldOptions,
   beginning: () => Promise<string>,
@@ -141,7 +141,7 @@ export async function planted(target: Target, bytes: Uint8Array): Promise<string
   return hash;
 }
 
-/** Text that packs to a third or so. */
+/** Text that compresses to about a third. */
 export const textThatPacks = (size_bytes: number): Uint8Array =>
   Buffer.from(Array.from({ length: size_bytes >> 4 }, (_, i) => `line ${i} ${Math.random()}\n`).join('')).subarray(
     0,

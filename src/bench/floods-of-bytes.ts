@@ -1,4 +1,4 @@
-// Floods of bytes: uploads that trickle or are never wanted, readers that do not read, readers that are gone, sockets that say nothing.
+// Floods of bytes: slow or useless uploads, clients that do not read or disconnect, sockets that send nothing.
 import { randomBytes } from 'node:crypto';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { createIdentity } from '../protocol/identity.ts';
@@ -17,7 +17,7 @@ import {
   uploadWhole,
 } from './flood.ts';
 
-/** Each key signs once: what a stranger has to compute is not what a hub should fear. */
+/** Each key signs only once, so that the flood is not slowed by its own signatures. */
 const slowUploads = (count: number): Flood['run'] => {
   return (target, signal) => {
     const signed: Promise<string>[] = [];

@@ -1,4 +1,4 @@
-// Floods of questions and of refusals: events that are refused, cosignatures of nobody, readers who ask for all that costs, or who do not read.
+// Floods of requests: events that the hub refuses, cosignatures of unknown keys, expensive reads, clients that do not read.
 import { randomBytes } from 'node:crypto';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { WebSocket } from 'ws';
@@ -10,10 +10,10 @@ import { encodeMessage, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { type Flood, holdSockets, MB, over, pause, planted, type Target, textThatPacks } from './flood.ts';
 import { joined, observers, runWith, taken, waitingRun } from './flood-peers.ts';
 
-/** An event that is signed as it should be, of a run that this hub does not have: signed once, refused as often as it is sent. */
+/** A correctly signed event of a run that the hub does not have; the hub refuses it each time. */
 const refusedEvent = (): Promise<Uint8Array> => signEvent(createIdentity(), joined(bytesToHex(randomBytes(32))));
 
-/** Asks and reads to the end, as many at once as said; `ask` says what. */
+/** Sends `count` requests at once and reads the answers; `ask` gives the next request. */
 async function readers(target: Target, signal: AbortSignal, count: number, ask: () => [path: string, RequestInit?]) {
   let asked = 0;
   await over(signal, count, async () => {

@@ -1,4 +1,4 @@
-// Floods of words: keys that join and go, runs that nobody wants, frames of junk, connections that say nothing, readers who ask for everything.
+// Floods of messages: keys that join and leave, useless runs, invalid frames, silent connections, clients that request everything.
 
 import { Encoder } from 'cbor-x';
 import type { WebSocket } from 'ws';
@@ -10,11 +10,11 @@ import { encodeMessage } from '../protocol/messages.ts';
 import { type Flood, over, pause } from './flood.ts';
 import { connected, joined, left, observers, runWith, taken, waitingRun } from './flood-peers.ts';
 
-/** Sends a frame as often as the line takes it. */
+/** Sends a frame as often as the connection allows. */
 const pour = (frame: Uint8Array) => (socket: WebSocket) => {
   for (let i = 0; i < 30 && socket.bufferedAmount < 1 << 20; i++) socket.send(frame);
 };
-/** A `ping` with as many fields that nobody knows as fit. */
+/** A `ping` with so many unknown fields. */
 const junk = (fields: number): Uint8Array =>
   new Uint8Array(
     new Encoder({ useRecords: false }).encode({

@@ -1,4 +1,4 @@
-// A hub that strangers flood: what honest people feel of it, one flood after the other, against the bounds that must hold.
+// A hub that strangers flood: the experience of honest clients during one flood after the other, and the bounds for it.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,13 +13,13 @@ import { FLOODS_OF_WORDS } from './floods-of-words.ts';
 import { startHub } from './hub-process.ts';
 import { keptResults, table } from './report.ts';
 
-/** Nobody floods: what the machine itself costs. */
+/** No flood, for comparison. */
 const QUIET: Flood = {
   name: 'quiet',
   what: 'nobody floods',
   run: (_target, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve({}))),
 };
-/** Every flood. Another one is one more row here. */
+/** All floods. */
 export const FLOODS: readonly Flood[] = [QUIET, ...FLOODS_OF_BYTES, ...FLOODS_OF_WORDS, ...FLOODS_OF_QUESTIONS];
 
 const NAMES = FLOODS.map(({ name }) => name);
@@ -41,7 +41,7 @@ interface Row extends Felt {
   readonly what: string;
   readonly seconds: number;
   readonly counts: Counts;
-  /** From the end of the flood until all was well. */
+  /** From the end of the flood until everything was normal again. */
   readonly normal_s: number;
   /** The bounds that were broken, in words. */
   readonly broken: readonly string[];
@@ -81,12 +81,12 @@ async function flooded(flood: Flood, seconds: number): Promise<Row> {
 
 interface Flooded {
   readonly counts: Counts;
-  /** Those who have felt it from its beginning. */
+  /** The honest clients, which measured from its beginning. */
   readonly people: HonestPeople;
   readonly failed: readonly string[];
 }
 
-/** Resolves at the flood's end. One that fails is told as a broken bound: those after it are measured all the same. */
+/** Resolves at the flood's end. A failed flood is reported as a broken bound, so that later floods are still measured. */
 async function during(flood: Flood, { target, pid }: FloodedHub, seconds: number): Promise<Flooded> {
   const worker = new Worker(new URL('./flood-worker.ts', import.meta.url), {
     workerData: { name: flood.name, target },
@@ -122,7 +122,7 @@ async function floodedHub(folder: string, is_public: boolean): Promise<FloodedHu
   return { target: { ...(await listening), is_public }, pid: child.pid()!, stop: () => child.stop() };
 }
 
-/** Which bounds what was felt breaks. */
+/** The bounds that the measurements break. */
 export function brokenBounds(felt: Felt, normal_s: number): string[] {
   const broken: string[] = [];
   const over = (what: string, value: number, most: number, unit: string): void => {

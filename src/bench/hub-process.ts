@@ -5,14 +5,14 @@ import { BenchError } from './errors.ts';
 
 export interface HubProcess {
   readonly child: Child;
-  /** Rejects with BenchError `engine-failed` where it ends first. */
+  /** Rejects with BenchError `engine-failed` if the hub ends before. */
   readonly listening: Promise<{ readonly url: string; readonly hub: string }>;
 }
 
 /** Starts a hub whose files lie under `folder`. `more`: flags of `potluck hub`. */
 export function startHub(folder: string, ...more: readonly string[]): HubProcess {
   const { promise, resolve, reject } = Promise.withResolvers<{ url: string; hub: string }>();
-  promise.catch(() => {}); // heard by whoever waits for it
+  promise.catch(() => {}); // the caller that awaits it sees the error
   const child = startChild({
     args: ['hub', '--port', '0', '--folder', join(folder, 'hub'), ...more],
     restart_ms: null,

@@ -26,7 +26,7 @@ resolved: the entry is then on the disk (SQLite, WAL, synchronous FULL) and in t
 stand the rates that the process would reach with a core to itself (CPU time). Compare those between machines that do other work.`;
 
 const PEERS = 64;
-/** Different events to sign once; the log does not mind that they return. */
+/** The number of different events; the log contains each of them many times. */
 const DISTINCT_EVENTS = 2_048;
 const APPENDS_IN_FLIGHT = [1, 16, 256] as const;
 const PROOF_TRIALS = 101;
@@ -115,7 +115,7 @@ async function measureAppends(folder: string, events: readonly Uint8Array[], lim
         Promise.all(Array.from({ length: inFlight }, appender)),
       ),
     );
-    // As the hub answers: each append with its receipt, verified by whoever submitted it.
+    // As in the hub: each append gets a receipt.
     if (inFlight === APPENDS_IN_FLIGHT[2]) {
       let receipts = 0;
       const submitter = async () => {
@@ -178,7 +178,7 @@ async function measureProofs(log: TransparencyLog, event: Uint8Array, hub: strin
   const consistency: number[] = [];
   for (let trial = 0; trial < PROOF_TRIALS; trial++) {
     await log.append([event]);
-    // Spread over the whole log, so that most tiles are met for the first time.
+    // Spread over the whole log, so that most tiles are read for the first time.
     const index = Math.floor((trial / PROOF_TRIALS) * log.size);
     let start = performance.now();
     const { size } = await log.checkpoint();
@@ -189,7 +189,7 @@ async function measureProofs(log: TransparencyLog, event: Uint8Array, hub: strin
     consistency.push(performance.now() - start);
   }
   const last = log.size - 1;
-  verifyReceipt(await log.receipt(last), event, hub); // What was timed is a proof, and not a list of hashes.
+  verifyReceipt(await log.receipt(last), event, hub); // Verifies that the timed proofs are valid.
   return {
     checkpoint_and_proof_ms: median(proofs),
     checkpoint_and_proof_worst_ms: Math.max(...proofs),

@@ -1,4 +1,4 @@
-// Every operator that training needs, its result and its gradients, on each runtime: who agrees, and what falls back to the CPU on WebGPU.
+// Every operator that training needs, its result and its gradients, on each runtime: which runtimes agree, and what WebGPU leaves to the CPU.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
@@ -24,7 +24,7 @@ const TOLERANCE = 1e-4;
 type Outputs = Record<string, number[]>;
 type Scope = typeof globalThis & { readonly operators: typeof operatorsPage };
 
-/** What one runtime made of an operator: the largest difference from the native CPU, or why it could not. */
+/** The result of an operator on one runtime: the largest difference from the native CPU, or the error. */
 type Outcome = { readonly difference: number } | { readonly error: string };
 
 export interface OperatorRow {
@@ -34,11 +34,11 @@ export interface OperatorRow {
   readonly wasm_in_node: Outcome;
   readonly wasm_in_chromium: Outcome;
   readonly webgpu: Outcome;
-  /** ONNX operators that WebGPU left to the CPU; null where ONNX Runtime did not say. */
+  /** ONNX operators that WebGPU left to the CPU; null if ONNX Runtime did not report it. */
   readonly on_cpu: readonly string[] | null;
 }
 
-/** The operators of which ONNX Runtime said, loading graphs, that they are placed on the CPU; null where it said nothing. */
+/** The operators that ONNX Runtime, by its own log, placed on the CPU while it loaded graphs; null if the log does not say. */
 export function placedOnCpu(log: readonly string[]): string[] | null {
   const found = new Set<string>();
   let heard = false;

@@ -1,4 +1,4 @@
-// The text of `bench parity`: characters as tokens, nine tenths to learn from, one tenth to be measured on.
+// The text of `bench parity`: characters as tokens, nine tenths for training, one tenth for validation.
 import { readFileSync } from 'node:fs';
 import type { Random } from '../protocol/random.ts';
 import type { Batch } from '../training/inner.ts';

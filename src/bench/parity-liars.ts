@@ -1,22 +1,22 @@
-// Liars for the trials: what somebody who wants to spoil a round sends instead of what it has learned. They know all honest differences.
+// Liars for the trials: the updates of workers that want to spoil a round. They know the weight differences of all honest workers.
 import type { ParameterSpec, Weights } from '../model/config.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 
 /** The attacks, each on the difference of weights before it is made sparse. */
 export const ATTACKS = {
-  /** Noise as loud as an honest difference. */
+  /** Noise with the norm of an honest difference. */
   noise: (mean, loudness, own) => mean.map(() => loudness * uniform(own)),
   /** The same noise from every liar, so that they agree with each other. */
   'same noise': (mean, loudness, _, shared) => mean.map(() => loudness * uniform(shared)),
-  /** The opposite of what the honest have learned. */
+  /** The opposite of the honest mean. */
   flip: (mean) => mean.map((value) => -value),
-  /** The opposite, ten times as loud. */
+  /** The opposite, ten times as large. */
   'loud flip': (mean) => mean.map((value) => -10 * value),
-  /** Half of the values as the honest would have them, to be believed, the others the opposite. */
+  /** Half of the values honest, to look credible, the others the opposite. */
   'half flip': (mean, _, __, shared) => mean.map((value) => (shared.below(2) === 0 ? value : -value)),
-  /** A quarter the opposite: about as much as agreement with the others forgives. */
+  /** A quarter of the values the opposite: about as much as the rule `agreement` accepts. */
   'quarter flip': (mean, _, __, shared) => mean.map((value) => (shared.below(4) > 0 ? value : -value)),
-  /** The opposite where the honest say little, so that hardly anybody else sends these values. */
+  /** The opposite at values where honest differences are small, so that hardly any honest worker sends them. */
   alone: (mean, loudness) => {
     const middle = mean.map(Math.abs).sort()[mean.length >> 1];
     return mean.map((value) => (Math.abs(value) > middle ? 0 : -Math.sign(value) * loudness));
@@ -31,7 +31,7 @@ export type AttackName = keyof typeof ATTACKS;
 /** Uniform, with a root mean square of 1. */
 const uniform = (random: Random): number => Math.sqrt(3) * (random.uint32() / 2 ** 31 - 1);
 
-/** What each liar says that it has learned in this round. */
+/** The weight difference that each liar claims in this round. */
 export function lies(
   attack: AttackName,
   liars: number,

@@ -22,7 +22,7 @@ import { createEvaluator, meanLoss } from '../training/trainer.ts';
 import { type Corpus, randomBatch, windowBatches } from './parity-data.ts';
 import { ATTACKS, type AttackName, lies } from './parity-liars.ts';
 
-/** The models: `small` is the one that figures are quoted for, `pilot` ranks ideas in a seventh of its time. */
+/** The models: published figures are those of `small`; `pilot` compares ideas in a seventh of its time. */
 const MODELS = {
   small: { layers: 4, heads: 4, width: 128, feed_forward: 352, context: 64 },
   pilot: { layers: 2, heads: 4, width: 64, feed_forward: 176, context: 64 },
@@ -33,7 +33,7 @@ export const MODEL_NAMES = Object.keys(MODELS) as (keyof typeof MODELS)[];
 const ADAMW = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1, clip: 1 };
 const RATES = { warmup_steps: 100, learning_rate: 1e-3, min_learning_rate: 1e-4 };
 
-/** What is tried. The knobs below `sparse` are ideas under test: none is part of a run's settings unless it earned its place. */
+/** The settings of a trial. Those below `sparse` are ideas under test, and no settings of runs. */
 export const TrialSchema = z.strictObject({
   model: z.enum(MODEL_NAMES).default('small'),
   steps: z.int().min(1).max(100_000).default(2000),
@@ -47,15 +47,15 @@ export const TrialSchema = z.strictObject({
   /** 'none': one worker, no outer step. */
   exchange: z.enum(['none', 'dense', 'sparse']).default('sparse'),
   sparse: SparseOptionsSchema.prefault({}),
-  /** 'kept': a worker keeps its AdamW moments from round to round; 'reset': they begin at zero in every round, as all can repeat. */
+  /** 'kept': a worker keeps its AdamW moments from round to round; 'reset': they begin at zero in every round, so that anybody can repeat the round. */
   optimiser: z.enum(['kept', 'reset']).default('kept'),
   /** Nesterov momentum on the merged update. */
   momentum: z.number().min(0).max(1).default(0),
-  /** The share of its unsent rest that a worker keeps in its own weights while it trains (0: it starts from the shared ones). */
+  /** The part of its error feedback that a worker keeps in its own weights while it trains (0: it starts from the shared weights). */
   retained: z.number().min(0).max(1).default(0),
   /**
-   * What a worker takes off its error feedback: 'own', what it sent itself; 'merged', the merged update (before outer_step), so
-   * that it need not send what others have said already.
+   * What a worker subtracts from its error feedback: 'own', its own update; 'merged', the merged update (before outer_step), so
+   * that it does not send what others have sent already.
    */
   feedback: z.enum(['own', 'merged']).default('own'),
   /** Rounds grow as the learning rate falls, by this power of it, at the same number of rounds. */
@@ -64,9 +64,9 @@ export const TrialSchema = z.strictObject({
   outer_end: z.number().positive().max(8).default(1),
   /** The factor by which the density changes over the run, linearly. */
   density_end: z.number().positive().max(8).default(1),
-  /** Measure an exponential mean of the outer weights with this decay besides. */
+  /** Also measures an exponential mean of the outer weights with this decay. */
   average: z.number().min(0).lt(1).default(0),
-  /** Liars besides the workers, and what they do. They do not train: they know the honest differences. */
+  /** Liars in addition to the workers, and their attack. They do not train, but know the honest differences. */
   liars: z
     .strictObject({ count: z.int().min(1).max(64), attack: z.enum(Object.keys(ATTACKS) as AttackName[]) })
     .optional(),
@@ -186,7 +186,7 @@ function exchangeOf(
       next = deltas.reduce((sum, delta) => combine(sum, delta, -sparse.outer_step / deltas.length), weights);
     } else {
       const updates = sendUpdates(specs, learned, sparse);
-      // As they are handed in: with the hashes of the worker's states and its losses.
+      // As workers submit them: with the hashes of the worker's states and its losses.
       for (const bytes of updates) traffic.up_bytes += (bytes.length + workOverhead(rounds[round])) / updates.length;
       if (trial.liars) {
         const made_up = lies(trial.liars.attack, liars.length, specs, deltas, `${trial.seed} ${round}`);
@@ -218,7 +218,7 @@ function exchangeOf(
   };
 }
 
-/** Error feedback by what was merged (before the outer step) instead of by what a worker sent itself. */
+/** Subtracts the merged update (before the outer step) from the error feedback, instead of the worker's own update. */
 function takeOff(error: Map<string, Float32Array>, own: SparseUpdate, applied: Weights, outer_step: number): void {
   for (const [name, rest] of error) {
     const { indices, codes, table } = own.get(name)!;

@@ -1,4 +1,4 @@
-// Training apart against training together: validation loss against the bytes that a worker sends (Tiny Shakespeare).
+// Training with rare communication against synchronous training: validation loss against the bytes that a worker sends (Tiny Shakespeare).
 import { writeFileSync } from 'node:fs';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
@@ -38,7 +38,7 @@ export const options = {
 export const notes = `One process plays all workers, one after another. Bytes are those of the work as workers really hand it in.
 Example of --try: '{"inner_steps":30,"sparse":{"outer_step":1.2}}'`;
 
-/** The trials by name. Throws BenchError `usage` for one that cannot be. */
+/** The trials by name. Throws BenchError `usage` for invalid settings. */
 function trialsOf({ only, try: own, steps, model }: Values<typeof options>): (readonly [string, TrialInput])[] {
   const common = { ...(steps !== null && { steps }), ...(model !== null && { model }) };
   const trials =
@@ -50,7 +50,7 @@ function trialsOf({ only, try: own, steps, model }: Values<typeof options>): (re
   });
 }
 
-/** Throws BenchError `usage` for settings that a trial cannot have. */
+/** Throws BenchError `usage` for invalid settings of a trial. */
 export function checkTrial(name: string, trial: TrialInput): void {
   const { error } = TrialSchema.safeParse(trial);
   if (error) throw new BenchError('usage', `${name}: ${error.issues[0].path.join('.')}: ${error.issues[0].message}`);
@@ -64,12 +64,12 @@ function parsed(json: string): TrialInput {
   }
 }
 
-/** What a cached result must agree in to stand for a trial: every setting that acts, defaults too, and the text. */
+/** The key of a kept result: a hash of the text and of every setting that has an effect, defaults included. */
 export function keyOf(trial: TrialInput, corpus: Corpus): string {
   const { train, validation } = corpus;
   const text = sha256Hex(new Uint8Array(train.buffer, train.byteOffset, train.byteLength + validation.byteLength));
   const { sparse, ...settings } = TrialSchema.parse(trial);
-  // Trials from before there was a choice of rules, a step, or of weights, keep their key.
+  // Trials from before these settings existed keep their keys.
   const { merge_rule, step, weights, ...plain } = sparse;
   const since = {
     ...(merge_rule !== 'mean' && { merge_rule }),

@@ -1,4 +1,4 @@
-// How soon a device is its owner's again: tries with a fake key press and with real foreign load, and what the rules themselves cost.
+// How soon a worker stops when its owner returns: tries with a fake key press and with real load of other processes, and the cost of the owner's rules.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ worker, and the memory that both hold after the worker's memory was given back.`
 const TICK_MS = 10;
 const PROMISE = { within_ms: 1000, looked_at_ms: 1000, most_part: 0.02, held_bytes: 150e6, cost_part: 0.005 } as const;
 
-/** Nothing of the machine holds the worker up but what a try is about. */
+/** Settings with which only the subject of a try stops the worker. */
 const ANYWHERE = {
   ...{
     on_battery: true,
@@ -83,7 +83,7 @@ export async function run({ tries, seconds, only_load }: Values<typeof options>)
   }
 }
 
-/** Creates a run in which a step takes a few hundred milliseconds, and gives the words that join it. */
+/** Creates a run in which a step takes a few hundred milliseconds; resolves with the command line that joins it. */
 async function joinWords(folder: string, url: string): Promise<string[]> {
   const text = join(folder, 'text.txt');
   writeFileSync(text, Array.from({ length: 20_000 }, (_, i) => `line ${i} of a text`).join('\n'));
@@ -102,7 +102,7 @@ async function joinWords(folder: string, url: string): Promise<string[]> {
   return ['join', url, '--folder', join(folder, 'worker'), '--json'];
 }
 
-/** What a process has taken since it started, all threads together; nothing where there is none. */
+/** The processor time of all threads of a process since its start; 0 without a process. */
 function cpuOf(pid: number): number {
   if (pid === 0) return 0;
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -111,7 +111,7 @@ function cpuOf(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
-/** Part of a core that a process takes during some time from now on. */
+/** The part of a core that a process uses during some time from now on. */
 async function partOver(pid: number, time_ms: number): Promise<number> {
   const [cpu_ms, at_ms] = [cpuOf(pid), performance.now()];
   await sleep(systemClock, time_ms);
@@ -120,7 +120,7 @@ async function partOver(pid: number, time_ms: number): Promise<number> {
 
 /** A worker that computes, within the rules of this process. */
 function keepHere(words: readonly string[], settings: object, signals: () => Signals) {
-  // At the usual priority: on a busy machine the lowest gets so little that standing still would not differ from it.
+  // At the usual priority: on a busy machine, a process of the lowest priority hardly differs from a stopped one.
   const { start, use } = keptProcesses([...words, '--alone'], 'ignore');
   const decisions: Decision['do'][] = [];
   const set = readDeviceSettings({ ...ANYWHERE, ...settings });
@@ -136,7 +136,7 @@ function keepHere(words: readonly string[], settings: object, signals: () => Sig
   return { keeper, use, worker, doing: () => decisions.at(-1) };
 }
 
-/** Resolves when the worker takes more than a little. */
+/** Resolves when the worker computes. */
 async function untilItWorks(worker: () => number, more_than = 0.1): Promise<void> {
   for (const end = performance.now() + 120_000; ; ) {
     if ((await partOver(worker(), 200)) > more_than) return;
@@ -206,12 +206,12 @@ async function byLoad(words: readonly string[], tries: number, only_load: boolea
   return rowOf('a process takes a core', parts);
 }
 
-/** So that it gets its core on a machine that is busy already; who may not do that has a process that gets less. */
+/** Raises the priority, so that the process gets a core on a busy machine too. */
 function raise(pid: number): void {
   try {
     setPriority(pid, constants.priority.PRIORITY_HIGH);
   } catch {
-    // The try is a harder one then.
+    // Without permission the process gets less of a core, and the try is harder.
   }
 }
 
@@ -223,7 +223,7 @@ async function leave(keeper: Keeper): Promise<void> {
 const rssOf = (pid: number): number =>
   Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024;
 
-/** A real `potluck join`: what it takes beside the process that works, and what is held in a longer pause. */
+/** Measures a real `potluck join`: the processor time of the process that keeps the worker, and the memory in a longer pause. */
 async function costOf(
   words: readonly string[],
   folder: string,
@@ -240,7 +240,7 @@ async function costOf(
       .map(Number)
       .filter((pid) => pid > 0 && isKeptBy(keeper, pid));
   while (kept().length === 0) await sleep(systemClock, 100);
-  await untilItWorks(() => kept()[0] ?? 0, 0); // at the lowest priority, as it comes
+  await untilItWorks(() => kept()[0] ?? 0, 0); // the worker has the lowest priority here
   const cost_part = await partOver(keeper, seconds * 1000);
   writeFileSync(join(device, 'orders.json'), '{ "paused": true }');
   while (kept().length > 0) await sleep(systemClock, 100);
@@ -250,7 +250,7 @@ async function costOf(
   return { cost_part, held_bytes };
 }
 
-/** Whether a process is the one that works: a probe's commands are children of the same parent, too. */
+/** Whether a process is the worker: commands of a probe are children of the same parent, too. */
 function isKeptBy(keeper: number, pid: number): boolean {
   try {
     const [, parent] = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -258,7 +258,7 @@ function isKeptBy(keeper: number, pid: number): boolean {
       .split(' ');
     return Number(parent) === keeper && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('potluck.js');
   } catch {
-    return false; // it has just ended
+    return false; // the process has just ended
   }
 }
 

@@ -1,4 +1,4 @@
-// How benches show what they measured: a table for people, JSON for programs, and the statistics of both.
+// Tables, JSON, statistics, times and kept results of benches.
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { mean } from '../training/statistics.ts';
@@ -29,7 +29,7 @@ export function interval95(values: readonly number[]): Interval {
   const centre = mean(values);
   if (n < 2) return { mean: centre, half: 0 };
   const variance = values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (n - 1);
-  // Beyond the table: a little wider than it is.
+  // Beyond the table's end, the interval becomes slightly too wide.
   const t = T95[Math.min(n - 1, T95.length) - 1];
   return { mean: centre, half: t * Math.sqrt(variance / n) };
 }

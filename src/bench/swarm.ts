@@ -1,4 +1,4 @@
-// A whole network for a bench: a hub, a validator and workers as real processes on loopback, each worker behind a counter of its bytes.
+// A whole network for a bench: a hub, a validator and workers as real processes on loopback, each worker behind a proxy that counts its bytes.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ const MODEL = {
 } as const;
 const SHAPE = { batch: 12, context: 64, learning_rate: 1e-3 } as const;
 
-/** Bytes that really went over a worker's connections, TCP payload, both ways. */
+/** The TCP payload of a worker's connections, in both directions. */
 export interface WireCount {
   up_bytes: number;
   down_bytes: number;
@@ -78,7 +78,7 @@ export async function startSwarm(options: SwarmOptions): Promise<Swarm> {
     const settings = { name: 'bench', texts, tokenizer: byteTokenizer(), model: MODEL, seed: 'bench', ...training };
     run = await createRun(url, createIdentity(), join(folder, 'owner'), settings);
   } catch (error) {
-    await close(); // a hub that goes on would keep this process from ending
+    await close(); // a running hub would keep this process from ending
     throw error;
   }
   const join_ = (name: string, address: string, ...more: string[]): Child => {
@@ -129,7 +129,7 @@ async function countingProxy(target: string): Promise<{ url: string; wire: WireC
     hub.on('data', (chunk) => {
       wire.down_bytes += chunk.length;
     });
-    // A killed worker resets its connection: that ends the other half, and is no error of the bench.
+    // A killed worker resets its connection. This closes the other half and is no error of the bench.
     client.on('error', () => hub.destroy());
     hub.on('error', () => client.destroy());
     client.pipe(hub).pipe(client);

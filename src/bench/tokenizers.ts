@@ -1,4 +1,4 @@
-// Tokenizing: megabytes of text a second of CPU time, by the kind of tokenizer.json; beside Hugging Face's Rust library where a Python has it.
+// Tokenizing: megabytes of text per second of CPU time, by the kind of tokenizer.json, compared with Hugging Face's Rust library if a Python has it.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -117,7 +117,7 @@ tokens = sum(len(tokenizer.encode(part, add_special_tokens=False).ids) for part 
 print(json.dumps({"seconds": time.process_time() - start, "tokens": tokens}))
 `;
 
-/** The processor's seconds of the Rust library, which must come to as many tokens. */
+/** The processor time of the Rust library, which must give the same number of tokens. */
 function rustSeconds(python: string, json: string, text: string, tokens: number): number {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-tokenizers-'));
   try {

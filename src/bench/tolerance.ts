@@ -1,4 +1,4 @@
-// How far honest work is from its repetition on another kind of runtime, and how far lies are: the figures behind training/tolerances.ts.
+// The distance of honest work, and of lies, from its repetition on another kind of runtime: the figures behind training/tolerances.ts.
 import { z } from 'zod';
 import type { Duty } from '../core/rounds/panel.ts';
 import { encodeBundle } from '../games/bundle.ts';
@@ -65,7 +65,7 @@ const EvidenceSchema = z.object({
     .optional(),
 });
 
-/** One judged piece of work. Distances in nats; null where the check did not get so far. */
+/** One judged piece of work. Distances in nats; null if the check ended before. */
 interface Judged {
   readonly pair: string;
   readonly round: number;
@@ -190,19 +190,19 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
   return judged;
 }
 
-/** What a judge does that repeats everything. */
+/** The duty of a judge that repeats everything. */
 const ALL_OF_IT: Duty = { repeat_permille: 1000, looks: true, place: 0 };
 /** Below this part of all places a judge looks at a drawn step and the next. */
 const LOOKED_AT = 0.667;
 
-/** The claim with losses of its second half that continue those of the first. */
+/** The claim with invented losses in its second half that continue those of the first. */
 function halfInvented(params: PretrainParams, claim: Claim): Claim {
   const honest = decodeWork(claim.work);
   const half = { ...claim, work: encodeWork({ ...honest, losses: honest.losses.slice(0, honest.losses.length >> 1) }) };
   return claimOf(params.inner_steps, params, half, seededRandom('half'), 0);
 }
 
-/** The claim with every twentieth value of its update turned round. */
+/** The claim with every twentieth value of its update reversed. */
 function turned(params: PretrainParams, claim: Claim): Claim {
   let at = 0;
   return editUpdate(params, claim, (update) => flipSome(update, () => at++ % 20 === 0));

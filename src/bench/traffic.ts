@@ -34,7 +34,7 @@ export async function run(given: Values<typeof options>): Promise<Report> {
       swarm.workers.forEach(({ name, wire }, i) => {
         const up_bytes = wire.up_bytes - before[i].up_bytes;
         const down_bytes = wire.down_bytes - before[i].down_bytes;
-        // Rounds that passed between two looks share what was counted.
+        // Rounds that passed between two statuses share the counted bytes.
         for (let r = round; r < seen.round; r++) {
           const passed = seen.round - round;
           traffic.push({ round: r, worker: name, up_bytes: up_bytes / passed, down_bytes: down_bytes / passed });

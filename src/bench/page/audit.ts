@@ -1,4 +1,4 @@
-// How long "Audit everything" takes in a visitor's browser: on the log that the other measurements have left, or a short one made for it.
+// The duration of "Audit everything" in a visitor's browser, on the log of the other measurements plus a short run.
 import type { Browser } from 'playwright-core';
 import { INNER_STEPS, type PageNetwork } from './network.ts';
 
@@ -13,7 +13,7 @@ export interface Audited {
 
 const ROUNDS = 12;
 const PATIENCE_MS = 600_000;
-/** What the page says when it has found nothing untrue. */
+/** The page's sentence after an audit without failures. */
 const VERDICT =
   /All of it is true\. ([\d,]+) events.*?(?:([\d,]+) model versions.*)?Checked by this browser in ([\d.]+) s \(([\d,]+) events a second(?:, \d+ threads)?\)/;
 

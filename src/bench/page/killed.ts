@@ -1,20 +1,20 @@
-// A tab that is killed in the middle of a round: what it had handed in is credited, the round goes on, nothing else is lost.
+// A tab that is killed in the middle of a round: its earlier submissions are credited, the round goes on, nothing else is lost.
 import type { Browser, Page } from 'playwright-core';
 import type { RunStatus } from '../../protocol/messages.ts';
 import { INNER_STEPS, type PageNetwork } from './network.ts';
 import { handedIn } from './visit.ts';
 
 export interface Killed {
-  /** Rounds that the tab had handed in when it was killed, and those that the log credits it with at the end. */
+  /** Submissions of the tab before it was killed, and those that the log credits at the end. */
   readonly handed_in: number;
   readonly credited: number;
   /** Tokens of the same. */
   readonly handed_in_tokens: number;
   readonly credited_tokens: number;
   readonly refused: number;
-  /** Micro-batches (steps) of the round in which it died: gone. */
+  /** The lost steps of the round in which it died. */
   readonly steps_lost: number;
-  /** The round in which it died: whether it was merged, and with the work of how many others. */
+  /** The round in which it died, and whether it was merged without the tab. */
   readonly round: number;
   readonly merged_without_it: boolean;
   /** Whether the other worker lost anything. */
@@ -23,9 +23,9 @@ export interface Killed {
 }
 
 const ROUNDS = 4;
-/** The round in which the tab dies: it has handed in twice by then. */
+/** The round in which the tab dies, after two submissions. */
 const LAST_ROUND = 2;
-/** Steps that it has done of that round at least. */
+/** The least number of steps that it has done in that round. */
 const BEGUN_STEPS = 5;
 const TAB = 'a tab that dies';
 const OTHER = 'a worker that stays';
@@ -77,7 +77,7 @@ export async function contribute(page: Page, address: string, name: string): Pro
   await page.getByRole('button', { name: 'Contribute from this tab' }).click();
 }
 
-/** Kills the tab's process, as the system does that runs out of memory. */
+/** Kills the tab's process, as a system without free memory does. */
 async function crash(page: Page): Promise<void> {
   const crashed = page.waitForEvent('crash');
   page.goto('chrome://crash').catch(() => {}); // it never arrives

@@ -1,4 +1,4 @@
-// What a ledger costs that is left open: while nothing happens, while a run is at work, and followed.
+// The traffic of an open ledger: while nothing happens, while a run is at work, and while the ledger follows the log.
 import type { Browser, CDPSession } from 'playwright-core';
 import type { PageNetwork } from './network.ts';
 

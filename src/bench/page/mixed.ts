@@ -1,4 +1,4 @@
-// Two Node workers and two tabs against four Node workers: the same run, compared in what the model has learned at the end.
+// Two Node workers and two tabs against four Node workers: the same run, compared by the loss at the end.
 import type { Browser } from 'playwright-core';
 import { contribute } from './killed.ts';
 import type { PageNetwork } from './network.ts';
@@ -20,7 +20,7 @@ export interface Trained {
   readonly seconds: number;
 }
 
-/** Long enough that everybody does all steps of a round, as in `bench parity`, also on a machine with other work. */
+/** Long enough for all steps of a round, as in `bench parity`, also on a busy machine. */
 const ROUND_SECONDS = 900;
 /** The same windows for both runs; more than the usual 96, because differences of a hundredth are asked for. */
 const EVALUATION_SEQUENCES = 480;
@@ -41,7 +41,7 @@ export async function train(
   const started_ms = performance.now();
   network.join(run, 'validator', '--role', 'validator');
   for (let i = 0; i < node_workers; i++) network.join(run, `node-${i}`);
-  // A context each: two tabs of one browser are one device.
+  // One context each, because two tabs of one browser are one device.
   const contexts = await Promise.all(Array.from({ length: tabs }, () => browser.newContext()));
   try {
     for (const [i, context] of contexts.entries()) {

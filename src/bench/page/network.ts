@@ -17,14 +17,14 @@ import { WORKLOADS } from '../compute-workload.ts';
 import { BenchError } from '../errors.ts';
 import { startHub } from '../hub-process.ts';
 
-/** What `potluck run create` takes where nothing else is said. */
+/** The default of `potluck run create`. */
 export const LEARNING_RATE = 1e-3;
-/** Inner steps of a round, as well. */
+/** Inner steps of a round, also the default. */
 export const INNER_STEPS = 30;
 
 export interface PageNetwork {
   readonly url: string;
-  /** Gone when the network is closed. */
+  /** Deleted when the network is closed. */
   readonly folder: string;
   /** Creates a run of config (a) of `bench compute`; resolves with its id. */
   createRun(
@@ -41,7 +41,7 @@ export interface PageNetwork {
 
 const BUILD = join(import.meta.dirname, '..', '..', 'web', 'build.ts');
 
-/** Builds the page where it is older than its sources, and starts a hub. @param data text; null: what npm has installed */
+/** Builds the page if it is older than its sources, and starts a hub. @param data text; null: what npm has installed */
 export async function startPageNetwork(data: string | null): Promise<PageNetwork> {
   if (isPageStale()) {
     const built = spawnSync(process.execPath, [BUILD, PAGE_FOLDER], { encoding: 'utf8' });

@@ -1,4 +1,4 @@
-// A proxy between the browser and the hub: it counts what the page fetches, and holds up what a measurement wants to be slow.
+// A proxy between the browser and the hub: it counts what the page fetches, and delays chosen requests.
 import { createServer, request } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 
@@ -7,10 +7,10 @@ export interface Fetched {
   readonly size_bytes: number;
 }
 
-/** The page's own files; data of the run is no weight of the page. */
+/** Whether a path is a file of the page; data of the run does not count. */
 const ofThePage = (path: string): boolean => /^\/(assets\/.*|r\/.*)?$/.test(path);
 
-/** A hub's address through a proxy, which knows what the browser has asked for. */
+/** A hub's address through a proxy that records the browser's requests. */
 export interface WatchingProxy {
   readonly url: string;
   /** What was fetched of the page since the last call. */
@@ -20,7 +20,7 @@ export interface WatchingProxy {
   close(): void;
 }
 
-/** A proxy in front of the hub: what it has not seen came from the browser's cache, whoever in the browser asked. */
+/** Starts a proxy in front of the hub. Files that it has not seen came from the browser's cache. */
 export async function watchingProxy(target: string): Promise<WatchingProxy> {
   const { hostname, port } = new URL(target);
   let seen: { path: string; size_bytes: number }[] = [];

@@ -1,4 +1,4 @@
-// How smoothly the list of a run's devices scrolls with a thousand of them on it, who come and report while it does.
+// How smoothly the list of a run's devices scrolls with a thousand devices that report meanwhile.
 import type { Browser } from 'playwright-core';
 import { connectToHub, type HubConnection } from '../../peer/connection.ts';
 import { fetchStatus } from '../../peer/find-run.ts';
@@ -20,7 +20,7 @@ export interface Smoothness {
 }
 
 const CLASSES = ['native-cpu', 'wasm', 'webgpu', 'native-cuda'];
-/** A device reports a few times a second while it trains; of a thousand, as many as a hub on the same two cores as the page can bear. */
+/** A device reports a few times a second while it trains. With a thousand devices this is as much as a hub on the same two cores can handle. */
 const REPORTS_A_SECOND = 200;
 const SCROLLING_MS = 6000;
 /** One notch of a wheel. */
@@ -29,7 +29,7 @@ const NOTCH_PIXELS = 120;
 const MOST_MIN_WORKERS = 1000;
 const PATIENCE_MS = 120_000;
 
-/** Frames of the page while somebody turns the wheel over its list of devices. */
+/** Counts the frames of the page while a mouse wheel scrolls its list of devices. */
 export async function measureScrolling(network: PageNetwork, browser: Browser, peers: number): Promise<Smoothness> {
   // The round opens with the last of them, and lasts longer than the measurement.
   const min_workers = Math.min(peers, MOST_MIN_WORKERS);

@@ -1,18 +1,18 @@
-// How soon a tab stops, from the press to the word "Stopped", when nothing computes any more, at every stage of its work, and what it says
-// in between; and when what was done is handed in as well.
+// How soon a tab stops: the time from the press to the word "Stopped", after which nothing computes, at every stage of its work, the words
+// in between, and the time until its work is submitted.
 import type { Browser, Page } from 'playwright-core';
 import type { PageNetwork } from './network.ts';
 import { type WatchingProxy, watchingProxy } from './proxy.ts';
 
 export interface Stopped {
   readonly pressed_while: 'waiting' | 'catching up' | 'training' | 'stopping';
-  /** Until nothing computes any more, and it says so. */
+  /** Until the tab says that nothing computes any more. */
   readonly took_ms: number;
-  /** Until what was done is handed in too, and all is freed. */
+  /** Until its work is submitted too, and everything is freed. */
   readonly ended_ms: number;
-  /** Of the tab while it trained, as it says itself; 0 where it did not. */
+  /** The duration of the tab's steps, by its own display; 0 if it did not train. */
   readonly step_ms: number;
-  /** Everything that it said from the press on. */
+  /** Everything that it displayed since the press. */
   readonly said: readonly string[];
 }
 
@@ -20,7 +20,7 @@ const PATIENCE_MS = 120_000;
 /** More steps than a round has time for. */
 const LONG = { rounds: 3, round_seconds: 600, steps: 100_000 };
 
-/** Stops a tab while it waits, catches up, trains, and, by a second press, while it hands in. */
+/** Stops a tab while it waits, catches up, trains, and, with a second press, while it submits. */
 export async function measureStop(network: PageNetwork, browser: Browser): Promise<Stopped[]> {
   const proxy = await watchingProxy(network.url);
   const context = await browser.newContext();
@@ -34,7 +34,7 @@ export async function measureStop(network: PageNetwork, browser: Browser): Promi
       await page.goto(`${proxy.url}/r/${run}/device`);
       await page.getByRole('button', { name: 'Contribute from this tab' }).click();
     };
-    // First: nothing is in its cache yet.
+    // This is the first one, because the tab's cache is still empty.
     stops.push({
       pressed_while: 'catching up',
       step_ms: 0,
@@ -59,14 +59,14 @@ export async function measureStop(network: PageNetwork, browser: Browser): Promi
   }
 }
 
-/** Stops a tab whose model does not come. */
+/** Stops a tab whose download of the model hangs. */
 export async function stopWhileCatchingUp(
   page: Page,
   proxy: WatchingProxy,
   begin: () => Promise<void>,
 ): Promise<Press> {
   const settings: string[] = [];
-  // The first blob that a tab asks for are the run's settings: what it holds up is what comes after.
+  // The first blob that a tab requests contains the run's settings; only later blobs are delayed.
   const release = proxy.hold((method, path) => {
     const late = method === 'GET' && path.startsWith('/blobs/') && settings.length > 0 && !settings.includes(path);
     if (method === 'GET' && path.startsWith('/blobs/') && settings.length === 0) settings.push(path);
@@ -81,7 +81,7 @@ export async function stopWhileCatchingUp(
   }
 }
 
-/** Stops a tab that trains and whose work the hub does not take, and presses again. */
+/** Stops a tab that trains and cannot submit its work, and presses again. */
 export async function stopTwice(page: Page, proxy: WatchingProxy): Promise<Press> {
   const release = proxy.hold((method) => method === 'PUT');
   try {
@@ -95,7 +95,7 @@ export async function stopTwice(page: Page, proxy: WatchingProxy): Promise<Press
 
 export type Press = Pick<Stopped, 'took_ms' | 'ended_ms' | 'said'>;
 
-/** Presses, and resolves when the tab says that it has stopped, and sends nothing any more. */
+/** Presses the button, and resolves when the tab says that it has stopped and sends nothing any more. */
 export function pressStop(page: Page, button = 'Stop'): Promise<Press> {
   return page.evaluate(
     (name) =>
@@ -120,7 +120,7 @@ export function pressStop(page: Page, button = 'Stop'): Promise<Press> {
   );
 }
 
-/** Resolves when the tab says so of itself. */
+/** Resolves when the tab displays these words. */
 export const says = (page: Page, words: RegExp): Promise<void> =>
   page.locator('.work-state [role=status]', { hasText: words }).waitFor();
 

@@ -19,7 +19,7 @@ export interface TabSpeed {
   /** Steps of the tab for each step of Node: the median over rounds, and half the distance of its quartiles. */
   readonly ratio: number;
   readonly spread: number;
-  /** The same bits: WASM is the referee. */
+  /** Whether both give the same bits. */
   readonly same_loss: boolean;
 }
 

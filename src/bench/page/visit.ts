@@ -5,21 +5,21 @@ import { median } from '../../training/statistics.ts';
 import { WORKLOADS } from '../compute-workload.ts';
 import { INNER_STEPS, type PageNetwork } from './network.ts';
 
-/** Nothing here takes as long, on whatever machine. */
+/** Longer than any step here takes on any machine. */
 const VISIT_MS = 300_000;
 
-/** Seconds after the link was opened at which something had been reached, by name, in the order in which it happens. */
+/** The seconds from opening the link to each stage, in the order of the stages. */
 export type Timeline = ReadonlyMap<string, number>;
 
 export interface Visit {
   readonly timeline: Timeline;
-  /** What the tab says that it computes on: a busy machine gets one thread. */
+  /** What the tab computes on, by its own display: on a busy machine one thread. */
   readonly computes_on: string;
-  /** Of that work: the first of a device is a short one. */
+  /** The steps of that work: the first work of a device is short. */
   readonly steps: number;
 }
 
-/** What the tab calls its phases, in the words of the report; the first time of each counts. */
+/** The tab's phases with their words in the report; the first time of each counts. */
 const PHASES: Readonly<Record<string, string>> = {
   connecting: 'its code runs, its keys are there',
   loading: 'it knows the run',
@@ -86,7 +86,7 @@ export async function measureCommand(
   }
 }
 
-/** A validator that has measured the first model, and written a little with it: from here on it idles, as one that has been there for a while does. */
+/** Starts a validator and waits until it has measured the first model and written a sample, so that it is idle, as after a while in a run. */
 async function idleValidator(network: PageNetwork, run: string): Promise<Child> {
   const validator = network.join(run, 'validator', '--role', 'validator', '--threads', '2'); // both cores: the worker is idle by then
   await network.until(
@@ -102,10 +102,10 @@ async function firstSteps(network: PageNetwork, run: string): Promise<number> {
   return merged_tokens / (WORKLOADS.small.batch * WORKLOADS.small.context);
 }
 
-/** On the page of a device: how much it has handed in, once that is something. */
+/** On the page of a device: the number of its submissions, once it is not 0. */
 export const handedIn = (page: Page) => page.locator('dt:text-is("Handed in") + dd', { hasText: /^[1-9]/ });
 
-/** When the tab's Worker came to each of its phases first, by the clock of this machine. */
+/** When the tab's Worker first reached each of its phases, by the clock of this machine. */
 async function marksOf(page: Page): Promise<{ phase: string; at_ms: number }[]> {
   // The Workers of its runtime block while they compute, and would not answer.
   const tab = page.workers().find((worker) => /\/worker-[^/]*$/.test(worker.url()))!;

@@ -1,8 +1,8 @@
-// Every view to every view by every link and back, on the built page in a real browser: what dies on the way.
+// Follows every link from every view to every other view and back, on the built page in a real browser, and reports views that do not appear.
 import type { Browser, Page } from 'playwright-core';
 import type { PageNetwork } from './network.ts';
 
-/** The views by what their address is like, with what the head of each says. */
+/** The views by the form of their addresses, with their headings. */
 const VIEWS: readonly { readonly view: string; readonly path: RegExp; readonly says: RegExp }[] = [
   { view: 'home', path: /^\/$/, says: /\S/ },
   { view: 'run', path: /^\/r\/[0-9a-f]{64}$/, says: /\S/ },
@@ -14,15 +14,15 @@ const VIEWS: readonly { readonly view: string; readonly path: RegExp; readonly s
   { view: 'nowhere', path: /^\/nowhere$/, says: /nothing at this address/ },
 ];
 
-/** A view that is dead stays so; one that shows late, where ten programs share a core, is not. */
+/** Long enough for a view that appears late because ten programs share a core. */
 const PATIENCE_MS = 60_000;
-/** After so many a walk has said enough. */
+/** A walk ends after so many failures. */
 const MOST_DEAD = 3;
 
 export interface Walk {
-  /** Ways that were gone: a link followed, or the browser's Back from it. */
+  /** The number of navigations: a link, or the browser's Back from it. */
   readonly ways: number;
-  /** Ways that led to a view which does not show, or from which the tab's work cannot be stopped. */
+  /** Navigations to a view that does not appear, or that does not offer to stop the tab's work. */
   readonly dead: readonly string[];
 }
 
@@ -90,7 +90,7 @@ export async function walkViews(page: Page, run: string, working: boolean): Prom
 
 const nameOf = (path: string): string => VIEWS.find((one) => one.path.test(path))?.view ?? path;
 
-/** Goes to an address as Back and Forward do: the page hears that it has changed. */
+/** Goes to an address as Back and Forward do: with a popstate event. */
 async function show(page: Page, path: string): Promise<void> {
   await page.evaluate((to) => {
     history.pushState(null, '', to);
@@ -98,7 +98,7 @@ async function show(page: Page, path: string): Promise<void> {
   }, path);
 }
 
-/** Whether the view at an address comes into sight with its heading. */
+/** Whether the view at an address appears with its heading. */
 async function shows(page: Page, path: string, working: boolean): Promise<boolean> {
   const { says } = VIEWS.find((one) => one.path.test(path))!;
   try {

@@ -1,4 +1,4 @@
-// What a visitor fetches before contributing, that what computes comes only with consent, and from where it comes the second time.
+// What a visitor downloads before contributing, whether code that computes is downloaded only with consent, and what the second visit takes from the cache.
 import { join } from 'node:path';
 import { type BrowserContext, chromium } from 'playwright-core';
 import { CHROMIUM, NO_GPU } from '../chromium.ts';
@@ -74,7 +74,7 @@ export async function measureWeight(network: PageNetwork): Promise<Weight> {
   }
 }
 
-/** A browser as people have them: with a disk. */
+/** A browser with a profile on disk, as people have it. */
 const openProfile = (folder: string): Promise<BrowserContext> =>
   chromium.launchPersistentContext(folder, { executablePath: CHROMIUM, args: NO_GPU });
 
