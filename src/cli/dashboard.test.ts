@@ -126,7 +126,7 @@ describe('a picture', () => {
   });
 
   test('is never wider or higher than its terminal, whatever peers are called and do', () => {
-    const state = fc.constantFrom('waiting', 'catching up', 'training', 'sending', 'judging', 'evaluating', 'leaving');
+    const state = fc.constantFrom('waiting', 'catching up', 'training', 'sending', 'judging', 'evaluating', 'paused');
     const progress = fc.record({
       state,
       round: fc.nat(),

@@ -100,7 +100,8 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
         output.say(`Run ${run.slice(0, 12)} is finished. On to the next.`, { type: 'ended', reason: 'finished', run }),
       onRuns: (runs) => keeper?.runs(runs),
       join: (part) => {
-        const join = (more: typeof part) => joinRun({ ...{ role, name, owner, runtime, disguise }, ...more });
+        const join = (more: typeof part) =>
+          joinRun({ ...{ role, name, owner, runtime, disguise, pauses: keeper?.pauses }, ...more });
         return keeper ? tellingWork(part, join, keeper.work) : join(part);
       },
     });

@@ -1,7 +1,10 @@
 // A kept process and the one that it talks to a graphics processor with: both stand still, both end, and the graphics processor is free in time.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { describe, type TestContext, test } from 'node:test';
 import { keptProcesses } from './kept-process.ts';
 
@@ -63,15 +66,32 @@ describe('a kept process', { concurrency: true }, () => {
   }, async (t) => {
     const { kept, worker, gpu } = await started(t, 'hangs');
     const both = (state: RegExp) => () => [worker, gpu].every((pid) => state.test(stateOf(pid)));
-    kept.stop();
+    kept.stop(null);
     await until('both stand still', both(/T/));
     kept.go(1, null);
     await until('both go on', both(/[RS]/));
-    kept.stop();
+    kept.stop(null);
     await until('both stand still', both(/T/));
     process.kill(worker, 'SIGKILL'); // by somebody else
     await kept.ended;
     await until('the other one is gone, too', () => !isThere(gpu));
+  });
+
+  test('of what stands still nothing stays when its keeper is killed', {
+    skip: process.platform === 'win32',
+  }, async (t) => {
+    const keeper = spawn(process.execPath, [join(import.meta.dirname, 'testing', 'keeper-stand-in.ts'), SCRIPT], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    t.after(() => keeper.kill('SIGKILL'));
+    const [line] = await once(createInterface(keeper.stdout!), 'line');
+    const pids = JSON.parse(line) as number[];
+    assert.equal(pids.length, 2);
+    t.after(() => {
+      for (const pid of pids) if (isThere(pid)) process.kill(pid, 'SIGKILL');
+    });
+    keeper.kill('SIGKILL');
+    await until('both are gone', () => !pids.some(isThere));
   });
 
   test('what computes elsewhere says so, and hears why; what has failed says that', async (t) => {

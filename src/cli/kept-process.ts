@@ -5,19 +5,21 @@ import { z } from 'zod';
 import type { End, Kept } from '../peer/owner-policy/keeper.ts';
 import type { OwnUse } from '../peer/owner-policy/own-use.ts';
 import type { Throttle } from '../peer/policy.ts';
+import type { Pause, Pauses } from '../peer/status.ts';
+import { ObstacleSchema } from '../protocol/messages.ts';
 import { type RunHere, RunHereSchema, type WorkHere, WorkHereSchema } from './device-worker.ts';
 import { CHILD_MARK, KEPT } from './lifetime.ts';
 
 const POTLUCK = join(import.meta.dirname, '..', '..', 'bin', 'potluck.js');
 const LIMITS = {
-  notice_ms: 80, // what the process gets to note that it is stopped: time in which it stands still is no work
+  notice_ms: 120, // what the process gets to note that it is stopped, and to say so: time in which it stands still is no work
   use_every_ms: 500,
   free_gpu_ms: 700, // what the last step on a graphics processor gets before it is ended: its owner has it back within a second
 } as const;
 
 const ToKeptSchema = z.union([
   z.object({ go: z.number().positive().max(1), gpu_rests: z.string().nullable() }),
-  z.object({ halt: z.literal(true) }),
+  z.object({ halt: z.literal(true), why: ObstacleSchema.nullable() }),
   z.object({ leave: z.enum(['now', 'after-work']) }),
 ]);
 type ToKept = z.infer<typeof ToKeptSchema>;
@@ -102,6 +104,21 @@ function signalTo(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
+/**
+ * Ends processes that stand still when this one is gone without having ended them (`kill -9`): they would not hear of it. It waits at a pipe that
+ * nobody writes to, in a session of its own, and takes about a megabyte while it does.
+ */
+function guardOf(pids: readonly number[]): ChildProcess {
+  const script = 'read _; kill -9 "$@"';
+  const guard = spawn('/bin/sh', ['-c', script, 'sh', ...pids.map(String)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  guard.on('error', () => {}); // without it they stay, as long as nobody ends this process so
+  guard.unref();
+  return guard;
+}
+
 /** @param told where it is kept what the process tells of itself */
 function keptBy(child: ChildProcess, told: Told, { onRuns, onWork }: KeptListener): Kept {
   let finished = false;
@@ -116,6 +133,15 @@ function keptBy(child: ChildProcess, told: Told, { onRuns, onWork }: KeptListene
     told.gpu_pids = [];
   };
   const canStop = process.platform !== 'win32';
+  let guard: ChildProcess | null = null;
+  const endGuard = (): void => {
+    guard?.kill('SIGKILL');
+    guard = null;
+  };
+  const standStill = (): void => {
+    all('SIGSTOP');
+    guard = guardOf([child.pid!, ...told.gpu_pids]);
+  };
   const say = (words: ToKept): void => {
     if (child.connected) child.send(words, () => {}); // one that is gone is heard of by its end
   };
@@ -136,6 +162,7 @@ function keptBy(child: ChildProcess, told: Told, { onRuns, onWork }: KeptListene
   const silent = new Promise((quiet) => child.once('disconnect', quiet));
   child.on('exit', async (code, signal) => {
     clearTimeout(halting);
+    endGuard();
     endGpu(); // it ends by itself as well, but not while it stands still
     await silent;
     onRuns([]);
@@ -145,16 +172,19 @@ function keptBy(child: ChildProcess, told: Told, { onRuns, onWork }: KeptListene
   return {
     go(duty, gpu_rests) {
       clearTimeout(halting);
+      endGuard();
       if (canStop) all('SIGCONT');
       say({ go: duty, gpu_rests });
     },
-    stop() {
-      say({ halt: true });
-      if (canStop) halting = setTimeout(() => all('SIGSTOP'), LIMITS.notice_ms);
+    stop(why) {
+      say({ halt: true, why });
+      if (canStop) halting = setTimeout(standStill, LIMITS.notice_ms);
       else all('SIGKILL');
     },
     leave: () => say({ leave: 'now' }),
     freeGpu() {
+      clearTimeout(halting);
+      endGuard();
       if (canStop) all('SIGCONT');
       say({ leave: 'now' });
       halting = setTimeout(endGpu, LIMITS.free_gpu_ms);
@@ -174,6 +204,7 @@ export interface TellKeeper {
   gpuProcesses(pids: readonly number[]): void;
   /** A graphics processor has failed in the middle of the work: it is not to be tried again. */
   gpuFailed(why: string): void;
+  readonly pauses: Pauses;
   /** Why no graphics processor may be used now; null: one may. */
   gpuRests(): Promise<string | null>;
 }
@@ -181,6 +212,7 @@ export interface TellKeeper {
 /** On the other side: does what the keeper says, and tells it what happens. */
 export function obeyKeeper(throttle: Throttle, leave: (when: 'now' | 'after-work') => void): TellKeeper {
   let gpu_rests: string | null = null;
+  const listeners = new Set<(pause: Pause | null) => void>();
   const begun = Promise.withResolvers<void>();
   const say = (words: FromKept): void => {
     if (process.connected) process.send!(words);
@@ -194,6 +226,7 @@ export function obeyKeeper(throttle: Throttle, leave: (when: 'now' | 'after-work
       throttle.go(data.go);
     }
     if ('halt' in data) throttle.halt();
+    if ('halt' in data || 'go' in data) for (const hear of listeners) hear('halt' in data ? { why: data.why } : null);
     if ('leave' in data) leave(data.leave);
   });
   process.channel?.unref(); // to listen alone keeps no process alive
@@ -210,6 +243,10 @@ export function obeyKeeper(throttle: Throttle, leave: (when: 'now' | 'after-work
     work: (work) => say({ work }),
     gpuProcesses: (pids) => say({ gpu_pids: [...pids] }),
     gpuFailed: (gpu_failed) => say({ gpu_failed }),
+    pauses(hear) {
+      listeners.add(hear);
+      return () => void listeners.delete(hear);
+    },
     gpuRests: async () => {
       await begun.promise;
       return gpu_rests;

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { chooseRun, fetchStatus } from '../peer/find-run.ts';
 import { metricText } from '../protocol/measures.ts';
-import type { MetricView, RunStatus } from '../protocol/messages.ts';
+import type { MetricView, PeerView, RunStatus } from '../protocol/messages.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { potluckHere } from './called-as.ts';
 import { workerLine } from './device.ts';
@@ -79,11 +79,17 @@ function describeRun(url: string, run: RunStatus): string {
   if (run.problem) lines.push(`  problem: ${nameOf(run.problem)}`);
   if (lacksValidator(run)) lines.push(`  ${noValidator(url, run.run)}`);
   for (const peer of run.peers) {
-    const doing = peer.present ? (peer.progress?.state ?? 'here') : 'away';
+    const doing = doingWords(peer);
     const credit = peer.role === 'worker' ? `, ${formatCount(peer.credit_tokens)} ${nameOf(run.unit)} credited` : '';
     lines.push(`  ${peer.id.slice(0, 8)}  ${peer.role.padEnd(9)}  ${nameOf(peer.name)}  ${doing}${credit}`);
   }
   return lines.join('\n');
+}
+
+function doingWords({ present, progress }: PeerView): string {
+  if (progress?.state !== 'paused') return present ? (progress?.state ?? 'here') : 'away';
+  const why = progress.obstacle ? `: ${nameOf(progress.obstacle.message)}` : '';
+  return `${present ? 'paused' : 'away, since it has paused'}${why}`;
 }
 
 /** Whether devices work on a run of which nobody judges. */

@@ -35,3 +35,15 @@ test('where every worker is too slow, the run has a problem, with the times that
   const { seats } = runView(history.run, time, false);
   assert.deepEqual(seats, { workers: 2, workers_needed: 2, validators: 0 });
 });
+
+test('that it has paused is the last that is told of a device that is away, and nothing else is', () => {
+  const history = new History();
+  history.happen(OWNER, created(), RUN);
+  history.happen(ALICE, joined());
+  history.run.peers.get(ALICE)!.present = false;
+  const shown = (state: 'paused' | 'training') => {
+    const telemetry = new Map([[ALICE, { progress: { ...progress, state }, bytes_up: 0, bytes_down: 0 }]]);
+    return runStatuses(history.state, time, telemetry, () => 0)[0].peers[0].progress?.state;
+  };
+  assert.deepEqual([shown('paused'), shown('training')], ['paused', undefined]);
+});

@@ -120,7 +120,8 @@ export function runStatuses(
       const seen = telemetry.get(peer.id);
       return {
         ...peer,
-        progress: peer.present ? (seen?.progress ?? null) : null,
+        // That it has paused is the last word of one that stands still, or has given its memory back.
+        progress: peer.present || seen?.progress?.state === 'paused' ? (seen?.progress ?? null) : null,
         bytes_up: seen?.bytes_up ?? 0,
         bytes_down: seen?.bytes_down ?? 0,
       };

@@ -17,7 +17,10 @@ export function obstacleOf({ phase, round, seats }: RunView, role: PeerRole): Ob
   const { workers, workers_needed, validators } = seats;
   if (phase === 'gathering' && workers < workers_needed) {
     const here = `${workers} ${workers === 1 ? 'is' : 'are'} here`;
-    return { code: 'too-few-workers', message: `the next round waits for ${workers_needed} workers, ${here}` };
+    return {
+      code: 'too-few-workers',
+      message: `the next round waits for ${workers_needed} ${workers_needed === 1 ? 'worker' : 'workers'}, ${here}`,
+    };
   }
   if (role === 'worker' && validators === 0 && (round > 0 || phase !== 'gathering')) {
     const message = 'no validator takes part: work is merged into the model, but not credited to anybody';

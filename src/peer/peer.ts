@@ -27,6 +27,7 @@ import { joinFound } from './join-found.ts';
 import { checkMemory } from './memory.ts';
 import type { Throttle } from './policy.ts';
 import type { PeerNews, RoleContext } from './role.ts';
+import type { Pauses } from './status.ts';
 import { webSockets } from './web-sockets.ts';
 
 /** What a device that plays a game in its own way knows. */
@@ -53,6 +54,8 @@ export interface JoinOptions {
   readonly runtime: Runtime | RuntimeSettings;
   /** How much of the time the device may compute, as its owner's rules have it from moment to moment. */
   readonly throttle: Throttle;
+  /** What the hub is to learn of its pauses. */
+  readonly pauses?: Pauses;
   /** Fires when the owner wants the device back: the device submits what is done, then leaves. */
   readonly signal: AbortSignal;
   readonly onNews?: (news: PeerNews) => void;
@@ -107,6 +110,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
       owner: owner ? { identity: owner, certificates: certificatesIn(folder) } : null,
       game: options.disguise?.(game, situation) ?? game,
       params,
+      pauses: options.pauses,
       device: { runtime, drawer: openDrawer(own, problem('disk-full')), run: runProgram, ...options.throttle },
       transport: webSockets(url),
       blobs,

@@ -15,7 +15,7 @@ import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
 import { followModel } from './model.ts';
 import type { PeerNews, Role, RoleContext } from './role.ts';
 import { planAfterActing, planAfterBinding, planAfterJoining, planSession } from './session-plan.ts';
-import { openStatus, type Status } from './status.ts';
+import { openStatus, type Pauses, type Status } from './status.ts';
 import { submitEvent } from './submitting.ts';
 import { validatorRole } from './validator.ts';
 import { workerRole } from './worker.ts';
@@ -44,6 +44,8 @@ export interface SessionOptions {
   /** See RoleContext. */
   readonly pledge?: RoleContext['pledge'];
   readonly publicLog?: RoleContext['publicLog'];
+  /** What the hub is to learn of pauses. */
+  readonly pauses?: Pauses;
   /** Fires when the owner wants the device back: the device submits what is done, then leaves. */
   readonly signal: AbortSignal;
   readonly onNews?: (news: PeerNews) => void;
@@ -105,6 +107,7 @@ class Session {
 
   async run(): Promise<'finished' | 'left'> {
     const { heads, signal } = this.#options;
+    const deaf = this.#options.pauses?.((pause) => this.#status.paused(pause));
     try {
       for (;;) {
         const [newest, acted, finished, failure] = [this.#newest, this.#acted, this.#finished, this.#failure];
@@ -117,6 +120,7 @@ class Session {
         return signal.aborted ? 'left' : 'finished';
       }
     } finally {
+      deaf?.();
       this.#connection.close();
       await heads?.close();
     }

@@ -45,3 +45,21 @@ test('the owner hears of obstacles only once the peer is here, and its own goes 
   status.tellObstacle();
   assert.deepEqual(told, ['run-paused', 'too-slow', 'run-paused', undefined]);
 });
+
+test('a pause goes to the hub at once, with its reason where that is shared, and what is said meanwhile does not', () => {
+  const sent: string[] = [];
+  const status = openStatus(
+    'worker',
+    systemClock,
+    ({ state, obstacle }) => sent.push(obstacle ? `${state}: ${obstacle.code}` : state),
+    () => {},
+  );
+  status.paused(null);
+  status.progress(training);
+  status.heldUp(slow);
+  status.paused({ why: null });
+  status.progress({ ...training, state: 'sending' });
+  status.paused({ why: { code: 'in-use', message: 'its owner uses it' } });
+  status.paused(null);
+  assert.deepEqual(sent, ['training', 'training: too-slow', 'paused', 'paused: in-use', 'sending: too-slow']);
+});

@@ -7,7 +7,17 @@ import type { PeerNews, RoleContext } from './role.ts';
 
 type Doing = Omit<Progress, 'type'>;
 
+/** A pause by the rules of the device's owner; `why` is for others to know, null: they learn only that it pauses. */
+export interface Pause {
+  readonly why: Obstacle | null;
+}
+
+/** Tells of each pause and of its end, until what it gives back is called. */
+export type Pauses = (hear: (pause: Pause | null) => void) => () => void;
+
 export interface Status extends Pick<RoleContext, 'progress' | 'heldUp'> {
+  /** The device stands still from now on, or goes on. */
+  paused(pause: Pause | null): void;
   /** The newest view; null: the last one is not valid any more. */
   saw(view: RunView | null): void;
   /** Whether this peer is present by the log: only then do a view's counts include it. */
@@ -27,11 +37,12 @@ export function openStatus(
   let obstacle: Obstacle | null = null;
   let newest: RunView | null = null;
   let here = false;
+  let isPaused = false;
   const teller = obstacleTeller(clock.elapsed_ms, (now) => tell({ type: 'obstacle', obstacle: now }));
   const status: Status = {
     progress(progress) {
       doing = obstacle ? { ...progress, obstacle } : progress;
-      send(doing);
+      if (!isPaused) send(doing);
       tell({ type: 'progress', progress: doing });
     },
     heldUp(now) {
@@ -40,6 +51,12 @@ export function openStatus(
       const { obstacle: _, ...rest } = doing;
       status.progress(rest);
       status.tellObstacle();
+    },
+    paused(pause) {
+      if (!pause && !isPaused) return;
+      isPaused = pause !== null;
+      const why = pause?.why ? { obstacle: pause.why } : {};
+      send(pause ? { state: 'paused', round: doing.round, steps: 0, loss: 0, tokens_per_second: 0, ...why } : doing);
     },
     saw(view) {
       newest = view;

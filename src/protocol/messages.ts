@@ -121,10 +121,10 @@ export type RunView = z.infer<typeof RunViewSchema>;
 export const ObstacleSchema = z.object({ code: z.string().max(60), message: z.string().max(400) });
 export type Obstacle = z.infer<typeof ObstacleSchema>;
 
-/** What a worker reports about itself while it works. People see it; pay does not depend on it. */
+/** What a worker reports about itself while it works. People see it; neither pay nor a deadline depends on it. `paused`: by its owner's rules. */
 export const ProgressSchema = z.object({
   type: z.literal('progress'),
-  state: z.enum(['waiting', 'catching up', 'training', 'sending', 'judging', 'evaluating', 'leaving']),
+  state: z.enum(['waiting', 'catching up', 'training', 'sending', 'judging', 'evaluating', 'paused']),
   round: count,
   steps: count,
   loss: z.number(),

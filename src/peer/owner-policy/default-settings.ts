@@ -36,6 +36,7 @@ export const DEFAULTS = {
   duty_idle: 1,
   duty_in_use: 1,
   keep_memory_s: 30,
+  share_reason: false,
   runs: null,
   report_to_owner: true,
   accept_remote_settings: true,

@@ -29,7 +29,7 @@ function kept(settings: object = {}, at: Partial<Pick<KeeperOptions, 'threads' |
     end = resolve;
     return {
       go: (duty, gpu_rests) => heard.push(gpu_rests === null ? `go ${duty}` : `go ${duty}: ${gpu_rests}`),
-      stop: () => heard.push('stop'),
+      stop: (why) => heard.push(why ? `stop ${why.code}: ${why.message}` : 'stop'),
       leave: () => heard.push('leave'),
       freeGpu: () => heard.push('free GPU'),
       leaveAfterWork: () => heard.push('leave after work'),
@@ -88,6 +88,12 @@ test('it stops within the call that sees the owner, and goes on when the owner h
   assert.deepEqual(see(USED), []);
   assert.deepEqual(see({}), ['go 1']);
   assert.deepEqual(decisions, ['run', 'pause in-use', 'run']);
+});
+
+test('others learn why it pauses only where its owner shares that, and never what was seen', () => {
+  const { said, see } = kept({ cores_in_use: 0, share_reason: true });
+  said();
+  assert.deepEqual(see(USED), ['stop in-use: its owner uses it']);
 });
 
 test('half of the cores is half of the time of as many threads, of the part that was asked for', () => {

@@ -1,8 +1,9 @@
 // Keeps a process that works within its owner's rules: starts it, slows it, stops it where it is, and ends it when its memory is wanted.
 // A process of its own, because nothing else stops at once whatever it is at, and gives all of its memory back.
 import type { Clock } from '../../protocol/clock.ts';
+import type { Obstacle } from '../../protocol/messages.ts';
 import { type Decision, decide, NO_MEMORY, type Orders, type PolicyMemory, type Unreadable } from './decide.ts';
-import { wordsFor } from './reasons.ts';
+import { toldOthers, wordsFor } from './reasons.ts';
 import type { DeviceSettings } from './settings.ts';
 import type { Signals } from './signals.ts';
 import { tickAt } from './sources.ts';
@@ -11,8 +12,8 @@ import { tickAt } from './sources.ts';
 export interface Kept {
   /** Works from now on, or goes on, at this part of the time. `gpu_rests`: why it may use no graphics processor; null: it may. */
   go(duty: number, gpu_rests: string | null): void;
-  /** Stands still wherever it is, at once, until `go`. */
-  stop(): void;
+  /** Stands still wherever it is, at once, until `go`. `why` is for others to know; null: they learn only that it pauses. */
+  stop(why: Obstacle | null): void;
   /** Hands in what is done, then ends. */
   leave(): void;
   /** The same, and the graphics processor is free within a second, whether that was enough to hand in or not. */
@@ -195,7 +196,7 @@ class RuleKeeper implements Keeper {
       else now.kept.leave();
     } else if (now.kind === 'working' || (now.kind === 'leaving' && !hand_in)) {
       this.#become(now, 'stopped');
-      now.kept.stop();
+      now.kept.stop(this.#toldOthers(decision));
       if (keep_memory_ms === 0) now.kept.kill();
     } else if (lasted_ms >= (now.kind === 'leaving' ? KEEPER_LIMITS.leave_ms : keep_memory_ms)) now.kept.kill();
   }
@@ -208,6 +209,11 @@ class RuleKeeper implements Keeper {
 
   #gpuMay({ gpus, gpu_reasons }: Decision): boolean {
     return gpu_reasons.length === 0 || (typeof this.#gpu === 'number' && gpus.includes(this.#gpu));
+  }
+
+  #toldOthers({ reasons }: Decision): Obstacle | null {
+    const settings = this.#options.settings();
+    return toldOthers(reasons, 'share_reason' in settings && settings.share_reason);
   }
 
   #whyGpuRests({ gpu_reasons }: Decision): string | null {

@@ -1,4 +1,5 @@
 // Why a device works less or not at all, by its owner's rules: a code for programs, a sentence for people.
+import type { Obstacle } from '../../protocol/messages.ts';
 
 /** Every reason, and what it is about in a few words. */
 export const REASONS = {
@@ -34,6 +35,10 @@ export interface Reason {
   /** What was seen, and what the owner has set. */
   readonly message: string;
 }
+
+/** What others learn of a pause: its first reason, without what was seen, or nothing. */
+export const toldOthers = (reasons: readonly Reason[], share_reason: boolean): Obstacle | null =>
+  share_reason && reasons.length > 0 ? { code: reasons[0].code, message: REASONS[reasons[0].code] } : null;
 
 /** Sentences with their codes, in one line. */
 export const wordsFor = (reasons: readonly Reason[]): string =>

@@ -162,6 +162,10 @@ export const DeviceSettingsSchema = z.strictObject({
     .max(1)
     .default(DEFAULTS.duty_in_use)
     .meta({ description: 'the same while somebody does' }),
+  share_reason: z
+    .boolean()
+    .default(DEFAULTS.share_reason)
+    .meta({ description: 'tell the run which rule pauses this device; false: only that it pauses' }),
   keep_memory_s: z
     .number()
     .min(0)

@@ -5,7 +5,8 @@ import { nameOf } from '../shell/format.ts';
 
 /** What a device is doing; one that left a finished run has done its part. */
 export function doing(peer: PeerView, run: RunOverview): string {
-  if (!peer.present) return run.phase === 'finished' ? 'done' : 'away';
+  const paused = peer.progress?.state === 'paused' ? ', since it has paused' : '';
+  if (!peer.present) return run.phase === 'finished' ? 'done' : `away${paused}`;
   return peer.progress?.state ?? 'waiting';
 }
 
