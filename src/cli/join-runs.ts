@@ -17,12 +17,16 @@ import type { RunWish } from './run-wishes.ts';
 
 /** How often the keeper hears what each of several runs has had. */
 const TELL_EVERY_MS = 10_000;
+/** How often what is set is looked at: a file that few change. */
+const LOOK_EVERY_MS = 1000;
 
 /** What differs from run to run. */
 export type RunPart = Pick<JoinOptions, 'url' | 'run' | 'folder' | 'throttle' | 'signal' | 'loadGame' | 'onNews'>;
 
 export interface TakePartOptions {
   readonly wishes: readonly RunWish[];
+  /** A hub that is away, or a run that does not take this device now, is waited for: nobody is there to begin again. */
+  readonly patient: boolean;
   readonly role: PeerRole;
   /** The folder that was named for the one peer that there is. */
   readonly folder: string | undefined;
@@ -69,6 +73,26 @@ export async function takePart(options: TakePartOptions): Promise<'finished' | '
   }
 }
 
+/** As takePart, of runs that may change: what is at hand is handed in, and the others begin. @param wanted null: what it was before */
+export async function takePartOf(
+  wanted: () => readonly RunWish[] | null,
+  options: TakePartOptions,
+): Promise<'finished' | 'left'> {
+  for (let { wishes } = options; ; ) {
+    let next: readonly RunWish[] | null = null;
+    const changed = new AbortController();
+    const look = (): void => {
+      next = wanted();
+      if (next && JSON.stringify(next) !== JSON.stringify(wishes)) changed.abort();
+    };
+    const timer = setInterval(look, LOOK_EVERY_MS);
+    const signal = AbortSignal.any([options.signal, changed.signal]);
+    const ended = await takePart({ ...options, wishes, signal }).finally(() => clearInterval(timer));
+    if (!changed.signal.aborted || options.signal.aborted) return ended;
+    wishes = next ?? wishes;
+  }
+}
+
 /** The runs that parts of this device are in. */
 type Here = Map<RunWish, { readonly run: string; name: string; readonly computed_ms: () => number }>;
 
@@ -102,7 +126,7 @@ async function follow(options: TakePartOptions, wish: RunWish, here: Here, turn:
     }
     tell(news);
   };
-  if (!isOneOfSeveral && wanted !== null) return joinOne(wanted, signal, onNews);
+  if (!isOneOfSeveral && !options.patient && wanted !== null) return joinOne(wanted, signal, onNews);
   try {
     return await joinAnyRun({
       ...{ clock: systemClock, wanted: wanted ?? null, role, signal, onNews },

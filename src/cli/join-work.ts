@@ -19,7 +19,7 @@ import { agreedGames, type GameFlags } from './agreed-games.ts';
 import { potluckHere } from './called-as.ts';
 import { runsSet } from './device-files.ts';
 import { ownerKeyFile } from './folders.ts';
-import { takePart } from './join-runs.ts';
+import { type TakePartOptions, takePart, takePartOf } from './join-runs.ts';
 import type { JsonObject } from './json-objects.ts';
 import { openGpuUse } from './kept-gpu.ts';
 import { obeyKeeper } from './kept-process.ts';
@@ -67,7 +67,8 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
       does: adversary.does,
     });
   }
-  const wishes = wishesOf(url, flags, url === undefined ? runsSet() : null);
+  const patient = url === undefined;
+  const wishes = wishesOf(url, flags, patient ? runsSet() : null);
   const [{ url: hub, run: only }] = wishes;
   if (adversary && (wishes.length > 1 || only === null))
     throw new CliError('bad-argument', '--adversary goes with one run');
@@ -87,8 +88,8 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
       ...{ ...agreedGames(flags), blocked_ms: flags.gameSeconds * 1000 },
     });
     const owner = await loadOrCreateIdentity(flags.owner ?? ownerKeyFile());
-    const ended = await takePart({
-      ...{ wishes, role, folder: flags.folder, owner: owner.id, throttle, signal, loadGame },
+    const runs: TakePartOptions = {
+      ...{ wishes, patient, role, folder: flags.folder, owner: owner.id, throttle, signal, loadGame },
       teller: (wish, isOneOfSeveral) => {
         const tell = newsTeller(flags.json, wish, isOneOfSeveral, output.say);
         return (news) => {
@@ -104,12 +105,22 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
           joinRun({ ...{ role, name, owner, runtime, disguise, pauses: keeper?.pauses }, ...more });
         return keeper ? tellingWork(part, join, keeper.work) : join(part);
       },
-    });
+    };
+    const ended = await (patient ? takePartOf(() => wishesSet(flags), runs) : takePart(runs));
     const goodbye = ended === 'finished' ? 'The run is finished. Thank you.' : 'Left the run. Thank you.';
     keeper?.over(ended);
     output.say(goodbye, { type: 'ended', reason: ended });
   } finally {
     observer?.close();
+  }
+}
+
+/** What is set now; null where that cannot be read, or nothing is: the keeper pauses the one, the other changes nothing. */
+function wishesSet(flags: JoinFlags): RunWish[] | null {
+  try {
+    return wishesOf(undefined, flags, runsSet());
+  } catch {
+    return null;
   }
 }
 
