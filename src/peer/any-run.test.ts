@@ -17,6 +17,7 @@ function device({ wanted = null }: { wanted?: string | null } = {}) {
   const clock = handClock();
   const phases = new Map<string, Phase>();
   const joined: string[] = [];
+  const left: string[] = [];
   const said: string[] = [];
   const leaving = new AbortController();
   const world = {
@@ -51,7 +52,10 @@ function device({ wanted = null }: { wanted?: string | null } = {}) {
       onNews({ type: 'joined', peer: 'p', run, run_name: run });
       hear = onNews;
       return Promise.race([
-        fired(signal).then(() => 'left' as const),
+        fired(signal).then(() => {
+          left.push(run);
+          return 'left' as const;
+        }),
         new Promise<'finished'>((resolve) => {
           end = resolve;
         }),
@@ -75,7 +79,7 @@ function device({ wanted = null }: { wanted?: string | null } = {}) {
     leaving.abort();
     return clock.run(over);
   };
-  return { clock, phases, joined, said, world, over, finish, pauseOf, leave };
+  return { clock, phases, joined, left, said, world, over, finish, pauseOf, leave };
 }
 
 test('when a run ends it goes on to the next, and waits when there is none', async () => {
@@ -140,7 +144,7 @@ test('a hub that is away is asked more and more seldom', async () => {
 });
 
 test('a long pause of its run leaves the device to another; a short one, or one with nowhere to go, does not', async () => {
-  const { clock, phases, joined, pauseOf, leave } = device();
+  const { clock, phases, joined, left, pauseOf, leave } = device();
   phases.set('a', 'working');
   await clock.pass(MINUTE_MS);
   pauseOf('a', true);
@@ -150,7 +154,7 @@ test('a long pause of its run leaves the device to another; a short one, or one 
   await clock.pass(9 * MINUTE_MS);
   pauseOf('a', true);
   await clock.pass(35 * MINUTE_MS);
-  assert.deepEqual(joined, ['a']); // there was nothing else
+  assert.deepEqual([joined, left], [['a'], []]); // there was nothing else
   phases.set('b', 'working');
   await clock.pass(11 * MINUTE_MS);
   assert.deepEqual(joined, ['a', 'b']);

@@ -120,17 +120,55 @@ test('shares are held within 5% over ten minutes, for any shares and steps, and 
   );
 });
 
-test('70 and 30 within 5% of each, also where rounds end and pause', async () => {
-  const rounds = { step_ms: 700, round_ms: 20_000, pause_ms: 1000 };
-  const { worked } = await play(
-    [
-      { share: 70, ...rounds },
-      { share: 30, ...rounds, round_ms: 31_000, step_ms: 1900 },
-    ],
-    10 * MINUTES_MS,
+for (const duty of [1, 0.5]) {
+  test(`70 and 30 within 5% of each at a duty of ${duty}, also where rounds end and pause`, async () => {
+    const rounds = { step_ms: 700, round_ms: 20_000, pause_ms: 1000 };
+    const { worked } = await play(
+      [
+        { share: 70, ...rounds },
+        { share: 30, ...rounds, round_ms: 3100, pause_ms: 100, step_ms: 900 },
+      ],
+      10 * MINUTES_MS,
+      duty,
+    );
+    const all = worked[0] + worked[1];
+    const part = worked[0] / all;
+    assert.ok(Math.abs(part / 0.7 - 1) < 0.05 && Math.abs((1 - part) / 0.3 - 1) < 0.05, `${part}`);
+    assert.ok(all < duty * 10 * MINUTES_MS * 1.02, `${all}`);
+  });
+}
+
+test('a turn lasts for two seconds of short steps', async () => {
+  const clock = handClock();
+  const turns = openTurns([1, 1], openThrottle(1, clock), clock);
+  const over = new AbortController();
+  clock.setTimeout(() => over.abort(), 20_000);
+  const order: number[] = [];
+  const step = async (i: number): Promise<void> => {
+    await sleep(clock, 100);
+    if (order.at(-1) !== i) order.push(i);
+  };
+  const lives = turns.map((turn, i) =>
+    turn.inTurn(gameThat((signal) => workFor(turn, () => step(i), signal))).perform(null, {} as Device, over.signal),
   );
-  const part = worked[0] / (worked[0] + worked[1]);
-  assert.ok(Math.abs(part / 0.7 - 1) < 0.05 && Math.abs((1 - part) / 0.3 - 1) < 0.05, `${part}`);
+  await clock.run(Promise.all(lives));
+  assert.deepEqual(order.slice(0, 9), [0, 1, 0, 1, 0, 1, 0, 1, 0]);
+  assert.ok(order.length <= 11, `${order.length} turns in 20 s`);
+});
+
+test('time before a check is no work: nothing is owed for it', async () => {
+  const clock = handClock();
+  const [one] = openTurns([1, 1], openThrottle(0.5, clock), clock);
+  await clock.pass(60 * MINUTES_MS);
+  const check = async (): Promise<null> => {
+    await sleep(clock, 1000);
+    await one.throttle.progress({ steps: 1, loss: 1, tokens: 1 });
+    return null;
+  };
+  const begun_ms = clock.elapsed_ms();
+  const judge = one.inTurn({ check } as unknown as AnyGame);
+  await clock.run(judge.check(null, {} as never, {} as Device, { time_ms: 10_000 } as never) as Promise<unknown>);
+  assert.equal(clock.elapsed_ms() - begun_ms, 2000);
 });
 
 test('time that one run has no use for is the others’, and none waits for one that is away', async () => {

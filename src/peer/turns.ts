@@ -180,6 +180,8 @@ function turnOf(turns: Turns, i: number, throttle: Throttle, awake_ms: () => num
     turns.charge(i);
     await throttle.progress(report);
     await turns.passOn(i);
+    // The end of a round may have broken off another's rest: it is paid before anybody computes.
+    if (turns.has(i)) await throttle.rested();
     turns.resume(i);
   };
   return {
