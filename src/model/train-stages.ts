@@ -50,10 +50,12 @@ const LOSS = 'loss';
 const gradientOf = (parameter: string): string => `${parameter}/gradient`;
 const inPart = (name: string, part: number): string => `${name}/${part}`;
 
-/** The micro-batch size with which the busiest thread has the least work; the largest such size within the usual limit. */
+/** The micro-batch size with which the busiest thread has the least work; the largest such size with which all threads keep to the usual limit. */
 function stagedMicroBatch(config: LlamaConfig, { batch, context }: BatchShape, width: number): number {
   const sizes = Array.from({ length: batch }, (_, i) => batch - i).filter((size) => batch % size === 0);
-  const fitting = sizes.filter((size) => size === 1 || activationBytes(config, size, context) <= ACTIVATION_BYTES);
+  const fitting = sizes.filter(
+    (size) => size === 1 || width * activationBytes(config, size, context) <= ACTIVATION_BYTES,
+  );
   const most = (size: number): number => Math.ceil(batch / size / width) * size;
   return fitting.reduce((best, size) => (most(size) < most(best) ? size : best));
 }
