@@ -11,12 +11,8 @@ import { damageOf, keptOf, refusedOf, reportOn, type StrategyReport, skewOf } fr
 import { type GameSetup, setUpPretrain } from '../simulation/play-setup.ts';
 import type { RememberingRuntime } from '../simulation/remembering-runtime.ts';
 import type { MergeRule } from '../training/sparse.ts';
+import { MODELS } from './parity-trial.ts';
 
-export const MODELS = {
-  small: { num_hidden_layers: 4, num_attention_heads: 4, hidden_size: 128, intermediate_size: 352 },
-  pilot: { num_hidden_layers: 2, num_attention_heads: 4, hidden_size: 64, intermediate_size: 176 },
-  tiny: { num_hidden_layers: 1, num_attention_heads: 2, hidden_size: 16, intermediate_size: 32 },
-} as const;
 const CONTEXT = 64;
 
 export const HONEST = 'nobody lies';

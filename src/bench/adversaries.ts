@@ -1,5 +1,4 @@
 // Real training with devices that lie in every known way: loss, liars' pay, refused honest work, the cost of checking.
-import { readFileSync } from 'node:fs';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { adversariesOf } from '../simulation/adversaries/registry.ts';
 import type { ArenaResult } from '../simulation/arena-result.ts';
@@ -13,7 +12,6 @@ import {
   HONEST_ROWS,
   type Measures,
   MIXTURE,
-  MODELS,
   measuresOf,
   playRow,
   type RowOptions,
@@ -21,13 +19,15 @@ import {
 } from './adversaries-row.ts';
 import { flag, list, oneOf, optional, type Report, text, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
+import { readText } from './parity-data.ts';
+import { MODEL_NAMES } from './parity-trial.ts';
 import { interval95, keptResults, table } from './report.ts';
 
 const NAMES = [...HONEST_ROWS.keys(), ...adversariesOf('pretrain').map(({ name }) => name), MIXTURE];
 
 export const options = {
   data: text('Tiny Shakespeare (input.txt of char-rnn)', 'FILE'),
-  model: oneOf('small is config (a) of bench compute', Object.keys(MODELS) as (keyof typeof MODELS)[], 'pilot'),
+  model: oneOf('small is config (a) of bench compute', MODEL_NAMES, 'pilot'),
   rounds: whole('rounds of each run', { from: 1, to: 100_000, usual: 20 }),
   steps: whole('inner steps of a worker in a round', { from: 1, to: 100_000, usual: 30 }),
   workers: whole('workers, liars included; every second one computes with WASM, unless --native is given', {
@@ -151,12 +151,4 @@ async function playRows(given: Given, text: string, names: readonly string[]): P
     for (const runtime of open) await runtime.close();
   }
   return results;
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    throw new BenchError('usage', `--data: cannot read "${path}"; give Tiny Shakespeare (input.txt of char-rnn)`);
-  }
 }

@@ -23,16 +23,14 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
 export const ADAMW: AdamwOptions = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1, clip: 1 };
 export const LEARNING_RATE = 1e-3;
 
-export function configOf(workload: Workload): LlamaConfig {
-  return LlamaConfigSchema.parse({
-    vocab_size: workload.vocab,
-    hidden_size: workload.width,
-    intermediate_size: workload.feed_forward,
-    num_hidden_layers: workload.layers,
-    num_attention_heads: workload.heads,
-    max_position_embeddings: workload.context,
-  });
-}
+/** The settings of a workload's model, in the names that Llama's config has. */
+export const shapeOf = ({ width, feed_forward, layers, heads, context }: Workload) => ({
+  ...{ hidden_size: width, intermediate_size: feed_forward, num_hidden_layers: layers },
+  ...{ num_attention_heads: heads, max_position_embeddings: context },
+});
+
+export const configOf = (workload: Workload): LlamaConfig =>
+  LlamaConfigSchema.parse({ vocab_size: workload.vocab, ...shapeOf(workload) });
 
 /**
  * Tokens by a linear congruence (Numerical Recipes' constants): compute-torch.py makes the same ones, so both engines

@@ -13,17 +13,18 @@ export interface Corpus {
 
 const TRAIN_SHARE = 0.9;
 
-/** Reads a text and numbers its characters in the order of their code points. Throws a BenchError 'usage' that says what is missing. */
-export function readCorpus(path: string): Corpus {
-  let text: string;
+/** Reads a text. Throws BenchError `usage` if the file cannot be read. */
+export function readText(path: string): string {
   try {
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch {
-    throw new BenchError(
-      'usage',
-      `--data: cannot read "${path}"; give Tiny Shakespeare (input.txt of char-rnn) by --data FILE`,
-    );
+    throw new BenchError('usage', `--data: cannot read "${path}"; give Tiny Shakespeare (input.txt of char-rnn)`);
   }
+}
+
+/** Reads a text and numbers its characters in the order of their code points. Throws as readText does. */
+export function readCorpus(path: string): Corpus {
+  const text = readText(path);
   const characters = [...new Set(text)].sort();
   const number = new Map(characters.map((character, i) => [character, i]));
   const tokens = Int32Array.from(text, (character) => number.get(character)!);

@@ -23,10 +23,10 @@ import { type Corpus, randomBatch, windowBatches } from './parity-data.ts';
 import { ATTACKS, type AttackName, lies } from './parity-liars.ts';
 
 /** The models: published figures are those of `small`; `pilot` compares ideas in a seventh of its time. */
-const MODELS = {
-  small: { layers: 4, heads: 4, width: 128, feed_forward: 352, context: 64 },
-  pilot: { layers: 2, heads: 4, width: 64, feed_forward: 176, context: 64 },
-  tiny: { layers: 1, heads: 2, width: 16, feed_forward: 32, context: 16 },
+export const MODELS = {
+  small: { num_hidden_layers: 4, num_attention_heads: 4, hidden_size: 128, intermediate_size: 352 },
+  pilot: { num_hidden_layers: 2, num_attention_heads: 4, hidden_size: 64, intermediate_size: 176 },
+  tiny: { num_hidden_layers: 1, num_attention_heads: 2, hidden_size: 16, intermediate_size: 32 },
 } as const;
 export const MODEL_NAMES = Object.keys(MODELS) as (keyof typeof MODELS)[];
 
@@ -107,14 +107,9 @@ export async function runTrial(
   progress: (step: number, loss: number) => void = () => {},
 ): Promise<TrialResult> {
   const started = performance.now();
-  const { layers, heads, width, feed_forward, context } = MODELS[trial.model];
+  const context = trial.model === 'tiny' ? 16 : 64;
   const model = LlamaConfigSchema.parse({
-    vocab_size: corpus.vocab,
-    hidden_size: width,
-    intermediate_size: feed_forward,
-    num_hidden_layers: layers,
-    num_attention_heads: heads,
-    max_position_embeddings: context,
+    ...{ ...MODELS[trial.model], vocab_size: corpus.vocab, max_position_embeddings: context },
   });
   const specs = parameterSpecs(model);
   const schedule: Schedule = { ...RATES, total_steps: trial.steps };

@@ -12,17 +12,12 @@ import { createIdentity } from '../protocol/identity.ts';
 import type { RunStatus } from '../protocol/messages.ts';
 import { readTexts } from '../training/corpus.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
+import { LEARNING_RATE, shapeOf, WORKLOADS } from './compute-workload.ts';
 import { startHub } from './hub-process.ts';
 
 /** Config (a) of `bench compute`, on bytes. */
-const MODEL = {
-  hidden_size: 128,
-  intermediate_size: 352,
-  num_hidden_layers: 4,
-  num_attention_heads: 4,
-  max_position_embeddings: 64,
-} as const;
-const SHAPE = { batch: 12, context: 64, learning_rate: 1e-3 } as const;
+const MODEL = shapeOf(WORKLOADS.small);
+const SHAPE = { batch: WORKLOADS.small.batch, context: WORKLOADS.small.context, learning_rate: LEARNING_RATE };
 
 /** The TCP payload of a worker's connections, in both directions. */
 export interface WireCount {

@@ -13,13 +13,11 @@ import type { RunStatus } from '../../protocol/messages.ts';
 import { readTexts } from '../../training/corpus.ts';
 import { defaultCorpus } from '../../training/corpus-default.ts';
 import { characterTokenizer } from '../characters.ts';
-import { WORKLOADS } from '../compute-workload.ts';
+import { LEARNING_RATE, shapeOf, WORKLOADS } from '../compute-workload.ts';
 import { BenchError } from '../errors.ts';
 import { startHub } from '../hub-process.ts';
 
-/** The default of `potluck run create`. */
-export const LEARNING_RATE = 1e-3;
-/** Inner steps of a round, also the default. */
+/** Inner steps of a round, the default of `potluck run create`. */
 export const INNER_STEPS = 30;
 
 export interface PageNetwork {
@@ -51,7 +49,7 @@ export async function startPageNetwork(data: string | null): Promise<PageNetwork
   const peers: Child[] = [];
   const { child: hub, listening } = startHub(folder, '--log-level', 'error');
   const { url } = await listening;
-  const { layers, heads, width, feed_forward, context, batch } = WORKLOADS.small;
+  const { context, batch } = WORKLOADS.small;
   return {
     url,
     folder,
@@ -61,13 +59,7 @@ export async function startPageNetwork(data: string | null): Promise<PageNetwork
         name,
         texts: data ? readTexts(data) : defaultCorpus(),
         tokenizer: characterTokenizer(),
-        model: {
-          hidden_size: width,
-          intermediate_size: feed_forward,
-          num_hidden_layers: layers,
-          num_attention_heads: heads,
-          max_position_embeddings: context,
-        },
+        model: shapeOf(WORKLOADS.small),
         seed: 'bench',
         training: { ...training, ...more },
         schedule,
