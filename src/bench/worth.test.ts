@@ -1,8 +1,6 @@
 // bench worth: some days of a tariff earn nearly what foresight would have, no day ends below zero, and receipts say the same.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runBench } from './bench.ts';
-import * as worth from './worth.ts';
 import { drawMonth, foresee, live } from './worth-month.ts';
 
 for (const tariff of ['night', 'spiky'] as const) {
@@ -16,11 +14,3 @@ for (const tariff of ['night', 'spiky'] as const) {
     assert.ok(lived.pauses < 40, `${lived.pauses} pauses`);
   });
 }
-
-test('options that are none are refused', async () => {
-  await assert.rejects(
-    runBench('worth', worth, ['--days', '1']),
-    /--days: expected a whole number from 2 to 31, got "1"/,
-  );
-  await assert.rejects(runBench('worth', worth, ['--nonsense']), /worth: /);
-});

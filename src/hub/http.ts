@@ -5,7 +5,14 @@ import type { Receipt } from '../ledger/receipt.ts';
 
 import type { Clock } from '../protocol/clock.ts';
 
-import { type AccountView, type HolderView, type RunHistory, type RunView, WIRE_LIMITS } from '../protocol/messages.ts';
+import {
+  type AccountView,
+  type DeviceWork,
+  type HolderView,
+  type RunHistory,
+  type RunView,
+  WIRE_LIMITS,
+} from '../protocol/messages.ts';
 import { addressOfAsker, announcedBytes, answerTo, noteAskers, problem } from './answers.ts';
 import type { AddressOf } from './askers.ts';
 
@@ -52,6 +59,7 @@ export interface HttpServices {
   readonly workers: Pick<WorkerHistories, 'of'>;
   account(id: string, address: string | null): AccountView;
   holder(run: string, account: string): HolderView | null;
+  deviceWork(run: string, peer: string): DeviceWork | null;
   /** Gets errors of the hub itself, for its operator. */
   onError(error: unknown, where: string): void;
   counts(): { readonly events: number; readonly connections: number };
@@ -154,7 +162,10 @@ function serveHealth(app: Hono, hub: Pick<HttpServices, 'condition' | 'counts'>)
 }
 
 /** Queries about one run, or one account. */
-function serveRuns(app: Hono, hub: Pick<HttpServices, 'view' | 'samples' | 'workers' | 'holder' | 'account'>): void {
+function serveRuns(
+  app: Hono,
+  hub: Pick<HttpServices, 'view' | 'samples' | 'workers' | 'holder' | 'deviceWork' | 'account'>,
+): void {
   app.get('/runs/:run', (c) => {
     const view = hub.view(c.req.param('run'));
     return view ? c.json(view) : c.json(problem('no-such-run', `no run ${c.req.param('run')} on this hub`), 404);
@@ -170,6 +181,12 @@ function serveRuns(app: Hono, hub: Pick<HttpServices, 'view' | 'samples' | 'work
     const { run, account } = c.req.param();
     const view = hub.holder(run, account);
     return view ? c.json(view) : c.json(problem('no-such-run', `no run ${run} on this hub`), 404);
+  });
+
+  app.get('/runs/:run/peers/:peer', (c) => {
+    const { run, peer } = c.req.param();
+    const view = hub.deviceWork(run, peer);
+    return view ? c.json(view) : c.json(problem('no-such-device', `no such device in a run ${run} on this hub`), 404);
   });
 
   app.get('/accounts/:account', (c) => c.json(hub.account(c.req.param('account'), addressOfAsker(c))));

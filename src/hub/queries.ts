@@ -1,9 +1,11 @@
 // Queries about one run or one account, each answered from a single state.
 import { nextAddressChange } from '../core/shares/addresses.ts';
 import { balanceOf } from '../core/shares/balances.ts';
+import { royaltyOf } from '../core/shares/lineage.ts';
+import { partsOf } from '../core/shares/shares.ts';
 import type { NetworkState } from '../core/state.ts';
 import { assert } from '../errors.ts';
-import type { AccountView, HolderView, RunView } from '../protocol/messages.ts';
+import type { AccountView, DeviceWork, HolderView, RunView } from '../protocol/messages.ts';
 import type { AbandonedRuns } from './abandoned-runs.ts';
 import type { RunPolicy } from './run-policy.ts';
 import { runView, type TimeLeft } from './views.ts';
@@ -23,6 +25,8 @@ export interface Queries {
   account(id: string, address: string | null): AccountView;
   /** What an account holds of a run; null where no run has this id. */
   holder(run: string, account: string): HolderView | null;
+  /** What came of a device's work; null where no run has this id, or it has no such device. */
+  deviceWork(run: string, peer: string): DeviceWork | null;
 }
 
 export function openQueries({ hub, state, time, policy, abandoned }: QueryOptions): Queries {
@@ -43,6 +47,19 @@ export function openQueries({ hub, state, time, policy, abandoned }: QueryOption
       const { held, withheld } = balanceOf(run, account);
       assert(held + withheld <= run.emitted_shares, 'an account holds at most what was emitted');
       return { run: id, account, merged_rounds: run.round, shares: held, withheld, emitted: run.emitted_shares };
+    },
+    deviceWork(id, peer) {
+      const run = state.runs.get(id);
+      const device = run?.peers.get(peer);
+      if (!run || !device) return null;
+      const { workers } = partsOf(run.rules.emission, run.round, royaltyOf(run).permille);
+      const paid = run.withheld.get(peer) ?? [];
+      return {
+        ...{ run: id, peer, unit: run.spec.unit, merged_rounds: run.round, merged_units: run.merged_tokens },
+        worker_shares_per_round: workers,
+        paid: paid.map(({ round, shares, tokens }) => ({ round, units: tokens, shares })),
+        lost_shares: device.forfeited_shares,
+      };
     },
   };
 }

@@ -296,6 +296,23 @@ export const HolderViewSchema = z.object({
 });
 export type HolderView = z.infer<typeof HolderViewSchema>;
 
+/** What the log holds of one device's work in a run, as the hub reports it over HTTP. It is for its owner to look at; the log proves it. */
+export const DeviceWorkSchema = z.object({
+  run: hash,
+  peer: hash,
+  /** What the run's work is counted in. */
+  unit: z.string().max(40),
+  merged_rounds: count,
+  /** Of all workers, and what the next round pays them together. */
+  merged_units: count,
+  worker_shares_per_round: count,
+  /** What it earned in the last rounds, oldest first: units of its merged work (0 for a validator), and shares. */
+  paid: z.array(z.object({ round: count, units: count, shares: count })).max(2000),
+  /** Of what it had earned. */
+  lost_shares: count,
+});
+export type DeviceWork = z.infer<typeof DeviceWorkSchema>;
+
 export const FromHubSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), protocol: z.int(), hub: hash, nonce: bytes(32) }),
   WelcomeSchema,
