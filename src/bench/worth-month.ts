@@ -145,21 +145,17 @@ const costPerMinute = (month: Month, { from_ms, watts }: MonthRound): number =>
 /** A newcomer does a tenth of a round, and rests for the others. */
 const partOf = (worked_rounds: number): number => (worked_rounds < WORLD.probation_rounds ? 0.1 : 1);
 
-/** What who knows everything beforehand earns: in each round as many minutes as pay best. */
+/** What who knows everything beforehand earns, and has no beginning to make: in each round as many minutes as pay best. */
 export function foresee(month: Month): number {
-  let [net, worked_rounds] = [0, 0];
+  let net = 0;
   for (const round of month.rounds) {
     if (!round.free || round.refused) continue;
-    const part = partOf(worked_rounds);
     const cost = costPerMinute(month, round);
-    const tries = Array.from({ length: ROUND_MINUTES + 1 }, (_, minutes) => {
-      const worked = minutes * part;
-      return earned(round, Math.round((round.own_units * worked) / ROUND_MINUTES)) - worked * cost;
-    });
-    const best = Math.max(...tries);
-    if (best <= 0) continue;
-    net += best;
-    worked_rounds++;
+    const tries = Array.from(
+      { length: ROUND_MINUTES + 1 },
+      (_, minutes) => earned(round, Math.round((round.own_units * minutes) / ROUND_MINUTES)) - minutes * cost,
+    );
+    net += Math.max(...tries);
   }
   return net;
 }
@@ -173,8 +169,7 @@ export function live(month: Month): MonthResult {
   for (const [number, round] of rounds.entries()) {
     const part = partOf(worked_rounds);
     let minutes = 0;
-    for (let i = 0; i < ROUND_MINUTES; i++)
-      minutes += part * device.minute(round.from_ms + i * MINUTE_MS, round, number, part);
+    for (let i = 0; i < ROUND_MINUTES; i++) minutes += part * device.minute(round.from_ms + i * MINUTE_MS, round, part);
     const units = Math.round((round.own_units * minutes) / ROUND_MINUTES);
     if (units > 0) {
       worked_rounds++;
@@ -225,7 +220,7 @@ class SimulatedDevice {
   }
 
   /** @param part of a minute in which it computes where it may @returns whether it works in this minute */
-  minute(now_ms: number, { free, watts }: MonthRound, _number: number, part: number): 0 | 1 {
+  minute(now_ms: number, { free, watts }: MonthRound, part: number): 0 | 1 {
     const day = this.#look(now_ms);
     const seen_watts = this.#watts === null ? ('not-yet' as const) : { known: this.#watts };
     const worth = worthNow(this.#book, day, RUN, this.#settings, seen_watts, now_ms);
