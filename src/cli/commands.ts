@@ -49,7 +49,8 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./id.ts')).idCommand(),
   },
   verify: {
-    summary: "Check a certificate of ownership, or an exported model's folder. Needs no network and no key.",
+    summary:
+      "Check a certificate of ownership, a receipt of a day, or an exported model's folder. Needs no network and no key.",
     load: async () => (await import('./verify.ts')).verifyCommand(),
   },
   certificate: {

@@ -26,6 +26,10 @@ export const WorkHereSchema = z.object({
   run: z.string().nullable(),
   doing: z.string().nullable(),
   tokens_per_second: z.number().min(0).nullable(),
+  /** Its id, once it has joined. */
+  peer: z.string().optional(),
+  /** Work that the hub has just taken into its log: tokens, or whatever the run counts; a verdict counts one. */
+  handed_in: z.object({ round: z.int().min(0), units: z.int().min(0) }).optional(),
   /** This device's work is over, while the process goes on with others. */
   over: z.boolean(),
 });

@@ -16,6 +16,7 @@ import {
   writeOrdersFile,
   writeSettingsFile,
 } from './device-files.ts';
+import { receiptsCommand } from './device-receipts.ts';
 import type { DeviceWorker, RunHere } from './device-worker.ts';
 import { decimal, jsonOption } from './options.ts';
 import { CliError, openOutput } from './output.ts';
@@ -51,6 +52,7 @@ export function deviceCommand(): Command {
       ),
     )
     .addCommand(snoozeCommand())
+    .addCommand(receiptsCommand())
     .addHelpText(
       'after',
       `

@@ -9,6 +9,8 @@ import { wordsFor } from '../peer/owner-policy/reasons.ts';
 import { fired, systemClock } from '../protocol/clock.ts';
 import { makePrivateFolder } from '../protocol/private-files.ts';
 import { reasonAgainstGpu } from '../tensor/gpu-runtime.ts';
+import { type DayKeeper, openDayKeeper, partOfCores } from './day-keeper.ts';
+import { forHere } from './day-sources.ts';
 import { forgetWorker, openRules, pidsHere, runsSet, writeWorker } from './device-files.ts';
 import type { DeviceWorker, RunHere } from './device-worker.ts';
 import { homeFolder } from './folders.ts';
@@ -90,6 +92,7 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
   makePrivateFolder(home);
   let runs: RunHere[] = [];
   let letters: OwnersLetters | null = null;
+  let days: DayKeeper | null = null;
   let worker: Omit<DeviceWorker, 'runs' | 'folders' | 'from_afar'> | null = null;
   let untold = false;
   const tell = (): void => {
@@ -107,9 +110,13 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
   const { start, use } = keptProcesses(process.argv.slice(2), 'inherit', {
     onRuns(now) {
       runs = now;
+      days?.runs(now);
       tell();
     },
-    onWork: (work) => letters?.heard(work),
+    onWork(work) {
+      letters?.heard(work);
+      days?.work(work);
+    },
   });
   let keeper: Keeper | null = null;
   // Where nothing is there to compute on, the process that works says so.
@@ -124,6 +131,7 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
   );
   let said: Pick<Decision, 'do' | 'gpu_reasons'> = { do: 'run', gpu_reasons: [] };
   const onDecision = (decision: Decision): void => {
+    days?.decided(decision);
     const { do: what, duty: part } = decision;
     const why = { reasons: [...decision.reasons], gpu_reasons: [...decision.gpu_reasons] };
     output.say(wordsOf(decision, said), { type: 'policy', do: what, duty: part, ...why });
@@ -142,9 +150,16 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
       tell();
     };
     letters = await openOwnersLetters({ ...flags, url: hub, signals: probe.now, local: rules.local, onChange });
+    const counts = openDayKeeper({
+      ...{ clock: systemClock, part: partOfCores(threads, duty), settings: rules.settings },
+      ...forHere(use, probe.now),
+      onProblem: (message) =>
+        output.say(`problem (day-receipt): ${message}`, { type: 'problem', code: 'day-receipt', message }),
+    });
+    days = counts;
     keeper = openKeeper({
       ...{ clock: systemClock, cores: availableParallelism(), threads, duty, start, onDecision, onStruck },
-      ...{ signals: probe.now, ...rules, gpu: wanted ? 'any' : null },
+      ...{ signals: () => ({ ...probe.now(), worth: counts.worth() }), ...rules, gpu: wanted ? 'any' : null },
     });
     const { ended } = keeper;
     keeper.look();
@@ -152,6 +167,7 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
     return await ended;
   } finally {
     await letters?.close();
+    await days?.close();
     probe.close();
     forgetWorker(process.pid);
   }

@@ -1,6 +1,7 @@
 // What commands print with --json: one object a line, each by its `type`. docs/json.md is written from these schemas.
 import { z } from 'zod';
 import { ROUNDED_DTYPES } from '../model/dtypes.ts';
+import { DayCountsSchema } from '../peer/owner-policy/day-book.ts';
 import { DeviceReportSchema, OwnerSettingsSchema } from '../protocol/device-letters.ts';
 import { RunStatusSchema } from '../protocol/messages.ts';
 import { DeviceWorkerSchema, ReasonSchema } from './device-worker.ts';
@@ -91,6 +92,19 @@ const certificate_fields = {
   total_tokens: count,
   evidence: nested,
   events: count,
+};
+
+/** What a device worked, took, cost and earned on a day; `device`, `id` and `number`: of its receipt, null while the day is open. */
+const day_fields = {
+  ...{
+    device: id.nullable(),
+    id: id.nullable(),
+    number: count.nullable(),
+    day: z.string(),
+    from_ms: count,
+    to_ms: count,
+  },
+  ...{ currency: z.string().nullable(), earned_micro: count, cost_micro: count, ...DayCountsSchema.shape },
 };
 
 export const JSON_OBJECTS = {
@@ -193,6 +207,14 @@ export const JSON_OBJECTS = {
     problem: z.string().nullable(),
   }),
   device_set: object('device set: a setting was changed', { name: z.string(), value: z.unknown() }),
+  day_receipts: object('device receipts: each day of the devices here, and what is wrong with receipts', {
+    days: z.array(z.strictObject(day_fields)),
+    problems: z.array(z.string()),
+  }),
+  day_receipt: object('verify: a receipt of a day is signed by the device, and its sums are right', {
+    valid: z.literal(true),
+    ...day_fields,
+  }),
   device_orders: object('device pause, finish, resume, snooze: what devices here are to do', { orders: nested }),
   devices: object('devices list, show: the devices of your key on a hub, and what each has told you', {
     hub: z.string(),

@@ -1,4 +1,4 @@
-// `potluck verify FILE|DIR`: verifies a certificate, a proof of an event, or an exported model's folder, with nothing else at hand.
+// `potluck verify FILE|DIR`: verifies a certificate, a proof of an event, a receipt of a day, or an exported model's folder, with nothing else at hand.
 import { readFile, stat } from 'node:fs/promises';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
@@ -6,9 +6,11 @@ import { verifyCertificate } from '../audit/certificate.ts';
 import { checkEntryProof, type EntryProof, isEntryProof } from '../audit/entry-proof.ts';
 import { OwnershipError } from '../audit/ownership-errors.ts';
 import { type CheckedFolder, checkFolder } from '../owner/ownership-shares.ts';
+import { openDayReceipt } from '../peer/owner-policy/day-receipt.ts';
 import { MAX_EVENT_BYTES } from '../protocol/envelope.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { describeCertificate, summary } from './certificate.ts';
+import { dayLines, shownReceipt } from './device-receipts.ts';
 import { fullId, jsonOption } from './options.ts';
 import { CliError, formatCount, openOutput } from './output.ts';
 
@@ -22,10 +24,10 @@ interface VerifyFlags {
 
 export function verifyCommand(): Command {
   return new Command('verify')
-    .argument('<path>', 'a certificate, a .tlog-proof, or a folder with model.sig')
+    .argument('<path>', "a certificate, a .tlog-proof, a device's receipt of a day, or a folder with model.sig")
     .option('--hub-id <id>', 'the hub that must have signed the log (default: the one that is named)', fullId)
     .option('--holder <id>', 'the account that a certificate must be about', fullId)
-    .option('--signer <id>', "the key that a folder's manifest must be signed with", fullId)
+    .option('--signer <id>', "the key that a folder's manifest, or a receipt of a day, must be signed with", fullId)
     .option('--entry <file>', 'the entry that a .tlog-proof is about, where the proof does not hold it')
     .addOption(jsonOption())
     .addHelpText(
@@ -76,6 +78,13 @@ It ends with 0 when everything is proven, with 1 at the first thing that is not,
         });
         return;
       }
+      if (isSignedDay(bytes)) {
+        const receipt = openDayReceipt(bytes);
+        mustBe('signer', receipt.device, flags.signer);
+        const day = shownReceipt(receipt);
+        say(`${good} receipt of a day\n${dayLines(day)}`, { type: 'day_receipt', valid: true, ...day });
+        return;
+      }
       const certificate = verifyCertificate(bytes);
       mustBe('hub', certificate.hub, flags.hubId);
       mustBe('holder', certificate.holder.account, flags.holder);
@@ -85,6 +94,9 @@ It ends with 0 when everything is proven, with 1 at the first thing that is not,
       });
     });
 }
+
+/** Certificates are JSON, and a proof is text: what begins as a signed event is a receipt of a day. */
+const isSignedDay = (bytes: Uint8Array): boolean => bytes[0] === 0x84;
 
 const TRUST =
   '\nThe file proves what this hub has signed. Make sure that it is the hub you mean: potluck verify --hub-id ID';

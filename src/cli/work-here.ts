@@ -16,7 +16,9 @@ export async function tellingWork(
     tell(work);
   };
   const onNews = (news: PeerNews): void => {
-    if (news.type === 'joined') change({ run: news.run });
+    if (news.type === 'joined') change({ run: news.run, peer: news.peer });
+    if (news.type === 'accepted') tell({ ...work, handed_in: { round: news.round, units: news.tokens } });
+    if (news.type === 'judged') tell({ ...work, handed_in: { round: news.round, units: 1 } });
     if (news.type === 'progress') {
       const { state, tokens_per_second: speed } = news.progress;
       change({ doing: state, tokens_per_second: state === 'training' ? speed : null });

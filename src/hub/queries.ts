@@ -55,7 +55,7 @@ export function openQueries({ hub, state, time, policy, abandoned }: QueryOption
       const { workers } = partsOf(run.rules.emission, run.round, royaltyOf(run).permille);
       const paid = run.withheld.get(peer) ?? [];
       return {
-        ...{ run: id, peer, unit: run.spec.unit, merged_rounds: run.round, merged_units: run.merged_tokens },
+        ...{ hub, run: id, peer, unit: run.spec.unit, merged_rounds: run.round, merged_units: run.merged_tokens },
         worker_shares_per_round: workers,
         paid: paid.map(({ round, shares, tokens }) => ({ round, units: tokens, shares })),
         lost_shares: device.forfeited_shares,

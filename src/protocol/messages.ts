@@ -298,6 +298,7 @@ export type HolderView = z.infer<typeof HolderViewSchema>;
 
 /** What the log holds of one device's work in a run, as the hub reports it over HTTP. It is for its owner to look at; the log proves it. */
 export const DeviceWorkSchema = z.object({
+  hub: hash,
   run: hash,
   peer: hash,
   /** What the run's work is counted in. */

@@ -56,7 +56,7 @@ export const diskSource = (folder: string): Source => ({
 });
 
 /** The first line of /proc/stat, and fields 14 and 15 of /proc/PID/stat. Time that a host took from a guest is nobody's here. */
-function cpuTimes(place: LinuxPlace): CpuTimes {
+export function cpuTimes(place: Pick<LinuxPlace, 'root' | 'own_pids'>): CpuTimes {
   const [user, nice, system, idle, iowait, irq, softirq] = (
     /^cpu +([\d ]+)/.exec(textNow(place, 'proc/stat') ?? '')?.[1] ?? ''
   )
