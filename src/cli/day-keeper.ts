@@ -231,6 +231,8 @@ class Days implements DayKeeper {
     const { clock, ask } = this.#options;
     device.asked_ms = clock.elapsed_ms();
     const told = await ask(device.told);
+    // A hub may hear of a device's coming a moment later than the device does.
+    if (!told) device.asked_ms += EVERY_MS.tick - EVERY_MS.ask;
     if (!told || told.run !== device.told.run) return;
     const settings = this.#settings();
     const value = valueSet(settings);

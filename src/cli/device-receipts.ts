@@ -110,7 +110,7 @@ export function dayLines(day: ShownDay): string {
   const { device, number, currency, working_ms, slower_ms, unknown_energy_ms, work, paused } = day;
   const who =
     device === null ? ' (not over yet, or its work is not judged)' : ` (receipt ${number} of ${device.slice(0, 12)})`;
-  const kwh = `${kilowattHours(day).toFixed(3)} kWh, ${howMeasured(day)}`;
+  const kwh = `${Number(kilowattHours(day).toPrecision(3))} kWh, ${howMeasured(day)}`;
   const unknown = unknown_energy_ms > 0 ? ` (${formatDuration(unknown_energy_ms)} of work without)` : '';
   const money = (micro: number): string => moneyWords(micro, currency);
   const pauses = [...paused]

@@ -477,11 +477,11 @@ test('it works where that is worth it, and does not flap where it hardly is', ()
     { after_ms: 1, signals: worth(10_000, 10_000) },
     { after_ms: 1, signals: { worth: { unknown: 'nobody has said what it takes' } } },
     { after_ms: 1, signals: worth(10_000, 10_000) },
-    { after_ms: 1, signals: worth(10_901, 10_000, true) },
-    { after_ms: 1, signals: worth(10_899, 10_000, true) }, // the day could end below zero
-    { after_ms: 1, signals: worth(11_099, 10_000, true) },
-    { after_ms: 60_000, signals: worth(11_101, 10_000, true) },
-    { after_ms: 60_000, signals: worth(11_101, 10_000, true) },
+    { after_ms: 1, signals: worth(10_801, 10_000, true) },
+    { after_ms: 1, signals: worth(10_799, 10_000, true) }, // the day could end below zero
+    { after_ms: 1, signals: worth(10_999, 10_000, true) },
+    { after_ms: 60_000, signals: worth(11_001, 10_000, true) },
+    { after_ms: 60_000, signals: worth(11_001, 10_000, true) },
   ]);
   assert.equal(made.map((one) => one.do[0]).join(''), 'rpppprrprrpppr');
   const at = (signals: Partial<Signals>, settings: object = GATE): string =>

@@ -14,7 +14,7 @@ const LIMITS = {
   memory_back_for_ms: 300_000, // what filled the memory is likely to come again
   memory_back_factor: 2,
   disk_back_factor: 1.25,
-  worth_at_risk: 1.09, // what work must promise of its cost while the day could still end below zero
+  worth_at_risk: 1.08, // what work must promise of its cost while the day could still end below zero
   worth_margin: 0.02, // what is earned is an estimate that moves a little with every round
   worth_again_ms: 60_000,
 } as const;

@@ -148,6 +148,6 @@ function isAtRisk({ record, today }: WorthSeen, earns_micro: number): boolean {
 /** 21300 → "0.0213 EUR". Millionths of a currency as people read them. */
 export function moneyWords(micro: number, currency: string | null): string {
   const amount = micro / 1e6;
-  const digits = amount !== 0 && Math.abs(amount) < 1 ? 4 : 2;
+  const digits = Math.abs(amount) >= 1 || amount === 0 ? 2 : Math.abs(amount) >= 0.01 ? 4 : 6;
   return `${amount.toFixed(digits)}${currency === null ? '' : ` ${currency}`}`;
 }
