@@ -1,12 +1,12 @@
 // short-program: write a program of few characters that follows a curve; judges run it at places that its author could not know.
 import { CodedError, type Device, type Game, gameOf, seededRandom, z } from 'potluck/game';
 
-const ParamsSchema = z.strictObject({ characters: z.int().max(200).default(56), tries: z.int().min(1).default(300) });
+const ParamsSchema = z.strictObject({ characters: z.int().max(200).default(56), tries: z.int().min(1).default(600) });
 type Task = { readonly tries: number; readonly draw: string | null; readonly curve: readonly number[] };
 const GRID = Array.from({ length: 33 }, (_, i) => i / 16 - 1);
 const [utf8, text] = [new TextEncoder(), (bytes: Uint8Array) => new TextDecoder().decode(bytes)];
 const heightsAt = (places: number[], { curve }: Task) =>
-  places.map((x) => curve.reduce((sum, c, i) => sum + (c * (i % 3 ? x : 1)) / (i / 2 - 6 + x), 0));
+  places.map((x) => curve.reduce((sum, c, i) => sum + (c * [1, x, x * x, x * x * x][i % 4]) / (2 + i + x), 0));
 const gap = (a: number[], b: number[] = []) => a.reduce((sum, y, i) => sum + Math.abs(y - (b[i] ?? 0)), 0);
 /** How many times as close as y = 0 the program is at these places; 1 where it gives nothing, whatever it does. */
 async function closeness(device: Device, task: Task, program: string, places: number[]) {
@@ -43,12 +43,12 @@ export const game = gameOf<Game<z.infer<typeof ParamsSchema>, Task, number>>({
       }
       const program = `x=>[${best}].reduce((s,c)=>s*x+c)/100`;
       const tokens = await closeness(device, task, program, GRID);
-      return tokens < 12 ? null : { work: utf8.encode(program), steps: 1, tokens, loss_micro: 0 };
+      return tokens < 20 ? null : { work: utf8.encode(program), steps: 1, tokens, loss_micro: 0 };
     },
     async check(task, { work, tokens, steps }, device) {
       const places = GRID.map((x) => seededRandom('place', task.draw ?? '', x).below(2001) / 1000 - 1);
       const close = await closeness(device, task, text(work), places);
-      const weight = close >= 6 && steps === 1 ? Math.min(close, tokens) : 0; // another peer's program is not as close
+      const weight = close >= 16 && steps === 1 ? Math.min(close, tokens) : 0; // another peer's program is not as close
       const found = { accepted: weight > 0, fraud: false, code: weight > 0 ? 'ok' : 'not-close', weight };
       return { ...found, score_micro: close, loss_before_micro: 0, loss_after_micro: 0, evidence: { close } };
     },

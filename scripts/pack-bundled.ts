@@ -13,7 +13,7 @@ interface Bundled {
 }
 
 const BUNDLED: readonly Bundled[] = [
-  { name: 'zod', takes: (file) => !/^src\/|\.c[jt]s$/.test(file) },
+  { name: 'zod', takes: (file) => !/^(src|v3)\/|\.c[jt]s$/.test(file) },
   { name: '@noble/curves' },
   { name: '@noble/hashes' },
   { name: 'onnxruntime-common' },

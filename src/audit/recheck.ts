@@ -9,7 +9,6 @@ import { catchUp, type HeldState, type History } from '../games/history.ts';
 import { comparedWith } from '../games/judging-draw.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { decodeParams } from '../games/params.ts';
-import { runProgram } from '../games/programs/node-programs.ts';
 import { type LoadGame, offerOf } from '../games/registry.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import type { Runtime } from '../tensor/runtime.ts';
@@ -69,6 +68,8 @@ interface RunStory {
 
 export interface RecheckOptions {
   readonly runtime: Runtime;
+  /** For games that need it. */
+  readonly run: Device['run'];
   readonly loadGame: LoadGame;
   /** A longer chain of rounds since the worker started afresh is not repeated. */
   readonly most_rounds?: number;
@@ -88,8 +89,8 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
   const fetchBlob = (hash: string) => blobOf(log, hash);
   const game = await options.loadGame(story.game, offerOf(story.game_file, fetchBlob));
   const params = await decodeParams(game, await fetchBlob(story.params));
-  const { runtime } = options;
-  const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), run: runProgram, progress: async () => {} };
+  const { runtime, run } = options;
+  const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), run, progress: async () => {} };
   const chain = await chainOf(game, story, explained, fetchBlob, options.most_rounds ?? Number.POSITIVE_INFINITY);
   const rounds: Rechecked[] = [];
   let held: HeldState | null = null;

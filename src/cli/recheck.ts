@@ -5,6 +5,7 @@ import { openPublicLog } from '#public-log-open';
 import type { PublicLog } from '../audit/public-log.ts';
 import { type Recheck, type Rechecked, recheckSubmission } from '../audit/recheck.ts';
 import { gamesOf } from '../games/game-file.ts';
+import { runProgram } from '../games/programs/node-programs.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
@@ -81,7 +82,12 @@ export async function repeatedHere(
   try {
     const onRound = (round: number, done: number, all: number): void =>
       progress.draw(() => `repeating round ${round} (${done + 1} of ${all})`);
-    return await recheckSubmission(log, submission, { runtime, loadGame: await gamesOf(agreedGames(games)), onRound });
+    return await recheckSubmission(log, submission, {
+      runtime,
+      run: runProgram,
+      loadGame: await gamesOf(agreedGames(games)),
+      onRound,
+    });
   } finally {
     progress.clear();
     await runtime.close();

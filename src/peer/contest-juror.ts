@@ -56,7 +56,7 @@ export function contestJuror(context: RoleContext, orTell: (error: unknown) => v
     try {
       const { rounds } = await recheckSubmission(log, submission, {
         ...{ runtime: device.runtime, loadGame: async () => context.game, most_rounds: MOST_CHAIN_ROUNDS },
-        onRound: untilIdle,
+        ...{ run: device.run, onRound: untilIdle },
       });
       return rounds.at(-1)!.verdict;
     } catch (error) {

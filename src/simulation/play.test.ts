@@ -39,6 +39,13 @@ const changed = (game: string, name: string, change: string): string =>
   );
 
 describe('play', () => {
+  test('finds no hole in the example whose work are programs, which its judges run', async () => {
+    const programs = join(import.meta.dirname, '..', '..', 'examples', 'short-program.ts');
+    const { exploits, reports } = await play(programs, ['copier', 'boast', 'lazy']);
+    assert.deepEqual(exploits, []);
+    assert.ok(reports.find(({ adversary }) => adversary === 'copier')!.fates['not-close'] > 0);
+  });
+
   test('names the hole of the example: it believes what workers say', async () => {
     const told: PlayProgress[] = [];
     const { exploits } = await play(EXAMPLE, ['boast', 'contrarian'], 30_000, (progress) => told.push(progress));

@@ -9,6 +9,7 @@ import type { Check } from './validate.ts';
 import { validateInThread } from './validate-job.ts';
 
 const CHAIN = join(import.meta.dirname, '..', 'games', 'addition-chain.ts');
+const example = (name: string): string => join(import.meta.dirname, '..', '..', 'examples', `${name}.ts`);
 const folder = mkdtempSync(join(tmpdir(), 'potluck-validate-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -29,8 +30,8 @@ function changed(name: string, change: string): string {
   return path;
 }
 
-test('the games of this build keep every promise', async () => {
-  for (const game of ['addition-chain', 'pretrain']) {
+test('the games of this build keep every promise, and so do the examples of games that need `run` and `compute`', async () => {
+  for (const game of ['addition-chain', 'pretrain', example('short-program'), example('tiny-training')]) {
     const checks = await validate(game);
     assert.deepEqual(broken(checks), [], game);
     const parts = new Set(checks.map(({ part }) => part));

@@ -17,8 +17,8 @@ export type TabErrorCode =
   | 'too-large-for-this-device';
 export class TabError extends CodedError<TabErrorCode> {}
 
-/** What a tab lends to games that are not built in. */
-const STRANGERS_HAVE: readonly Capability[] = ['blobs', 'store', 'compute', 'run'];
+/** What a tab lends to games. */
+const LENDS: readonly Capability[] = ['blobs', 'store', 'compute', 'run'];
 
 /** Throws TabError `game-not-here`, GameError for a file that is not a game, and the errors of `fetchBlob`. */
 export async function gameOf(
@@ -26,7 +26,11 @@ export async function gameOf(
   view: Pick<RunStatus, 'game' | 'game_file'>,
   fetchBlob: (hash: string) => Promise<Uint8Array>,
 ): Promise<HostedGame> {
-  if (isOfThisBuild(view.game)) return { game: await loadGame(view.game), close: () => {} };
+  if (isOfThisBuild(view.game)) {
+    const game = await loadGame(view.game);
+    checkNeeds(game, LENDS, 'this tab');
+    return { game, close: () => {} };
+  }
   const details = { game: view.game };
   if (!view.game_file || view.game_file !== start.game_file) {
     throw new TabError('game-not-here', gameNotHere(view.game, start.url), details);
@@ -39,8 +43,12 @@ export async function gameOf(
   const text = new TextDecoder().decode(bytes);
   const word = `the file of "${view.game}"`;
   const hosted = await hostGame({ open: () => sandboxWith(text, askPage), word });
-  checkNeeds(hosted.game, STRANGERS_HAVE, 'a tab that runs a file in a sandbox');
-  if (hosted.game.name === view.game) return { ...hosted, game: guardGame(hosted.game) };
-  hosted.close();
-  throw new TabError('game-not-here', `${word} is of another game, "${hosted.game.name}"`, details);
+  try {
+    checkNeeds(hosted.game, LENDS, 'this tab');
+    if (hosted.game.name === view.game) return { ...hosted, game: guardGame(hosted.game) };
+    throw new TabError('game-not-here', `${word} is of another game, "${hosted.game.name}"`, details);
+  } catch (error) {
+    hosted.close();
+    throw error;
+  }
 }
