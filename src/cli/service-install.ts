@@ -144,7 +144,7 @@ export async function install(plan: ServicePlan, settings: ServiceSettings, tell
 /** Undoes an installation and nothing else. */
 export async function remove(plan: ServicePlan, { folder }: ServiceSettings, tell: Tell): Promise<void> {
   await runAll(plan.stop, tell);
-  for (const { path } of plan.files) rmSync(path, { force: true });
+  for (const path of [...plan.made, ...plan.files.map((file) => file.path)]) rmSync(path, { force: true });
   await runAll(plan.after_removal, tell);
   for (const path of [stateFile(folder), logFile(folder), `${logFile(folder)}.1`, join(folder, RECORD)])
     rmSync(path, { force: true });

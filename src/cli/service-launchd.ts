@@ -12,6 +12,7 @@ export function launchdPlan({ node, potluck, folder, user }: ServiceSettings): S
   const bootout = (may_fail: string) => ({ words: ['launchctl', 'bootout', `${domain}/${LABEL}`], may_fail });
   return {
     files: [{ path, text: plistText([node, potluck, 'service', 'run', join(folder, RECORD)]) }],
+    made: [],
     install: [
       bootout(''), // of an earlier installation
       { words: ['launchctl', 'enable', `${domain}/${LABEL}`] },

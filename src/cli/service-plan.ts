@@ -31,6 +31,8 @@ export interface ServiceFile {
 
 export interface ServicePlan {
   readonly files: readonly ServiceFile[];
+  /** What `install` has the system make; it is removed where the system does not answer any more. */
+  readonly made: readonly string[];
   /** In order, after the files are written. */
   readonly install: readonly Command[];
   /** In order, before the files are removed and after. */

@@ -7,13 +7,15 @@ const { join } = posix;
 
 export function systemdPlan(settings: ServiceSettings): ServicePlan {
   const { user, asks_linger } = settings;
+  const folder = join(user.home, '.config', 'systemd', 'user');
   const systemctl = (...words: string[]) => ({ words: ['systemctl', '--user', ...words] });
   const linger = (verb: string, may_fail: string) =>
     asks_linger ? [{ words: ['loginctl', verb, user.name], may_fail }] : [];
   const shown =
     'LoadState,ActiveState,UnitFileState,ActiveEnterTimestamp,MainPID,ExecMainCode,ExecMainStatus,NRestarts';
   return {
-    files: [{ path: join(user.home, '.config', 'systemd', 'user', UNIT), text: unitText(settings) }],
+    files: [{ path: join(folder, UNIT), text: unitText(settings) }],
+    made: [join(folder, 'default.target.wants', UNIT)],
     install: [
       systemctl('daemon-reload'),
       systemctl('enable', UNIT),
@@ -25,7 +27,7 @@ export function systemdPlan(settings: ServiceSettings): ServicePlan {
     ],
     stop: [{ ...systemctl('disable', '--now', UNIT), may_fail: 'systemd does not know it, or has stopped it already' }],
     after_removal: [
-      systemctl('daemon-reload'),
+      { ...systemctl('daemon-reload'), may_fail: 'systemd is not there to forget it' },
       { ...systemctl('reset-failed', UNIT), may_fail: '' },
       ...linger('disable-linger', 'your other services go on when you log out; nothing else follows'),
     ],

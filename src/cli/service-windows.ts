@@ -13,6 +13,7 @@ export function windowsPlan({ node, potluck, folder, user }: ServiceSettings): S
     files: [
       { path, text: taskText(user.name, [node, potluck, 'service', 'run', win32.join(folder, RECORD)]), utf16: true },
     ],
+    made: [],
     install: [
       { ...schtasks('End'), may_fail: '' }, // of an earlier installation
       schtasks('Create', '/XML', path, '/F'),

@@ -1,16 +1,27 @@
 // A service that is kept alive without being hurried, its log, and what is refused before anything is changed.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { handClock } from '../protocol/testing/hand-clock.ts';
 import { wordsToRun } from './service.ts';
-import { checkInstallable, mustBeOurs, settingsFor } from './service-install.ts';
+import { checkInstallable, install, mustBeOurs, remove, settingsFor } from './service-install.ts';
 import { lastLines, openServiceLog } from './service-log.ts';
-import type { ServicePlan } from './service-plan.ts';
+import type { Command, ServicePlan } from './service-plan.ts';
 import { bytesOf, standingOf } from './service-record.ts';
 import { readState, runService, SUPERVISOR_LIMITS, type Supervised, stateFile, supervise } from './service-run.ts';
+import { systemdPlan } from './service-systemd.ts';
 
 function folderFor(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-service-'));
@@ -103,6 +114,35 @@ test('a unit that somebody else has written is not touched; one of ours that was
   assert.throws(() => mustBeOurs(plan), /is there and was not written from/);
   writeFileSync(file.path, bytesOf(file));
   assert.equal(standingOf(file, record), 'same');
+});
+
+test('what was installed goes, also where the system does not answer any more', async (t) => {
+  homeFor(t);
+  const user = folderFor(t);
+  const settings = { ...settingsFor(['join', 'h'], false), user: { home: user, name: 'ada', uid: 1 } };
+  const { files, made, ...commands } = systemdPlan(settings);
+  const absent = (list: readonly Command[]): Command[] =>
+    list.map((one) => ({ ...one, words: ['potluck-none', ...one.words] }));
+  const plan = {
+    ...commands,
+    files,
+    made,
+    install: [],
+    stop: absent(commands.stop),
+    after_removal: absent(commands.after_removal),
+  };
+  await install(plan, settings, () => {});
+  mkdirSync(dirname(made[0]));
+  symlinkSync(files[0].path, made[0]); // as "systemctl enable" does
+  assert.equal(readFileSync(made[0], 'utf8'), files[0].text);
+  const said: string[] = [];
+  await remove(plan, settings, (sentence) => said.push(sentence));
+  assert.deepEqual(
+    readdirSync(user, { recursive: true, withFileTypes: true }).filter((one) => !one.isDirectory()),
+    [],
+  );
+  assert.ok(!existsSync(settings.folder));
+  assert.match(said.join('; '), /there is no such command: systemd is not there to forget it/);
 });
 
 test('Windows reads its task in UTF-16 with a mark', () => {
