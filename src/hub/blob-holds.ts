@@ -16,7 +16,7 @@ export function openBlobHolds(): BlobHolds {
     async holding(hashes, work) {
       for (const hash of hashes) held.add(hash, 1);
       try {
-        for (const hash of hashes) await leaving.get(hash)?.catch(() => {}); // whoever deletes it hears
+        for (const hash of hashes) await leaving.get(hash)?.catch(() => {}); // the caller that deletes it sees the error
         for (const hash of hashes) assert(!leaving.has(hash), 'a blob that is held is not being deleted');
         return await work();
       } finally {

@@ -21,7 +21,7 @@ export interface Condition<State extends HubState = HubState> {
   readonly reason: string | null;
 }
 
-/** The states that are reported here; whoever starts and ends a hub reports that. */
+/** The states that are reported here; the code that starts and ends a hub reports the others. */
 export type ConditionChange = Condition<Exclude<HubState, 'opening' | 'closing'>>;
 
 export interface DiskSpace {

@@ -1,4 +1,4 @@
-// All WebSockets of the hub: who is connected, who is told what, and who counts as gone.
+// All WebSockets of the hub: connected peers and observers, the messages that they get, and the peers that count as gone.
 import type { EventBody } from '../core/events.ts';
 import { sessionOf } from '../core/rounds/presence.ts';
 import type { RunState } from '../core/state.ts';

@@ -1,4 +1,4 @@
-// Failed merges: when each is tried again, and what is said about it. Other runs go on meanwhile, and this run's rounds wait.
+// Failed merges: the time of the next try of each, and its error message. Meanwhile other runs go on, and this run's rounds wait.
 import type { RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import { LedgerError } from '../ledger/errors.ts';

@@ -78,7 +78,7 @@ export function openFeed(source: FeedSource): Feed {
     snapshot() {
       const statuses = source.statuses.recent();
       if (last?.of === statuses) return last.snapshot;
-      // A new observer must also hear of a peer that is again as it was when the others were told last.
+      // A new observer must also get a peer that has changed back to what the others were sent last.
       for (const { run, peers } of statuses) {
         const before = lastSent.get(run);
         for (const peer of peers) if (!sameView(before?.get(peer.id), peer)) before?.delete(peer.id);

@@ -50,7 +50,7 @@ export interface EntryKnown {
 }
 
 /**
- * A key has one connection per run. Usually the newer one is the device that came back, and the older one is dead and hears nothing. If the
+ * A key has one connection per run. Usually the newer one is the device that came back, and the older one is dead. If the
  * older one does hear that it is replaced, two devices have the same key, and the older one gives way from then on.
  */
 export function planEntry(guest: Participant, { suspended, run, is_here }: EntryKnown): Entry {

@@ -1,4 +1,4 @@
-// How a run went, for people who look: what was measured and merged rounds as columns of numbers, thinned out, rebuilt from the log or kept with a snapshot.
+// The history of a run, for people: measurements and merged rounds as columns of numbers, thinned out, rebuilt from the log or kept with a snapshot.
 import type { LoggedEvent } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
@@ -14,7 +14,7 @@ interface Point {
   readonly time_ms: number;
   readonly tokens: number;
   readonly bytes: number;
-  /** By the run's first metric, in its unit; null: nobody who worked in this round said. */
+  /** By the run's first metric, in its unit; null: no worker of this round reported it. */
   readonly value: number | null;
 }
 

@@ -29,7 +29,7 @@ export interface Models {
   game(spec: GameSpec): Promise<OpenGame>;
   /** Throws the game's own error for work that does not have the form that it demands, HubError missing-blob, LedgerError. */
   checkForm(spec: GameSpec, work: string): Promise<void>;
-  /** Reads the first state of a run, all of it. Throws HubError missing-blob, and what is wrong with it. */
+  /** Reads the whole first state of a run. Throws HubError `missing-blob`, and the errors of an invalid state. */
   checkFirst(spec: GameSpec, model: string): Promise<void>;
   /** Does a round's merge: the body of the event that the core expects, with its blobs already stored. */
   merge(network: NetworkState, run: RunState): Promise<RoundMerged>;
@@ -37,9 +37,9 @@ export interface Models {
 
 export interface ModelsOptions {
   readonly loadGame?: LoadGame;
-  /** Does the work for games of this build beside the event loop; where there is none, and for games from elsewhere, it is done here. */
+  /** Does the work of built-in games in another thread; without it, and for games from files, this thread does it. */
   readonly states?: StateHost;
-  /** Of `blobs`; nobody deletes any, if nothing is said. */
+  /** Holds on blobs of `blobs`; by default nobody deletes any. */
   readonly holds?: Pick<BlobHolds, 'holding'>;
 }
 
@@ -119,7 +119,7 @@ export function openModels(
     },
     merge(network, run) {
       const merged = merging.then(() => mergeNow(network, run));
-      merging = merged.catch(() => {}); // whoever asked for it hears
+      merging = merged.catch(() => {}); // the caller sees the error
       return merged;
     },
   };

@@ -11,7 +11,7 @@ export interface NewestStates {
 }
 
 /**
- * @param present where their blobs lie. What is in it when this opens belongs to nobody.
+ * @param present the store of their blobs. It must be empty at the start.
  * @param holds of the blobs that the log names: none of those that are put is deleted before its state is made
  */
 export function openNewestStates(

@@ -1,4 +1,4 @@
-// What observers are told: everything when they come, then changes from time to time. Frames are encoded once for all of them.
+// The messages to observers: everything when they connect, then changes from time to time. Frames are encoded once for all of them.
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { encodeMessage } from '../protocol/messages.ts';
 import type { Feed } from './feed.ts';
@@ -40,7 +40,7 @@ export function openObservers<C extends Observer>(options: ObserversOptions<C>):
     if (observers.length === 0) return;
     const following = observers.some(({ follows }) => follows);
     const changes = following ? feed.changes().map(encodeMessage) : [];
-    // What is sent now must not be older than what was announced.
+    // The status that is sent now must not be older than the announcement.
     if (!following) statuses.fresh();
     for (const observer of observers) {
       if (!observer.follows) send(observer, whole());

@@ -32,7 +32,7 @@ function withoutSlash(path: string, runs: readonly RunStatus[]): Address {
   }
   const [, beginning, of = ''] = RUN.exec(path) ?? [];
   const meant = beginning === undefined ? [] : runs.filter(({ run }) => run.startsWith(beginning));
-  // A whole id always gets the view: the run may still be on its way here, and the page says when there is none.
+  // A whole id always gets the view: the run may not have arrived yet, and the page says so if it does not exist.
   if (meant.length === 0 && beginning?.length === 64) return { kind: 'view', run: null };
   if (meant.length !== 1) return { kind: 'none' };
   const [run] = meant;

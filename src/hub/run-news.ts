@@ -1,4 +1,4 @@
-// What peers are told about their runs: at once what they must act on; what can wait, together a moment later.
+// The messages to peers about their runs: urgent ones at once, the others together a moment later.
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
@@ -8,14 +8,14 @@ import { encodeMessage } from '../protocol/messages.ts';
 import type { Connection } from './connection.ts';
 import { ownView, runView, type TimeLeft } from './views.ts';
 
-/** Who is told of a change: all peers or all validators at once, or validators soon, together with further changes. */
+/** The receivers of a change: all peers or all validators at once, or validators soon, together with further changes. */
 export type Audience = 'all' | 'validators' | 'validators-soon';
 
-/** The parts of a run that decide who is told of a change. */
+/** The parts of a run that decide who gets a change. */
 export interface Outline {
   /** What every peer acts on. */
   readonly stage: string;
-  /** Who judges what: a tick may give the places of silent judges to others. */
+  /** The judges of each submission: a tick may replace silent judges. */
   readonly seats: string;
 }
 
@@ -25,7 +25,7 @@ export const outlineOf = (run: RunState): Outline => ({
 });
 
 /**
- * Whom a change concerns: every peer where it may have to act, a validator also with each submission. null for nobody.
+ * The receivers of a change: every peer if it may have to act; validators also get each submission. null: nobody.
  * @param is_concerned whether the event was about this run; time moves all of them
  */
 export function audienceOf(before: Outline | undefined, now: Outline, is_concerned: boolean): Audience | null {
@@ -66,7 +66,7 @@ export interface RunNews {
 }
 
 export function openRunNews({ clock, time, soon_ms, inRun }: RunNewsOptions): RunNews {
-  /** By run, what is still to be told. */
+  /** By run, the messages that are not sent yet. */
   const pending = new Map<string, Timer>();
 
   /** Frames of a run as it is now, encoded once for all peers that get the same. */

@@ -90,7 +90,7 @@ export function openSequencer(log: EventLog, identity: Identity, options: Sequen
     if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
     const broken = brokenStep(before, state, event);
     if (broken) {
-      // A bug in the core. Nobody is answered and nothing is written, so the log stays as it was.
+      // A bug in the core. The hub answers nobody and writes nothing, so the log stays as it was.
       const message = `this hub made a mistake at event ${before.events} and ends before it is kept: ${broken}`;
       const error = new HubError('log-failed', message, { index: before.events });
       writer.giveUp(error);

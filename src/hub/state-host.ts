@@ -1,4 +1,4 @@
-// The hub's side of its thread for states: orders go there, and here it is heard what is about to be put. No byte of a blob crosses.
+// The hub's side of its thread for states: it sends orders to the thread, and learns which blobs the thread is about to store. No bytes of blobs cross.
 import { Worker } from 'node:worker_threads';
 import { errorOf, type Failure } from '../games/host/wire.ts';
 import { LedgerError, type LedgerErrorCode } from '../ledger/errors.ts';
@@ -26,7 +26,7 @@ export type StateFolders = Readonly<Record<Place, string>>;
 export interface StateHost {
   /** As carryOut of state-work.ts, for a game of this build. Throws HubError and LedgerError as they were, what the game throws as CodedError. */
   carryOut(spec: GameSpec, what: Order, putting: Putting): Promise<Made | null>;
-  /** Ends the thread: what is under way fails. */
+  /** Ends the thread: orders under way fail. */
   close(): void;
 }
 

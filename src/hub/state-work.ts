@@ -31,7 +31,7 @@ export function openedOnce(
     const known = games.get(key);
     if (known) return known;
     const opened = open();
-    opened.catch(() => games.delete(key)); // whoever waits for it hears why
+    opened.catch(() => games.delete(key)); // the caller sees the error
     games.set(key, opened);
     if (games.size > most) games.delete(games.keys().next().value!);
     return opened;
@@ -52,7 +52,7 @@ export type Order =
 export interface MergeOrder {
   readonly kind: 'merge';
   readonly before: KeptState;
-  /** What is merged: work, of which a bundle is made, or a bundle. */
+  /** The input of a merge: work, from which a bundle is made, or a bundle. */
   readonly from: string | readonly { readonly work: string; readonly weight: number }[];
   /** Whether by a step, in games that have some. */
   readonly steps: boolean;
@@ -62,7 +62,7 @@ export interface MergeOrder {
 /** A state that was made, from which bundle, and by which step; null: everybody merges. */
 export type Made = KeptState & { readonly bundle: string; readonly step: string | null };
 
-/** Hears what is about to be put, and where; it is put when this resolves. */
+/** Called before a blob is stored, with its place; the blob is stored when the promise resolves. */
 export type Putting = (hash: string, place: Place) => Promise<void>;
 
 export interface StateBlobs {

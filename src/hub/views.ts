@@ -41,7 +41,7 @@ const shared = (run: RunState, time: TimeLeft) => ({
   model: run.model,
 });
 
-/** What a worker is told about itself: whether its work is in the last merge, and how many tokens it may claim while it has little to lose. */
+/** A worker's view of itself: whether its work is in the last merge, and how many tokens it may claim while it has little to lose. */
 export function ownView(run: RunState, worker: string): Pick<RunView, 'most_tokens' | 'merged'> {
   const most_tokens = mostTokens(run, worker);
   const merged_round = run.peers.get(worker)?.merged_round ?? null;
@@ -52,7 +52,7 @@ export function ownView(run: RunState, worker: string): Pick<RunView, 'most_toke
 }
 
 /**
- * What a peer needs to take part. Only validators are told about other submissions; `own` is what a worker is told about itself.
+ * A peer's view of a run. Only validators see other submissions; `own` is a worker's view of itself.
  */
 export function runView(
   run: RunState,
@@ -120,7 +120,7 @@ export function runStatuses(
       const seen = telemetry.get(peer.id);
       return {
         ...peer,
-        // That it has paused is the last word of one that stands still, or has given its memory back.
+        // The last report of a device that has paused, or has freed its memory, says so.
         progress: peer.present || seen?.progress?.state === 'paused' ? (seen?.progress ?? null) : null,
         bytes_up: seen?.bytes_up ?? 0,
         bytes_down: seen?.bytes_down ?? 0,

@@ -1,7 +1,7 @@
 // What hub and peers need of a WebSocket, and no more: `ws` implements it in production, the simulator has an implementation of its own.
 import type { RawData, WebSocket } from 'ws';
 
-/** Whoever has a channel sets its one listener at once, before the first call can come. */
+/** The owner of a channel must set its one listener at once, before the first call. */
 export interface ChannelListener {
   /** The channel is open. Called only at the end that asked for it. */
   onOpen?(): void;
@@ -28,7 +28,7 @@ export interface Channel {
   ping(): void;
   /** Asks the other end to close as well. RFC 6455, section 7.4, has the meaning of the codes. */
   close(code?: number, reason?: string): void;
-  /** Stops reading, where reading costs something: for a peer that was told to go and does not stop sending. */
+  /** Stops reading, where reading costs something: for a peer that was sent away and does not stop sending. */
   deafen?(): void;
   /** Ends the connection at once, without a closing handshake. */
   terminate(): void;
