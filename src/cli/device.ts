@@ -1,6 +1,7 @@
 // `potluck device`: what the owner of this machine lends of it, and why its devices pause, changed while they work.
 import { Command } from 'commander';
 import { DEFAULTS } from '../peer/owner-policy/default-settings.ts';
+import { valueIn } from '../peer/owner-policy/setting-text.ts';
 import type { DeviceSettingsFile } from '../peer/owner-policy/settings.ts';
 import { DeviceSettingsSchema, readDeviceSettings } from '../peer/owner-policy/settings.ts';
 import type { OwnerSettings } from '../protocol/device-letters.ts';
@@ -157,8 +158,9 @@ Examples:
         throw new CliError('bad-argument', `expected one of ${known.join(', ')}, got ${name.slice(0, 60)}`);
       const settings = readSettingsFile();
       const text = words.join(' ');
-      if (text === 'default') delete settings[name];
-      else settings[name] = valueIn(name, text);
+      const given = valueIn(name, text);
+      if (given === undefined) delete settings[name];
+      else settings[name] = given;
       await writeSettingsFile(settings);
       const value = settings[name] ?? DEFAULTS[name as keyof DeviceSettingsFile];
       openOutput(json).say(`${name} is ${JSON.stringify(value)} now: ${meaningOf(name)}.`, {
@@ -167,16 +169,6 @@ Examples:
         value,
       });
     });
-}
-
-/** A setting's value from the words of a command line. */
-export function valueIn(name: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    const listed = ['hours', 'quiet_hours'].includes(name);
-    return listed ? text.split(';').map((line) => line.trim()) : text;
-  }
 }
 
 function orderCommand(name: string, description: string, orders: OrdersFile, says: string): Command {

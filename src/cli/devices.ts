@@ -1,10 +1,11 @@
 // `potluck devices`: all devices of one owner, wherever they are: what they do and why, and what their owner wants of them.
 import { Command } from 'commander';
 import { type OwnDevice, readDevices, want } from '../owner/devices.ts';
+import { valueIn } from '../peer/owner-policy/setting-text.ts';
 import { formatDuration } from '../protocol/duration.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
-import { valueIn, wantedWords } from './device.ts';
+import { wantedWords } from './device.ts';
 import { ownerKeyFile } from './folders.ts';
 import { DEFAULT_HUB, hubUrl, jsonOption } from './options.ts';
 import { CliError, formatCount, openOutput } from './output.ts';
@@ -83,9 +84,7 @@ function setCommand(): Command {
     .argument('<name>', 'which setting; docs/devices.md lists them')
     .argument('<value...>', 'as JSON, a word, or hours with ";" between; "default": what is set at the machine counts')
     .action(async (name: string, words: string[], flags: Flags) => {
-      const text = words.join(' ');
-      const value = text === 'default' ? undefined : valueIn(name, text);
-      await wantOf(flags, { settings: { [name]: value } });
+      await wantOf(flags, { settings: { [name]: valueIn(name, words.join(' ')) } });
     });
 }
 

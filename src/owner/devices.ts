@@ -21,7 +21,7 @@ import { wordsOf } from '../protocol/http-refusal.ts';
 import type { OpeningIdentity } from '../protocol/identity.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { count, hash } from '../protocol/schemas.ts';
-import { accountOn } from './owner.ts';
+import { accountOn } from './account.ts';
 
 /** What was set from elsewhere ends by itself after so long without a new word. */
 const SETTINGS_LAST_MS = 365 * 86_400_000;

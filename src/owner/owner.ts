@@ -13,14 +13,14 @@ import type { LlamaConfigInput, Weights } from '../model/config.ts';
 import { roundedWeights } from '../model/dtypes.ts';
 import { initialWeights } from '../model/init.ts';
 import { openPeerBlobs, type Transfer, transferTeller } from '../peer/blobs.ts';
-import { askHub, readHub } from '../peer/find-run.ts';
+import { askHub } from '../peer/find-run.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { type AccountView, AccountViewSchema } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { DataError } from '../training/corpus-errors.ts';
 import { type PreparedDataset, prepareDataset, storeDataset, type TextsToLearn } from '../training/dataset.ts';
 import { type DatasetManifest, encodeManifest } from '../training/shards.ts';
+import { accountOn } from './account.ts';
 
 /** What a run learns from and what it trains. */
 export interface RunPlan extends TextsToLearn {
@@ -150,14 +150,6 @@ async function hubWithRoom(url: string, { id }: Identity): Promise<string> {
   const { hub, run_refusal } = await accountOn(url, id);
   if (run_refusal) throw new PeerError('refused', run_refusal.message, { refusal: run_refusal.code });
   return hub;
-}
-
-/** What a hub knows about an owner. Throws PeerError `hub-unreachable`, `not-a-hub`, `refused`. */
-export async function accountOn(url: string, account: string): Promise<AccountView> {
-  const { json } = await readHub(url, `/accounts/${account}`);
-  const view = AccountViewSchema.safeParse(json);
-  if (!view.success) throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}`, { url });
-  return view.data;
 }
 
 /** Each split must hold at least one window of the context, and the target of its last token. */

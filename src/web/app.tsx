@@ -15,6 +15,7 @@ import { ViewBoundary } from './shell/view-boundary.tsx';
 import { WorkBadge } from './shell/work-badge.tsx';
 
 const deviceView = () => import('./device/device-view.tsx').then((module) => module.DeviceView);
+const devicesView = () => import('./devices/devices-view.tsx').then((module) => module.DevicesView);
 const ledgerView = () => import('./ledger/ledger-view.tsx').then((module) => module.LedgerView);
 const playView = () => import('./play/play-view.tsx').then((module) => module.PlayView);
 const startView = () => import('./start/start-view.tsx').then((module) => module.StartView);
@@ -110,6 +111,8 @@ function viewOf(here: Route, props: ViewProps): ComponentChildren {
       return <LazyView connection={props.live.connection} load={playView} props={{ ...props, run: here.run }} />;
     case 'ledger':
       return <LazyView connection={props.live.connection} load={ledgerView} props={{ ...props, event: here.event }} />;
+    case 'devices':
+      return <LazyView connection={props.live.connection} load={devicesView} props={props} />;
     case 'start':
       return <LazyView connection={props.live.connection} load={startView} props={props} />;
     case 'unknown':
@@ -144,6 +147,8 @@ function titleOf(here: Route, live: Live): string {
       return `Play · ${name}`;
     case 'ledger':
       return here.event === null ? 'Ledger · Potluck' : `Event ${here.event} · Potluck`;
+    case 'devices':
+      return 'Your devices · Potluck';
     case 'start':
       return 'Start a run · Potluck';
     case 'unknown':

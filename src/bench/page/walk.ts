@@ -60,7 +60,17 @@ export async function measureWalk(
  * @param working whether the tab contributes: then each view must offer to stop it
  */
 export async function walkViews(page: Page, run: string, working: boolean): Promise<Walk> {
-  const starts = ['/', `/r/${run}`, `/r/${run}/device`, `/r/${run}/play`, '/ledger', '/ledger/1', '/start', '/nowhere'];
+  const starts = [
+    '/',
+    `/r/${run}`,
+    `/r/${run}/device`,
+    `/r/${run}/play`,
+    '/ledger',
+    '/ledger/1',
+    '/start',
+    '/devices',
+    '/nowhere',
+  ];
   let ways = 0;
   const dead: string[] = [];
   const arrived = async (path: string, way: string): Promise<boolean> => {

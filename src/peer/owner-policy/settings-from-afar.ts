@@ -8,6 +8,8 @@ import { DeviceSettingsSchema, readDeviceSettings } from './settings.ts';
 /** What only somebody at the machine decides: who else had the owner's key could take the ways out away, or send the device to another hub. */
 const ONLY_HERE: readonly string[] = ['report_to_owner', 'accept_remote_settings', 'runs'];
 
+export const isOnlyHere = (name: string): boolean => ONLY_HERE.includes(name);
+
 export interface SettingsFromAfar extends OwnerSettings {
   readonly sequence: number;
   readonly expires_ms: number;
@@ -53,7 +55,7 @@ export function openSettingsFromAfar(
 /** Throws OwnerPolicyError for names that nobody may set from elsewhere. */
 export function checkSettingsForOthers(settings: SettingsByName): void {
   for (const name of Object.keys(settings)) {
-    if (ONLY_HERE.includes(name)) throw wrong(`${name}: expected to be set at the machine itself: potluck device set`);
+    if (isOnlyHere(name)) throw wrong(`${name}: expected to be set at the machine itself: potluck device set`);
     if (!(name in DeviceSettingsSchema.shape)) throw wrong(`${name.slice(0, 60)}: expected the name of a setting`);
   }
 }

@@ -1,6 +1,7 @@
 // This device: whether it works, for which run, with what results, and who earns by it.
 
 import { atWork, isOver } from '../shell/at-work.ts';
+import { Link } from '../shell/link.tsx';
 import type { ViewProps } from '../shell/live.ts';
 import { useStore } from '../shell/store.ts';
 import { FIRST_STATE } from '../tab/state.ts';
@@ -34,6 +35,9 @@ export function DeviceView({ live, run }: ViewProps & { run: string }) {
       <div class="device-side">
         {overview && <LimitsBox working={working} />}
         {overview && overview.phase !== 'finished' && <NoticesBox run={run} />}
+        <p class="fine">
+          <Link to={{ view: 'devices' }}>All your devices</Link>: what each does, and what it may.
+        </p>
         <IdentityBox work={working ? work.state : null} />
       </div>
     </article>

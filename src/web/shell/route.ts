@@ -5,7 +5,7 @@ export type Route =
   | { readonly view: 'home' }
   | { readonly view: 'run' | 'device' | 'play'; readonly run: string }
   | { readonly view: 'ledger'; readonly event: number | null }
-  | { readonly view: 'start' }
+  | { readonly view: 'start' | 'devices' }
   | { readonly view: 'unknown' };
 
 const RUN = /^\/r\/([0-9a-f]{64})(?:\/(device|play))?$/;
@@ -13,7 +13,7 @@ const EVENT = /^\/ledger\/(\d{1,15})$/;
 
 export function routeOf(path: string): Route {
   if (path === '/') return { view: 'home' };
-  if (path === '/start') return { view: 'start' };
+  if (path === '/start' || path === '/devices') return { view: path === '/start' ? 'start' : 'devices' };
   if (path === '/ledger') return { view: 'ledger', event: null };
   const event = EVENT.exec(path)?.[1];
   if (event) return { view: 'ledger', event: Number(event) };
@@ -34,7 +34,8 @@ export function pathOf(route: Exclude<Route, { view: 'unknown' }>): string {
     case 'ledger':
       return route.event === null ? '/ledger' : `/ledger/${route.event}`;
     case 'start':
-      return '/start';
+    case 'devices':
+      return `/${route.view}`;
   }
 }
 

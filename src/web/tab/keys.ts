@@ -2,7 +2,7 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { phraseOf, secretOfPhrase } from '../../owner/ownership-phrase.ts';
-import { generateSecret, type Identity, identityFromSecret } from '../../protocol/identity.ts';
+import { generateSecret, type Identity, identityFromSecret, type OpeningIdentity } from '../../protocol/identity.ts';
 import { KEY_NAMES } from './known-identity.ts';
 import { openTabStore, type TabStore } from './store.ts';
 
@@ -64,7 +64,7 @@ async function ownerSecret(store: TabStore): Promise<Uint8Array> {
 }
 
 /** The person that this browser earns for; made on first use. */
-export async function openOwnerKey(store: TabStore): Promise<Identity> {
+export async function openOwnerKey(store: TabStore): Promise<OpeningIdentity> {
   return identityFromSecret(await ownerSecret(store));
 }
 
