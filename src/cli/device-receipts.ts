@@ -135,7 +135,7 @@ const CSV_COLUMNS = [
 ];
 
 /** RFC 4180: a heading, a line for each day, times in UTC, money with six decimals. */
-function csvOf(days: readonly ShownDay[]): string {
+export function csvOf(days: readonly ShownDay[]): string {
   const rows = days.map((day) => {
     const { device, number, working_ms, slower_ms, currency, earned_micro, cost_micro, work, paused } = day;
     const sum = (of: (line: (typeof work)[number]) => number): number => work.reduce((all, line) => all + of(line), 0);
@@ -158,8 +158,5 @@ function csvOf(days: readonly ShownDay[]): string {
   return [CSV_COLUMNS, ...rows].map((row) => `${row.map((cell) => csvCell(String(cell))).join(',')}\r\n`).join('');
 }
 
-/** Quoted where it must be; a unit is a game's word, and none of it may become a formula. */
-function csvCell(text: string): string {
-  const safe = /^[=+@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
+/** Quoted where it must be. A game's words never begin a cell, so that none of them becomes a formula. */
+const csvCell = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
