@@ -1,4 +1,5 @@
 // `potluck devices`: all devices of one owner, wherever they are: what they do and why, and what their owner wants of them.
+import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { type OwnDevice, readDevices, want } from '../owner/devices.ts';
 import { valueIn } from '../peer/owner-policy/setting-text.ts';
@@ -52,7 +53,13 @@ const oneOf = (command: Command): Command =>
   command.option('--device <name>', 'one device: its name, or the beginning of its id; all of them without it');
 
 async function devicesOf({ hub, owner }: Flags) {
-  const identity = await loadIdentity(owner ?? ownerKeyFile());
+  const file = owner ?? ownerKeyFile();
+  if (!existsSync(file)) {
+    const how =
+      'the first "potluck join" here makes one, "potluck id import" brings the one that your devices earn for';
+    throw new CliError('missing-file', `no key is kept at ${file}: ${how}`, { file });
+  }
+  const identity = await loadIdentity(file);
   return { identity, devices: await readDevices(hub, identity) };
 }
 

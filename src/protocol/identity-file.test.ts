@@ -101,6 +101,7 @@ test('a path that cannot be used', async () => {
   const file = join(folder, 'a-file');
   await writeFile(file, '');
   await rejectsWith(loadOrCreateIdentity(join(file, 'identity.json')), 'identity-file-unreadable');
+  await assert.rejects(readIdentitySecret(join(folder, 'none')), /no key is kept at .*none$/);
   const directory = join(folder, 'a-directory');
   await mkdir(directory, { mode: 0o700 });
   await rejectsWith(loadOrCreateIdentity(directory), 'identity-file-unreadable');

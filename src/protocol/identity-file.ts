@@ -38,6 +38,9 @@ export async function loadIdentity(path: string): Promise<DrawingIdentity & Open
 
 /** The secret kept at `path`, for exporting it to another device. Throws as loadOrCreateIdentity does. */
 export async function readIdentitySecret(path: string): Promise<Uint8Array> {
+  if (!(await exists(path))) {
+    throw new ProtocolError('identity-file-unreadable', `no key is kept at ${path}`, { path, errno: 'ENOENT' });
+  }
   const { mode, size } = await readable(path, () => stat(path));
   if (size > MAX_FILE_BYTES) throw corrupt(path, `expected at most ${MAX_FILE_BYTES} bytes, got ${size}`);
   const text = await readable(path, () => readFile(path, 'utf8'));
