@@ -28,8 +28,8 @@ export const options = {
 
 export const notes = `Linux only. Starts a hub, a run of a model whose steps take long, and a worker under its owner's rules. In each try the worker computes, then
 the owner returns: a fake probe reports a key press at once, or a process takes a whole core, which the real probe has to see. During the
-second after the first one, the worker may take at most 2% of a core. The bench then measures what the process takes that keeps the
-worker, and the memory that both hold after the worker's memory was given back.`;
+second after the first one, the worker may take at most 2% of a core. The bench then measures what part of its processor time a worker takes that
+may compute only a part of the time, what the process takes that keeps it, and the memory that both hold after the worker's memory was given back.`;
 
 const TICK_MS = 10;
 const PROMISE = { within_ms: 1000, looked_at_ms: 1000, most_part: 0.02, held_bytes: 150e6, cost_part: 0.005 } as const;
@@ -71,12 +71,13 @@ export async function run({ tries, seconds, only_load }: Values<typeof options>)
     const { url } = await hub.listening;
     const words = await joinWords(folder, url);
     const rows = [await byKey(words, tries), await byLoad(words, tries, only_load)];
+    const duties = await dutiesOf(words, seconds);
     const cost = await costOf(words, folder, seconds);
     const broken = rows.find((row) => row.kept < row.tries);
     const failure =
       broken &&
       new BenchError('bound-broken', `${broken.way}: ${broken.kept} of ${broken.tries} tries kept the promise`);
-    return { data: { rows, ...cost }, text: textOf(rows, cost), failure };
+    return { data: { rows, duties, ...cost }, text: textOf(rows, duties, cost), failure };
   } finally {
     await hub.child.stop();
     rmSync(folder, { recursive: true, force: true });
@@ -118,15 +119,23 @@ async function partOver(pid: number, time_ms: number): Promise<number> {
   return (cpuOf(pid) - cpu_ms) / (performance.now() - at_ms);
 }
 
+const absent = { absent: 'fake' };
+const UNSEEN: Signals = {
+  ...{ power: absent, idle_ms: absent, foreign_cpu_percent: absent, temperature_c: absent, metered: absent },
+  ...{ battery_temperature_c: absent, memory: absent, disk_free_bytes: absent, gpus: absent, worth: absent },
+};
+
 /** A worker that computes, within the rules of this process. */
-function keepHere(words: readonly string[], settings: object, signals: () => Signals) {
+function keepHere(words: readonly string[], settings: () => object, signals: () => Signals) {
   // At the usual priority: on a busy machine, a process of the lowest priority hardly differs from a stopped one.
   const { start, use } = keptProcesses([...words, '--alone'], 'ignore');
   const decisions: Decision['do'][] = [];
-  const set = readDeviceSettings({ ...ANYWHERE, ...settings });
   const keeper = openKeeper({
     ...{ clock: systemClock, cores: 4, threads: 1, duty: 1, gpu: null, signals, start },
-    ...{ settings: () => set, orders: () => ({ paused: false, finish: false, snooze_left_ms: 0 }) },
+    ...{
+      settings: () => readDeviceSettings({ ...ANYWHERE, ...settings() }),
+      orders: () => ({ paused: false, finish: false, snooze_left_ms: 0 }),
+    },
     onDecision: (decision) => decisions.push(decision.do),
     onStruck: (signal) => {
       throw new BenchError('engine-failed', `the system has ended the worker (${signal})`);
@@ -150,13 +159,12 @@ function rowOf(way: string, parts: readonly number[]): Tries {
 }
 
 async function byKey(words: readonly string[], tries: number): Promise<Tries> {
-  const absent = { absent: 'fake' };
-  const rest: Signals = {
-    ...{ power: absent, idle_ms: absent, foreign_cpu_percent: absent, temperature_c: absent, metered: absent },
-    ...{ battery_temperature_c: absent, memory: absent, disk_free_bytes: absent, gpus: absent, worth: absent },
-  };
   let idle_ms = 1e9;
-  const { keeper, worker } = keepHere(words, {}, () => ({ ...rest, idle_ms: { known: idle_ms } }));
+  const { keeper, worker } = keepHere(
+    words,
+    () => ({}),
+    () => ({ ...UNSEEN, idle_ms: { known: idle_ms } }),
+  );
   keeper.look();
   const parts: number[] = [];
   for (let i = 0; i < tries; i++) {
@@ -184,10 +192,14 @@ async function byLoad(words: readonly string[], tries: number, only_load: boolea
   const probe = openProbeHere({ ...place, own_pids: () => (only_load ? others() : kept!.use.pids()) }, () =>
     kept?.keeper.look(),
   );
-  kept = keepHere(words, settings, () => ({
-    ...probe.now(),
-    idle_ms: { absent: 'nobody is looked for in these tries' },
-  }));
+  kept = keepHere(
+    words,
+    () => settings,
+    () => ({
+      ...probe.now(),
+      idle_ms: { absent: 'nobody is looked for in these tries' },
+    }),
+  );
   const { keeper, worker } = kept;
   await probe.ready;
   keeper.look();
@@ -264,12 +276,58 @@ function isKeptBy(keeper: number, pid: number): boolean {
 
 const percent = (part: number): string => `${(100 * part).toFixed(2)}%`;
 
-function textOf(rows: readonly Tries[], { cost_part, held_bytes }: { cost_part: number; held_bytes: number }): string {
+const DUTIES = [0.75, 0.5, 0.25] as const;
+const TURNS = 3;
+
+interface Duty {
+  readonly set: number;
+  /** Processor time, as part of what the same worker takes just before and after, when it may compute all of the time. */
+  readonly held: number;
+}
+
+/** In turns with all of the time, since what a worker gets of a busy machine changes from minute to minute. */
+async function dutiesOf(words: readonly string[], seconds: number): Promise<Duty[]> {
+  let duty_idle = 1;
+  const { keeper, worker } = keepHere(
+    words,
+    () => ({ duty_idle }),
+    () => UNSEEN,
+  );
+  const measured = async (part: number): Promise<number> => {
+    duty_idle = part;
+    keeper.look();
+    await sleep(systemClock, 3000); // the step at hand, and the rest that it owes
+    return partOver(worker(), (seconds * 1000) / TURNS);
+  };
+  keeper.look();
+  await untilItWorks(worker);
+  const duties: Duty[] = [];
+  for (const set of DUTIES) {
+    const held: number[] = [];
+    let before = await measured(1);
+    for (let turn = 0; turn < TURNS; turn++) {
+      const part = await measured(set);
+      const after = await measured(1);
+      held.push((2 * part) / (before + after));
+      before = after;
+    }
+    duties.push({ set, held: median(held) });
+  }
+  await leave(keeper);
+  return duties;
+}
+
+function textOf(
+  rows: readonly Tries[],
+  duties: readonly Duty[],
+  { cost_part, held_bytes }: { cost_part: number; held_bytes: number },
+): string {
   const cells = rows.map(({ way, tries, kept, median_part, worst_part }) => [
     ...[way, `${kept} of ${tries}`, percent(median_part), percent(worst_part)],
   ]);
   const headings = ['the owner returns', `<= ${percent(PROMISE.most_part)} after 1 s`, 'median of a core', 'worst'];
   const cost = `takes ${percent(cost_part)} of a core (promised: ${percent(PROMISE.cost_part)})`;
   const held = `hold ${(held_bytes / 1e6).toFixed(0)} MB in a longer pause (promised: ${PROMISE.held_bytes / 1e6} MB)`;
-  return `${table(headings, cells)}\n\nThe process that keeps the worker ${cost}; both ${held}.`;
+  const duty = duties.map((one) => `${percent(one.held)} where ${percent(one.set)} is set`).join(', ');
+  return `${table(headings, cells)}\n\nOf its processor time a worker takes ${duty} (promised: within 5%).\nThe process that keeps the worker ${cost}; both ${held}.`;
 }

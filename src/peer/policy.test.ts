@@ -119,3 +119,20 @@ test('another part of the time counts from the next unit on, and a halt while it
   assert.equal(await unit(), 9000);
   assert.equal(await unit(), 1000);
 });
+
+test('timers that come late take nothing from the time that it may compute, and a machine that slept gives none', async () => {
+  const clock = handClock();
+  let late_ms = 50;
+  const { progress } = openThrottle(0.5, { ...clock, setTimeout: (act, ms) => clock.setTimeout(act, ms + late_ms) });
+  const unit = async (): Promise<number> => {
+    const before_ms = clock.elapsed_ms();
+    await clock.pass(1000);
+    await clock.run(progress({ steps: 1, loss: 1, tokens: 1 }));
+    return clock.elapsed_ms() - before_ms;
+  };
+  assert.deepEqual([await unit(), await unit(), await unit()], [2050, 2000, 2000]);
+  late_ms = 3_600_000;
+  await unit();
+  late_ms = 0;
+  assert.deepEqual([await unit(), await unit()], [1800, 2000]);
+});

@@ -9,16 +9,23 @@ export interface Rest {
   paid(): Promise<void>;
 }
 
+/** A longer one was no late timer: the machine slept, or the device stood still. */
+const MOST_SPARE_MS = 200;
+
 export function openRest(clock: Clock): Rest {
   let until_ms = clock.elapsed_ms();
+  /** Rest that was longer than was owed, because a timer came late: it pays a part of the next. */
+  let spare_ms = 0;
   return {
     owe(time_ms) {
-      until_ms = Math.max(until_ms, clock.elapsed_ms()) + time_ms;
+      until_ms = Math.max(until_ms, clock.elapsed_ms()) + Math.max(0, time_ms - spare_ms);
+      spare_ms = Math.max(0, spare_ms - time_ms);
     },
     async paid() {
       // More may be owed meanwhile.
       for (let left_ms = until_ms - clock.elapsed_ms(); left_ms > 0; left_ms = until_ms - clock.elapsed_ms()) {
         await sleep(clock, left_ms);
+        spare_ms = Math.min(MOST_SPARE_MS, Math.max(0, clock.elapsed_ms() - until_ms));
       }
     },
   };
