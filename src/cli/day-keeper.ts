@@ -12,7 +12,7 @@ import {
   spend,
   today,
 } from '../peer/owner-policy/day-book.ts';
-import { signDay } from '../peer/owner-policy/day-receipt.ts';
+import { kilowattHours, signDay, sumsOf } from '../peer/owner-policy/day-receipt.ts';
 import type { Decision, Unreadable } from '../peer/owner-policy/decide.ts';
 import { type OwnEnergy, openEnergyMeter, whyNot } from '../peer/owner-policy/energy.ts';
 import type { PowerReadings } from '../peer/owner-policy/energy-probes.ts';
@@ -23,6 +23,7 @@ import { priceAt } from '../peer/owner-policy/tariff.ts';
 import { valueSet, type WorthSeen } from '../peer/owner-policy/worth.ts';
 import { worthNow } from '../peer/owner-policy/worth-now.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
+import type { DeviceToday } from '../protocol/device-letters.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import type { DeviceWork } from '../protocol/messages.ts';
 import { nextNumber, readBook, readReceipts, writeBook, writeReceipt } from './day-files.ts';
@@ -61,6 +62,8 @@ export interface DayKeeper {
   runs(runs: readonly RunHere[]): void;
   work(work: WorkHere): void;
   worth(): Signal<Worth>;
+  /** What the device of a folder took and earned today, as far as it is counted; null for one that has not worked yet. */
+  today(folder: string): DeviceToday | null;
   /** Resolves when nothing is under way. */
   settled(): Promise<void>;
   /** Writes down what was counted. */
@@ -132,6 +135,16 @@ class Days implements DayKeeper {
     const book = device?.book ?? newDayBook();
     const day = today(book, now_ms, settings.time_zone);
     return worthNow(book, day, device?.told.run ?? null, settings, this.#wattsSeen(settings), now_ms);
+  }
+
+  today(folder: string): DeviceToday | null {
+    const device = this.#devices.get(folder);
+    if (!device) return null;
+    const { time_zone, currency } = this.#settings();
+    const { counts } = today(device.book, this.#options.clock.now_ms(), time_zone);
+    const { earned_micro, cost_micro } = sumsOf(counts);
+    const shares = counts.work.reduce((sum, line) => sum + line.shares, 0);
+    return { kwh: kilowattHours(counts), shares, earned_micro, cost_micro, currency: currency ?? null };
   }
 
   settled = (): Promise<void> => this.#work;

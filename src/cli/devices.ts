@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { type OwnDevice, readDevices, want } from '../owner/devices.ts';
 import { valueIn } from '../peer/owner-policy/setting-text.ts';
+import type { DeviceToday } from '../protocol/device-letters.ts';
 import { formatDuration } from '../protocol/duration.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
@@ -171,6 +172,13 @@ function whyOf({ standing, report, revoked, wanted, taken, problem }: OwnDevice)
   return lines;
 }
 
+function todayWords({ kwh, shares, earned_micro, cost_micro, currency }: DeviceToday): string {
+  const money = (micro: number): string => `${(micro / 1e6).toFixed(2)} ${currency ?? ''}`.trim();
+  const valued = earned_micro !== 0 || cost_micro !== 0;
+  const words = valued ? `, worth ${money(earned_micro)}, cost ${money(cost_micro)}` : '';
+  return `${kwh.toFixed(3)} kWh, ${formatCount(shares)} shares${words}`;
+}
+
 function detailsOf(device: OwnDevice): string {
   const { report, wanted } = device;
   const lines = rowsOf(device);
@@ -179,6 +187,7 @@ function detailsOf(device: OwnDevice): string {
       `    ${report.role}${report.run ? ` of run ${report.run.slice(0, 12)}` : ''}, Potluck ${report.version}`,
     );
     lines.push(...indented(`so for ${formatDuration(report.for_ms)}`));
+    if (report.today) lines.push(...indented(`today: ${todayWords(report.today)}`));
     const set = report.settings && wantedWords({ settings: report.settings, paused: false });
     lines.push(...indented(`set on it: ${set ?? 'more than a letter holds; see potluck device there'}`));
   }

@@ -122,7 +122,7 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
   // Where nothing is there to compute on, the process that works says so.
   const wanted = device.kind === 'gpu' || (device.kind === 'auto' && reasonAgainstGpu(false) === null);
   const gpu_pids = wanted ? { gpu_pids: use.gpu_pids } : {};
-  const rules = openRules();
+  const rules = openRules(systemClock, () => letters?.afar() ?? null);
   const own = { own_pids: pidsHere(use.pids), own: use, ...gpu_pids };
   const place = { clock: systemClock, folder: home, ...own, foreign_load_ms: () => foreignLoadMs(rules.settings()) };
   const probe = openProbeHere(
@@ -144,12 +144,12 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
     output.say(wordsOfStrike(signal, again_ms), { type: 'struck', signal, again_ms });
   try {
     await probe.ready;
-    const rules = openRules(systemClock, () => letters?.afar() ?? null);
     const onChange = (): void => {
       keeper?.look();
       tell();
     };
-    letters = await openOwnersLetters({ ...flags, url: hub, signals: probe.now, local: rules.local, onChange });
+    const today = (of: string) => days?.today(of) ?? null;
+    letters = await openOwnersLetters({ ...flags, url: hub, signals: probe.now, today, local: rules.local, onChange });
     const counts = openDayKeeper({
       ...{ clock: systemClock, part: partOfCores(threads, duty), settings: rules.settings },
       ...forHere(use, probe.now),

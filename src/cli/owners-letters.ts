@@ -16,7 +16,7 @@ import {
 } from '../peer/owner-policy/settings-from-afar.ts';
 import type { Signals } from '../peer/owner-policy/signals.ts';
 import { systemClock } from '../protocol/clock.ts';
-import type { DeviceReport, OwnerSettings } from '../protocol/device-letters.ts';
+import type { DeviceReport, DeviceToday, OwnerSettings } from '../protocol/device-letters.ts';
 import type { OpeningIdentity } from '../protocol/identity.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { PRIVATE_FILE } from '../protocol/private-files.ts';
@@ -34,6 +34,7 @@ export interface OwnersLettersOptions {
   readonly name?: string;
   readonly folder?: string;
   signals(): Signals;
+  today(folder: string): DeviceToday | null;
   /** What is set on this machine; what stands there although it cannot be used is none of it. */
   local(): SettingsByName & Partial<DeviceSettingsFile>;
   /** What the owner wants has changed, or a device writes that did not. */
@@ -187,6 +188,7 @@ class LettersOfProcess implements OwnersLetters {
       for_ms: Math.round(performance.now() - this.#since_ms),
       doing: isPaused ? null : work.doing,
       tokens_per_second: isPaused ? null : work.tokens_per_second,
+      today: this.#options.today(work.folder),
       temperature_c: 'known' in temperature_c ? Math.round(temperature_c.known) : null,
       settings: { ...local, ...afar?.settings } as DeviceReport['settings'],
       accepts: local.accept_remote_settings !== false,

@@ -22,6 +22,16 @@ const SettingsSchema = z
 
 const shownText = (max: number) => z.string().max(max);
 
+/** What a device took and earned in its day so far. Money in millionths of the owner's currency, by what the owner has set. */
+const DeviceTodaySchema = z.object({
+  kwh: z.number().min(0),
+  shares: z.int(),
+  earned_micro: z.int(),
+  cost_micro: z.int(),
+  currency: shownText(3).nullable(),
+});
+export type DeviceToday = z.infer<typeof DeviceTodaySchema>;
+
 /** What a device says of itself to its owner. Not strict: devices of one owner may be of different versions. */
 export const DeviceReportSchema = z.object({
   /** The owner's word for this device's key, base64: by it the owner knows its own device, whatever a hub says. */
@@ -39,6 +49,7 @@ export const DeviceReportSchema = z.object({
   doing: shownText(40).nullable(),
   tokens_per_second: z.number().min(0).nullable(),
   temperature_c: z.number().nullable(),
+  today: DeviceTodaySchema.nullable().optional(),
   /** What was set on it, by whom ever, as it counts now; null: too much for a letter. */
   settings: SettingsSchema.nullable(),
   /** Whether it takes settings from elsewhere. */

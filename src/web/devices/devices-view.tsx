@@ -119,6 +119,7 @@ function DeviceRow({ device, live, seen: { busy, tell } }: { device: OwnDevice; 
     isHere && report?.doing,
     isHere && report?.tokens_per_second && `${formatCount(report.tokens_per_second)} tokens/s`,
     isHere && report?.temperature_c !== null && report && `${report.temperature_c} °C`,
+    report?.today && `today ${report.today.kwh.toFixed(2)} kWh, ${formatCount(report.today.shares)} shares`,
     peer && peer.credit_tokens > 0 && `${formatCount(peer.credit_tokens)} credited`,
     age_ms !== null && `heard ${formatDuration(age_ms)} ago`,
   ].filter(Boolean);
