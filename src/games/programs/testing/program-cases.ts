@@ -153,6 +153,11 @@ export const PROGRAM_CASES: readonly ProgramCase[] = [
     program: '() => { const all = []; for (;;) all.push("x".repeat(1e6) + all.length) }',
     ends: 'out-of-memory',
   },
+  {
+    ...{ what: 'so many small pieces that none is left for an error', ends: 'out-of-memory' },
+    program: '() => { const all = []; for (;;) all.push({ x: 1 }) }',
+    limits: { memory_bytes: 1 << 24 },
+  },
   { what: 'one piece of memory', program: '() => new Uint8Array(2 ** 31 - 1).length', ends: 'out-of-memory' },
   { what: 'calls inside calls', program: '(function f() { return f() + 1 })', ends: 'out-of-stack' },
   {
