@@ -17,7 +17,10 @@ process.on('disconnect', () => {
 });
 keeper.gpuProcesses([gpu.pid!]);
 if (how === 'elsewhere') {
-  setTimeout(() => keeper.gpuProcesses([]), 200);
+  setTimeout(() => {
+    gpu.kill('SIGKILL');
+    keeper.gpuProcesses([]);
+  }, 200);
   setTimeout(async () => keeper.gpuFailed(String(await keeper.gpuRests())), 400);
 }
 setInterval(() => {}, 1000);
