@@ -39,18 +39,18 @@ export const game = gameOf<Game<z.infer<typeof ParamsSchema>, Task, number>>({
         const near = best.map((number) => number + random.below(2 * size + 1) - size);
         const found = GRID.map((x) => near.reduce((all, number) => all * x + number) / 100);
         if (gap(heights, found) < least) [best, least] = [near, gap(heights, found)];
-        await device.progress({ steps, loss: least, tokens: 1 });
+        await device.progress({ amount: 1, numbers: {} });
       }
       const program = `x=>[${best}].reduce((s,c)=>s*x+c)/100`;
-      const tokens = await closeness(device, task, program, GRID);
-      return tokens < 20 ? null : { work: utf8.encode(program), steps: 1, tokens, loss_micro: 0 };
+      const amount = await closeness(device, task, program, GRID);
+      return amount < 20 ? null : { work: utf8.encode(program), amount, numbers: {} };
     },
-    async check(task, { work, tokens, steps }, device) {
+    async check(task, { work, amount }, device) {
       const places = GRID.map((x) => seededRandom('place', task.draw ?? '', x).below(2001) / 1000 - 1);
       const close = await closeness(device, task, text(work), places);
-      const weight = close >= 16 && steps === 1 ? Math.min(close, tokens) : 0; // another peer's program is not as close
+      const weight = close >= 16 ? Math.min(close, amount) : 0; // another peer's program is not as close
       const found = { accepted: weight > 0, fraud: false, code: weight > 0 ? 'ok' : 'not-close', weight };
-      return { ...found, score_micro: close, loss_before_micro: 0, loss_after_micro: 0, evidence: { close } };
+      return { ...found, score_micro: close, numbers: {}, evidence: { close } };
     },
   },
   shows: {

@@ -39,7 +39,7 @@ async function train({ params, xs, ys }: Task, device: Device, most: number, sig
   let steps = 0;
   while (steps < most && !signal?.aborted) {
     const { loss } = await program.run({ x: tensor(xs), y: tensor(ys) });
-    await device.progress({ steps: ++steps, loss: loss.data[0], tokens: POINTS });
+    await device.progress({ amount: ++steps * POINTS, numbers: { loss_micro: Math.round(loss.data[0] * 1e6) } });
   }
   const found = await program.readState(['slope', 'height']);
   await program.close();
@@ -74,18 +74,20 @@ export const game = gameOf<Game<Params, Task, Line>>({
   work: {
     async perform(task, device, signal) {
       const { steps, line } = await train(task, device, task.params.steps, signal);
-      return steps === 0 ? null : { work: bytesOf(line), steps, tokens: steps * POINTS, loss_micro: 0 };
+      return steps === 0 ? null : { work: bytesOf(line), amount: steps * POINTS, numbers: {} };
     },
-    async check(task, { work, steps, tokens }, device) {
-      const claimed = steps <= task.params.steps && tokens === steps * POINTS;
+    async check(task, { work, amount }, device) {
+      const steps = amount / POINTS;
+      const claimed = Number.isInteger(steps) && steps <= task.params.steps;
       const away = claimed ? between((await train(task, device, steps)).line, lineIn(work)) : Number.POSITIVE_INFINITY;
       const same = away <= SAME;
-      const found = { accepted: same, fraud: !same, code: same ? 'ok' : 'another-line', weight: same ? tokens : 0 };
-      return { ...found, score_micro: 0, loss_before_micro: 0, loss_after_micro: 0, evidence: { claimed } };
+      const found = { accepted: same, fraud: !same, code: same ? 'ok' : 'another-line', weight: same ? amount : 0 };
+      return { ...found, score_micro: 0, numbers: {}, evidence: { claimed } };
     },
   },
   shows: {
     metrics: [{ name: 'away_micro', words: 'distance from the line', unit: 'units', better: 'lower' }],
+    numbers: { work: [{ name: 'loss_micro', words: 'loss', unit: 'squares' }] },
     evaluate: async (_params, state) => ({ away_micro: Math.round(between(state, TRUE_LINE) * 1e6) }),
   },
 });

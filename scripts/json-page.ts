@@ -46,7 +46,7 @@ export function jsonDocs(): { readonly page: string; readonly schema: string } {
   });
   const page = `# What commands print with --json
 
-One JSON object a line on standard output, failures too. Every object has \`type\`, which says what the others are, \`version\` (1; it grows
+One JSON object a line on standard output, failures too. Every object has \`type\`, which says what the others are, \`version\` (2; it grows
 when a field changes its meaning or goes) and \`time_ms\`, when it was printed, in milliseconds since 1970. Fields are added without a new
 version: pass over what you do not know. Names are in snake_case with their unit last. \`?\` marks a field that is not always there.
 The exit code is 0 when the command did what it was asked, 1 for what you can mend, 2 for wrong words on the command line, 70 for a

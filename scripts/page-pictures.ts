@@ -29,7 +29,7 @@ const url = await new Promise<string>((resolve, reject) => {
 /** Resolves when two thirds of the rounds are merged and devices train. */
 await new Promise<void>((resolve) => {
   const observer = observeHub(url, ([run]) => {
-    const training = run?.peers.filter((peer) => peer.progress?.state === 'training').length ?? 0;
+    const training = run?.peers.filter((peer) => peer.progress?.state === 'working').length ?? 0;
     if (!run || run.round < (ROUNDS * 2) / 3 || training < 2) return;
     observer.close();
     resolve();
@@ -39,7 +39,7 @@ const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS })
 const page = await browser.newPage({ viewport: WINDOW });
 await page.goto(url);
 await page.locator('.canvas .ink-model').waitFor();
-await page.locator('.peer-state', { hasText: 'training' }).first().waitFor();
+await page.locator('.peer-state', { hasText: 'working' }).first().waitFor();
 await page.screenshot({ path: join(ROOT, 'docs', 'page-run.png') });
 await page.goto(`${url}/ledger`);
 await page.getByRole('button', { name: 'Audit everything' }).click();

@@ -69,7 +69,7 @@ for await (const text of createInterface({ input: demo.stdout })) {
   if (status.metrics[0].last !== null)
     losses.push({ merged_rounds: status.evaluated_rounds!, loss: status.metrics[0].last });
   const { run, time_left_ms } = pace(status, performance.now());
-  const training = status.peers.filter((peer) => peer.progress?.state === 'training').length;
+  const training = status.peers.filter((peer) => peer.progress?.state === 'working').length;
   if (picture || status.round < (ROUNDS * 2) / 3 || training < 2) continue;
   picture = toSvg(renderRun({ run, losses, steps: STEPS, expected: [], time_left_ms, columns: COLUMNS, rows: ROWS }));
 }

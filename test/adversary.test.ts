@@ -9,7 +9,7 @@ import { hubHere, tinyRun } from './hub-here.ts';
 import { network, untilStatus } from './network.ts';
 
 const credit = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): number =>
-  status.peers.find((peer) => peer.name === name)?.credit_tokens ?? -1;
+  status.peers.find((peer) => peer.name === name)?.credit_amount ?? -1;
 
 test('a noise worker earns nothing, and the run goes on', async (t) => {
   const net = network(t);

@@ -416,7 +416,7 @@ test('audit, shares and why of a real run', async (t) => {
     const [shown] = runStatuses(replayed(entries, hub.id), { until_ms: () => 0 }, new Map(), () => 0);
     const status = (more: number) => ({
       hub: hub.id,
-      runs: [{ ...shown, peers: shown.peers.map((peer) => ({ ...peer, credit_tokens: peer.credit_tokens + more })) }],
+      runs: [{ ...shown, peers: shown.peers.map((peer) => ({ ...peer, credit_amount: peer.credit_amount + more })) }],
     });
     const { url, lie } = await serveForgery(t2, (await forged(entries)).folder);
     const show = (more: number) => {

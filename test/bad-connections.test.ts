@@ -26,7 +26,14 @@ describe('connections', () => {
         ['{"type":"hello"}', /^malformed: message: expected a binary frame, got a text frame/],
         [{ type: 'event', event: new Uint8Array(200) }, /^malformed: expected hello first/],
         [
-          { type: 'progress', state: 'training', round: 0, steps: 0, loss: 0, tokens_per_second: 0 },
+          {
+            type: 'progress',
+            state: 'working',
+            round: 0,
+            amount: 0,
+            amount_per_second: 0,
+            numbers: { steps: 0, loss_micro: 0 },
+          },
           /^malformed: expected hello first/,
         ],
       ];

@@ -156,7 +156,7 @@ describe('events', () => {
   const { schedule } = trainingFor({ ...ESSENTIALS, min_workers: 1 });
   const base = {
     type: 'run.created',
-    version: 2,
+    version: 3,
     ...EXAMPLE_WORDS,
     name: 'r',
     game: 'pretrain',

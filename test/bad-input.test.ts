@@ -126,16 +126,15 @@ const keptValues = specs.reduce((sum, spec) => {
 const submission = (work: Uint8Array, more: Record<string, unknown> = {}): EventBody =>
   ({
     type: 'work.submitted',
-    version: 1,
+    version: 2,
     run: net.working,
     round: 0,
     attempt: 0,
     base: firstModel,
     work: sha256Hex(work),
     size_bytes: work.length,
-    steps: 4,
-    tokens: 64,
-    loss_micro: 1,
+    amount: 64,
+    numbers: { steps: 4, loss_micro: 1 },
     pledge: 'd'.repeat(64),
     ...more,
   }) as EventBody;

@@ -63,7 +63,7 @@ test("a merge that throws stops its own run, a check that throws or answers nons
   await validator.line(({ code, message }) => code === 'game-threw' && message === 'bad-check.check: boom');
   await validator.line(({ code, message }) => code === 'game-nonsense' && /^bad-check\.check: /.test(String(message)));
   const silent = await untilStatus(url, judged, ({ round }) => round >= 2);
-  assert.equal(silent.peers.find(({ name }) => name === 'worker c')?.credit_tokens, 0, 'merged without credit');
+  assert.equal(silent.peers.find(({ name }) => name === 'worker c')?.credit_amount, 0, 'merged without credit');
 
   net.join(url, 'worker s', '--run', sound, ...files(SOUND));
   await untilStatus(url, sound, ({ round }) => round >= 2);

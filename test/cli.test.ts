@@ -326,7 +326,9 @@ test('what join prints of a submission is enough to ask why; nothing is planted 
   const ada = net.start('join', url, '--name', 'ada', '--alone', '--folder', join(net.folder, 'ada'));
   assert.deepEqual([await ada.ended, await vera.ended], [0, 0]);
   const [, shown] =
-    /handed in 2 steps in .*, submission ([0-9a-f]{12})\n.*npx potluck why \1 --hub http/.exec(ada.stdout()) ?? [];
+    /handed in .* tokens in .* \(steps 2, loss .*\), submission ([0-9a-f]{12})\n.*npx potluck why \1 --hub http/.exec(
+      ada.stdout(),
+    ) ?? [];
   assert.ok(shown, ada.stdout());
   const { submission } = await vera.line((line) => line.type === 'judged');
   assert.ok(String(submission).startsWith(shown));

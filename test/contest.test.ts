@@ -57,8 +57,8 @@ test('a poison that a lazy judge alone has accepted is contested, and costs its 
   await untilStatus(url, run, ({ peers }) => {
     const eve = peers.find(({ name }) => name.endsWith('eve'))!;
     // All that it has handed in was merged; the first of it is what was contested, and is credited no more.
-    const handed = poison.lines.filter(({ type }) => type === 'accepted').map(({ tokens }) => Number(tokens));
-    return eve.credit_tokens === handed.slice(1, eve.merged_submissions).reduce((sum, tokens) => sum + tokens, 0);
+    const handed = poison.lines.filter(({ type }) => type === 'accepted').map(({ amount }) => Number(amount));
+    return eve.credit_amount === handed.slice(1, eve.merged_submissions).reduce((sum, amount) => sum + amount, 0);
   });
   const why = await net.ask('why', String(submission), '--hub', url, '--json').line(() => true);
   const [told] = why.contests as { found: string; taken_back: boolean; shares: number; verdicts: unknown[] }[];

@@ -96,10 +96,10 @@ test('stopped in the middle it leaves nothing running and loses nothing: started
   assert.equal(continued.run, run);
   assert.ok(Number(continued.round) >= before.round);
   const after = await untilStatus(String(again), String(run), (status) => status.round > Number(continued.round));
-  assert.ok(after.merged_tokens > before.merged_tokens);
+  assert.ok(after.merged_amount > before.merged_amount);
 
   await untilStatus(String(again), String(run), (status) =>
-    status.peers.some((peer) => peer.progress?.state === 'training'),
+    status.peers.some((peer) => peer.progress?.state === 'working'),
   );
   const orphans = childrenOf(second.process.pid!);
   assert.equal(orphans.length, 4);

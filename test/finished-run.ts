@@ -142,7 +142,7 @@ export async function colludingRound({ entries, hub, ada, vera, folder }: Finish
   const accepted = merged.accepted.map((id) => renamed.get(id) ?? id).sort();
   const works = accepted.map((id) => {
     const body = bodyOf(list.find(({ event }) => event.id === id)!, 'work.submitted');
-    return { work: body.work === work ? garbage : blobOf(folder, body.work), weight: body.steps };
+    return { work: body.work === work ? garbage : blobOf(folder, body.work), weight: body.amount };
   });
   const bundle = encodeBundle(works);
   list.push(await signedEntry(hub, { ...merged, accepted, bundle: sha256Hex(bundle) }));
@@ -181,7 +181,7 @@ export async function withoutLastWorkOf({ entries, hub, run, folder }: Finished,
   const accepted = acceptedSubmissions(state, open).map(({ submission }) => submission);
   const game = await loadGame('pretrain');
   const params = await decodeParams(game, blobOf(folder, open.spec.params));
-  const works = accepted.map(({ body }) => ({ work: blobOf(folder, body.work), weight: body.steps }));
+  const works = accepted.map(({ body }) => ({ work: blobOf(folder, body.work), weight: body.amount }));
   const fetch = async (hash: string): Promise<Uint8Array> => blobOf(folder, hash);
   const before = await catchUp(game, params, open, null, fetch, 'merge');
   const cut = await cutState(game, params, before, works);

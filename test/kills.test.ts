@@ -143,7 +143,7 @@ async function createRun(url: string, hub: string, folder: string): Promise<stri
   const body: EventBody = {
     ...{
       type: 'run.created',
-      version: 2,
+      version: 3,
       ...EXAMPLE_WORDS,
       name: 'killed',
       game: 'tally',

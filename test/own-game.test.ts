@@ -43,7 +43,7 @@ async function runOfIt(net: Network, ...hubFlags: string[]) {
 }
 
 const creditOf = ({ peers }: RunStatus, role: 'worker' | 'validator'): number =>
-  peers.filter((peer) => peer.role === role).reduce((sum, { credit_tokens }) => sum + credit_tokens, 0);
+  peers.filter((peer) => peer.role === role).reduce((sum, { credit_amount }) => sum + credit_amount, 0);
 
 test('the document’s game is short, imports potluck/game alone, and is what `game new` writes', (t) => {
   const { folder } = network(t);
@@ -74,12 +74,12 @@ test('it is valid, and no liar that needs no accomplice earns by it', async (t) 
   assert.deepEqual((await played.line(({ type }) => type === 'verdict')).exploits, []);
   assert.equal(await played.ended, 0);
   const trusting = join(net.folder, 'trusting.ts');
-  writeFileSync(trusting, GAME.replace(' && 2 ** bits === tokens && steps === 1', ''));
+  writeFileSync(trusting, GAME.replace(' && 2 ** bits === amount', ''));
   const holed = net.start('play', trusting, '--json', '--quick', '--adversaries', 'boast');
   assert.match(JSON.stringify(await holed.line(({ type }) => type === 'verdict')), /EXPLOIT: boast \(worker\) earns/);
   assert.equal(await holed.ended, 3);
   const spoiled = join(net.folder, 'spoiled.ts');
-  writeFileSync(spoiled, GAME.replace('bits > 0 && 2 ** bits === tokens', 'bits > 99'));
+  writeFileSync(spoiled, GAME.replace('bits > 0 && 2 ** bits === amount', 'bits > 99'));
   const refused = net.start('game', 'validate', spoiled, '--json');
   const { part, got } = await refused.line(({ type, got }) => type === 'game-check' && got !== null);
   assert.deepEqual([part, got], ['check', 'refused (not-what-it-says)']);
@@ -113,6 +113,16 @@ test('a worker plays it by its hash, and not without', async (t) => {
     assert.deepEqual([verdict, models], ['true', { recomputed: 3, submissions: 3 }]);
   }
   const [work] = worker.lines.filter(({ type }) => type === 'accepted');
+  const { bits, tried, ...others } = work.numbers as Record<string, number>;
+  assert.deepEqual([tried, others, work.amount], [3000, {}, 2 ** bits]);
+  const why = net.start('why', String(work.submission), '--hub', url);
+  assert.equal(await why.ended, 0);
+  const said = `leading zero bits ${bits}, numbers tried 3,000`;
+  assert.match(why.stdout(), new RegExp(`It is [\\d,]+ hashes in \\d bytes.*its worker says: ${said}\\.`));
+  assert.match(
+    why.stdout(),
+    new RegExp(`of its [\\d,]+ hashes, "ok", with a score of .*: leading zero bits ${bits} \\(event`),
+  );
   const recheck = net.start('recheck', String(work.submission), '--hub', url, '--json', '--game', game_file);
   assert.equal((await recheck.line(({ type }) => type === 'recheck')).agrees, true);
   const taken = join(net.folder, 'taken');
@@ -137,11 +147,20 @@ describe('in a tab', { skip, concurrency: false }, () => {
     await checkAccessibility(page, 'a game of a stranger');
     await page.getByLabel(`Run the file ${game_file.slice(0, 12)} in this tab`).check();
     await start.click();
+    // What the tab says of its work has the game's words, and no others.
+    const figures = page.locator('.work .figures');
+    await figures.getByText('Leading zero bits').waitFor();
+    assert.match(await figures.innerText(), /hashes a second.*hashes.*Leading zero bits.*Numbers tried/is);
     const done = await untilStatus(url, run, (status) => creditOf(status, 'worker') > 0 || status.phase === 'finished');
     assert.ok(creditOf(done, 'worker') > 0);
     await page.goto(`${url}/r/${run}`);
     await page.getByRole('heading', { name: 'Numbers kept' }).waitFor();
     await page.getByText('numbers; higher is better').waitFor();
+    await page
+      .locator('.peer-row', { hasText: /working|waiting|done|away/ })
+      .first()
+      .click();
+    await page.getByText(/checked hashes/).waitFor();
     const words = await page.locator('main').innerText();
     assert.doesNotMatch(words, /loss|token/i, 'words of pre-training for a game that has none of it');
   });

@@ -61,7 +61,7 @@ async function joined(t: TestContext, settings: object) {
   const run = await net.createRun(url, '--rounds', '100', '--steps', '100000', '--round-seconds', '30');
   const ada = net.start('join', url, '--name', 'ada', '--folder', join(net.folder, 'ada'), '--json');
   await ada.line((line) => line.type === 'policy' && line.do === 'run');
-  await ada.line((line) => line.type === 'progress' && (line.progress as { state: string }).state === 'training');
+  await ada.line((line) => line.type === 'progress' && (line.progress as { state: string }).state === 'working');
   const paused = (code: string) =>
     ada.line(
       (line) => line.type === 'policy' && line.do === 'pause' && (line.reasons as { code: string }[])[0].code === code,

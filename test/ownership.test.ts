@@ -96,7 +96,7 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
     assert.equal(certificate.holder.account, ada.id);
     assert.deepEqual(certificate.holder.devices, [devices[0].id, devices[2].id].sort());
     assert.equal(certificate.evidence.submissions, 3);
-    assert.equal(certificate.evidence.tokens, certificate.tokens);
+    assert.equal(certificate.evidence.amount, certificate.amount);
     assert.equal(certificate.evidence.verdicts, 6);
     assert.equal(certificate.total_shares, 3_000_000);
     assert.equal(certificate.shares, 3 * (410_000 + 205_000));

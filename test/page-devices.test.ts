@@ -27,10 +27,10 @@ test('devices are shown to their owner alone; one is paused, one setting set, an
       do: 'slow-down',
       reasons: [{ code: 'in-use', message: 'its owner used it 5 s ago' }],
       for_ms: 5,
-      doing: 'training',
+      doing: 'working',
     },
     ...{
-      tokens_per_second: 1234,
+      speed: { amount_per_second: 1234, unit: 'tokens' },
       temperature_c: 61,
       settings: { cores_idle: 2 },
       accepts: true,
@@ -69,7 +69,7 @@ test('devices are shown to their owner alone; one is paused, one setting set, an
   );
   await page.reload();
   const row = page.getByRole('listitem').filter({ hasText: 'old laptop' });
-  await row.getByText('training · 1.23k tokens/s · 61 °C').waitFor();
+  await row.getByText('working · 1.23k tokens/s · 61 °C').waitFor();
   await row.getByText('Its owner used it 5 s ago.').waitFor();
   for (const width of [360, 1440]) {
     await page.setViewportSize({ width, height: 900 });

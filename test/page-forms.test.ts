@@ -123,10 +123,10 @@ describe('forms of the page', { skip, concurrency: false }, () => {
     const page = await browser.open(t);
     await page.route(`**/blobs/${HASH}`, (route) => route.fulfill({ json: { model: MODEL } }));
     const more = await madeUpNews(page, HASH, (tell) => tell({ ...changesOf(true, 'waiting'), whole: true }));
-    const tell = (present: boolean, state: 'training' | 'waiting') => more(changesOf(present, state));
+    const tell = (present: boolean, state: 'working' | 'waiting') => more(changesOf(present, state));
     await page.goto(`${url}/start`);
     await page.getByText('No device here has reported its speed yet.').waitFor();
-    tell(true, 'training');
+    tell(true, 'working');
     await page.getByText(/With the device at work here now, about/).waitFor();
     const rounds = page.getByLabel('Rounds');
     await rounds.fill('');
@@ -199,15 +199,21 @@ const MODEL = {
 };
 
 /** What a hub tells of a run with one worker. */
-function changesOf(present: boolean, state: 'training' | 'waiting'): Changes {
+function changesOf(present: boolean, state: 'working' | 'waiting'): Changes {
   const peer: PeerView = {
-    ...{ id: '1'.repeat(64), name: 'ada', role: 'worker', runtime: 'wasm', present, credit_tokens: 0 },
+    ...{ id: '1'.repeat(64), name: 'ada', role: 'worker', runtime: 'wasm', present, credit_amount: 0 },
     ...{ merged_submissions: 0, refused_submissions: 0, bytes_up: 0, bytes_down: 0 },
-    progress: { state, round: 0, steps: 1, loss: 2, tokens_per_second: state === 'training' ? 40_000 : 0 },
+    progress: {
+      state,
+      round: 0,
+      amount: 1,
+      amount_per_second: state === 'working' ? 40_000 : 0,
+      numbers: { steps: 1, loss_micro: 2000000 },
+    },
   };
   return {
     ...{ type: 'changes', whole: false, now_ms: Date.now(), events: 10, history: [], samples: [] },
-    runs: [exampleOverview({ run: HASH, params: HASH, phase: state === 'training' ? 'working' : 'judging' })],
+    runs: [exampleOverview({ run: HASH, params: HASH, phase: state === 'working' ? 'working' : 'judging' })],
     peers: [{ run: HASH, peers: [peer] }],
   };
 }

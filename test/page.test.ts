@@ -127,7 +127,10 @@ describe('the page', { skip, concurrency: false }, () => {
       await page.getByText(/\d+ events, signed by hub/).waitFor();
       await picture(page, 'ledger');
       await checkAccessibility(page, 'ledger');
-      await page.locator('.events a', { hasText: 'handed in 4 steps' }).first().click();
+      await page
+        .locator('.events a', { hasText: /handed in .* steps 4,/ })
+        .first()
+        .click();
       await page.getByText('It is in the log that the hub signed').waitFor();
       assert.equal(await page.locator('.checks .good').count(), 3);
       await page.getByText('The way to the root').click();
@@ -261,7 +264,7 @@ describe('the page', { skip, concurrency: false }, () => {
       return {
         merged_rounds: rounds,
         time_ms: rounds.map((round) => 1e12 + round * 1000),
-        tokens: rounds.map((round) => round * 1000),
+        amount: rounds.map((round) => round * 1000),
         bytes: rounds.map((round) => round * 10),
         value: rounds.map((round) => 2 + 4 / (1 + round)),
       };
@@ -278,7 +281,13 @@ describe('the page', { skip, concurrency: false }, () => {
     );
     await page.route('**/workers/*', (route) =>
       route.fulfill({
-        json: { rounds: [1, 5, 9].map((merged_rounds) => ({ merged_rounds, steps: 1, tokens: 1, loss_micro: 3e6 })) },
+        json: {
+          rounds: [1, 5, 9].map((merged_rounds) => ({
+            merged_rounds,
+            amount: 1,
+            numbers: { steps: 1, loss_micro: 3e6 },
+          })),
+        },
       }),
     );
     const tell = await madeUpNews(page, HASH, (tell) => {
@@ -322,7 +331,7 @@ describe('the page', { skip, concurrency: false }, () => {
     await page.getByRole('button', { name: 'another' }).click();
     await page.locator('.legend', { hasText: 'another' }).waitFor();
     await page.locator('.peer-row', { hasText: 'device 1' }).click();
-    await page.getByText('Its own loss went from 3.000 in round 1 to 3.000 in round 9.').waitFor();
+    await page.getByText('Its own training loss went from 3.000 in round 1 to 3.000 in round 9.').waitFor();
     await page.getByText('1'.padStart(64, '0')).waitFor(); // its whole key
     await page.getByRole('button', { name: 'Draw its curve in the chart' }).click();
     await page.locator('.legend', { hasText: 'device 1' }).waitFor();
@@ -336,7 +345,7 @@ describe('the page', { skip, concurrency: false }, () => {
       return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
     };
     const csv = await save('Save as CSV');
-    assert.equal(csv.name, 'a-crowd-loss.csv');
+    assert.equal(csv.name, 'a-crowd-validation-loss.csv');
     const lines = csv.bytes.toString().split('\n');
     assert.equal(lines.length, 1 + 11 + 11 + 6 + 3 + 1);
     assert.ok(
@@ -346,7 +355,7 @@ describe('the page', { skip, concurrency: false }, () => {
     const png = await save('Save as PNG');
     assert.deepEqual(
       [png.name, png.bytes.toString('latin1', 1, 4), png.bytes.readUInt32BE(16)],
-      ['a-crowd-loss.png', 'PNG', 2400],
+      ['a-crowd-validation-loss.png', 'PNG', 2400],
     );
 
     const slider = page.getByLabel('What it wrote after');
@@ -392,10 +401,11 @@ const RUN = exampleOverview({
   remaining_ms: 10_000,
   round_ms: 20_000,
   judging_ms: 20_000,
-  merged_tokens: 1_000_000_000,
+  merged_amount: 1_000_000_000,
   bytes_submitted: 1_000_000,
   dense_bytes: 200_000_000,
-  tokens_per_second: 1_000_000,
+  amount_per_second: 1_000_000,
+  numbers: { work: [{ name: 'loss_micro', words: 'training loss', unit: 'nats' }], verdict: [] },
   unit: 'tokens',
   metrics: [{ name: 'loss_micro', words: 'validation loss', unit: 'nats', better: 'lower', first: 5.5, last: 2.5 }],
   evaluated_rounds: 3,
@@ -409,10 +419,16 @@ function crowd(count: number): { changes: Changes[]; one: Changes } {
     role: 'worker',
     runtime: ['native-cpu', 'wasm', 'webgpu'][number % 3],
     present: true,
-    credit_tokens: 1_000_000 - number,
+    credit_amount: 1_000_000 - number,
     merged_submissions: 3,
     refused_submissions: 0,
-    progress: { state: 'training', round: 3, steps: number % 30, loss: 2.5, tokens_per_second: 3000 },
+    progress: {
+      state: 'working',
+      round: 3,
+      amount: number % 30,
+      amount_per_second: 3000,
+      numbers: { steps: number % 30, loss_micro: 2500000 },
+    },
     bytes_up: 30_000,
     bytes_down: 100_000,
   });
@@ -424,6 +440,6 @@ function crowd(count: number): { changes: Changes[]; one: Changes } {
     runs: from === 0 ? [RUN] : [],
     peers: [{ run: HASH, peers: peers.slice(from, from + 1000) }],
   }));
-  const newest = { ...peerOf(5, 'the newest'), credit_tokens: 2_000_000 };
+  const newest = { ...peerOf(5, 'the newest'), credit_amount: 2_000_000 };
   return { changes: pieces, one: { ...common, whole: false, runs: [RUN], peers: [{ run: HASH, peers: [newest] }] } };
 }

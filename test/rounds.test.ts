@@ -11,7 +11,7 @@ const judged = (url: string, run: string) =>
   untilStatus(url, run, (s) => s.peers.some(({ role }) => role === 'validator'));
 
 const credit = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): number =>
-  status.peers.find((peer) => peer.name === name)?.credit_tokens ?? -1;
+  status.peers.find((peer) => peer.name === name)?.credit_amount ?? -1;
 
 test('two workers and a validator train a run to its end, and its model goes home', async (t) => {
   const net = network(t);
@@ -27,10 +27,12 @@ test('two workers and a validator train a run to its end, and its model goes hom
     `${status.metrics[0].first} → ${status.metrics[0].last}`,
   );
   // The rules of a created run bound a first work, the hub says so, and the worker keeps to it: two steps, later all eight.
-  const [first, ...later] = peers[1].lines.filter((line) => line.type === 'accepted').map(({ steps }) => Number(steps));
+  const [first, ...later] = peers[1].lines
+    .filter((line) => line.type === 'accepted')
+    .map(({ numbers }) => Number((numbers as { steps: number }).steps));
   assert.ok(first <= 2 && Math.max(...later) === 8, `${[first, ...later]}`);
   assert.ok(credit(status, 'ada') > 0 && credit(status, 'bob') > 0);
-  assert.equal(credit(status, 'ada') + credit(status, 'bob'), status.merged_tokens);
+  assert.equal(credit(status, 'ada') + credit(status, 'bob'), status.merged_amount);
   assert.ok(status.bytes_submitted < status.dense_bytes / 20);
 
   const target = join(net.folder, 'model');
@@ -52,9 +54,7 @@ test('SIGKILL costs only the worker itself; SIGTERM hands in what is done', asyn
   net.join(url, 'steady');
   // Each as soon as it trains: a first work is a short one.
   const whileItTrains = async (peer: Potluck, signal: NodeJS.Signals): Promise<void> => {
-    await peer.line(
-      ({ type, progress }) => type === 'progress' && (progress as { state: string }).state === 'training',
-    );
+    await peer.line(({ type, progress }) => type === 'progress' && (progress as { state: string }).state === 'working');
     peer.process.kill(signal);
   };
   await Promise.all([whileItTrains(killed, 'SIGKILL'), whileItTrains(polite, 'SIGTERM')]);
@@ -80,7 +80,7 @@ test('a worker that comes in the middle catches up; one at a tenth of the speed 
   const status = await untilStatus(url, run, (s) => credit(s, 'late') > 0 && s.round >= 6);
   const perRound = (name: string): number => {
     const peer = status.peers.find((candidate) => candidate.name === name)!;
-    return peer.credit_tokens / peer.merged_submissions;
+    return peer.credit_amount / peer.merged_submissions;
   };
   assert.ok(
     perRound('late') < perRound('first') / 2,
@@ -104,7 +104,7 @@ test('a hub that is killed and started again goes on, and its peers come back by
   const second = await net.hub(Number(new URL(first.url).port));
   assert.equal(second.url, first.url);
   const after = await untilStatus(second.url, run, () => true);
-  assert.ok(after.round >= before.round && after.merged_tokens >= before.merged_tokens, 'nothing accepted is lost');
+  assert.ok(after.round >= before.round && after.merged_amount >= before.merged_amount, 'nothing accepted is lost');
   await untilStatus(second.url, run, (s) => s.phase === 'finished');
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0, 0]);
 });

@@ -146,7 +146,7 @@ test('whoever had handed in when the run ended is told so, and the audit knows w
   const run = await say(owner, {
     ...{
       type: 'run.created',
-      version: 2,
+      version: 3,
       ...EXAMPLE_WORDS,
       name: 'ended',
       game: 'tally',
@@ -162,8 +162,16 @@ test('whoever had handed in when the run ended is told so, and the audit knows w
   await say(vera, { type: 'peer.joined', ...base, session: 0, role: 'validator', name: 'vera', runtime: 'none' });
   await say(ada, { type: 'peer.joined', ...base, session: 0, role: 'worker', name: 'ada', runtime: 'none' });
   await say(hub, { type: 'round.opened', ...place });
-  const sizes = { size_bytes: 1, steps: 1, tokens: 10, loss_micro: 1 };
-  const work = await say(ada, { type: 'work.submitted', ...place, base: blob, work: blob, pledge: blob, ...sizes });
+  const sizes = { size_bytes: 1, amount: 10, numbers: { steps: 1, loss_micro: 1 } };
+  const work = await say(ada, {
+    type: 'work.submitted',
+    ...place,
+    version: 2,
+    base: blob,
+    work: blob,
+    pledge: blob,
+    ...sizes,
+  });
   await say(hub, drawnBy(hub, state.runs.get(run)!));
   await say(vera, sealFor(vera.id, exampleVerdict(run, work, 10)));
   await say(vera, exampleVerdict(run, work, 10));

@@ -73,7 +73,7 @@ async function played(net: Network): Promise<Played> {
   const run = await say(owner, {
     ...{
       type: 'run.created',
-      version: 2,
+      version: 3,
       ...EXAMPLE_WORDS,
       name: 'staked',
       game: 'tally',
@@ -97,8 +97,8 @@ async function played(net: Network): Promise<Played> {
     await say(chair, { type: 'round.opened', ...open });
     const works = [];
     for (const worker of [ada, bob]) {
-      const work = { work: params, size_bytes: 1, steps: 1, tokens: 10, loss_micro: 1, pledge: params };
-      works.push(await say(worker, { type: 'work.submitted', ...open, base: model(round), ...work }));
+      const work = { work: params, size_bytes: 1, amount: 10, numbers: { steps: 1, loss_micro: 1 }, pledge: params };
+      works.push(await say(worker, { type: 'work.submitted', ...open, version: 2, base: model(round), ...work }));
     }
     const verdicts = works.map((id) => exampleVerdict(run, id, 10));
     await say(chair, drawnBy(hub, state.runs.get(run)!));

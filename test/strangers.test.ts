@@ -55,7 +55,7 @@ test('a hub that the world sees takes four runs of a key, so many of an address,
   const create = async (owner: Identity, address: string): Promise<number> => {
     const what = {
       type: 'run.created',
-      version: 2,
+      version: 3,
       ...EXAMPLE_WORDS,
       name: 'spam',
       game: 'pretrain',

@@ -55,7 +55,7 @@ describe('a tab', { skip }, () => {
     const status = await untilStatus(tabs.hub.url, run, (s) => s.phase === 'finished');
     const seen = status.peers.find(({ id }) => id === device)!;
     assert.deepEqual([seen.name, seen.runtime, seen.refused_submissions], ['ada', 'wasm', 0]);
-    assert.ok(seen.credit_tokens >= 5 * 4 * 16, `credited with ${seen.credit_tokens} tokens`);
+    assert.ok(seen.credit_amount >= 5 * 4 * 16, `credited with ${seen.credit_amount} tokens`);
     assert.equal(status.peers.filter(({ role }) => role === 'worker').length, 2, 'the tab is one device');
     await context.close();
   });
@@ -65,16 +65,16 @@ describe('a tab', { skip }, () => {
     // More steps than the round has time for.
     const run = await tinyRun(tabs.hub.url, { rounds: 3, steps: 100_000, round_seconds: 120 });
     const tab = await TabUnderTest.start(await opened(await context.newPage()), { run, name: 'bob' });
-    await tab.until((s) => s.phase === 'training' && s.steps > 0);
+    await tab.until((s) => s.phase === 'working' && s.amount > 0);
     await tab.pause();
     const paused = await tab.until((s) => s.phase === 'paused');
     assert.equal(paused.handed_in.length, 1);
-    assert.ok(paused.handed_in[0].steps > 0 && paused.handed_in[0].steps < 100_000);
+    assert.ok(paused.handed_in[0].amount > 0 && paused.handed_in[0].amount < 100_000 * 4 * 16);
     assert.deepEqual(paused.pauses, ['owner']);
     await untilStatus(tabs.hub.url, run, (s) => s.peers.some((peer) => peer.name === 'bob' && !peer.present));
 
     await tab.resume();
-    await tab.until((s) => s.phase === 'training' && s.round === 1 && s.steps > 0);
+    await tab.until((s) => s.phase === 'working' && s.round === 1 && s.amount > 0);
     await tab.stop();
     const stopped = await tab.until((s) => s.phase === 'stopped');
     assert.deepEqual(
@@ -82,7 +82,7 @@ describe('a tab', { skip }, () => {
       [0, 1],
     );
     const status = await untilStatus(tabs.hub.url, run, (s) => s.peers.every(({ present }) => !present));
-    assert.ok(status.merged_tokens >= stopped.handed_in[0].tokens);
+    assert.ok(status.merged_amount >= stopped.handed_in[0].amount);
     await context.close();
   });
 

@@ -70,7 +70,7 @@ test('who may not hears it from `run create` before anything is read or sent, an
   const { schedule } = plan;
   const body = {
     type: 'run.created',
-    version: 2,
+    version: 3,
     ...EXAMPLE_WORDS,
     name: 'x',
     game: 'pretrain',

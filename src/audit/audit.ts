@@ -169,7 +169,7 @@ function compareStatus(status: unknown, state: NetworkState): boolean {
     const parsed = RunStatusSchema.safeParse(shown);
     const run = parsed.success ? state.runs.get(parsed.data.run) : undefined;
     if (!parsed.success || !run) continue;
-    const { round, attempt, model, merged_tokens, peers } = parsed.data;
+    const { round, attempt, model, merged_amount, peers } = parsed.data;
     if (round !== run.round || attempt !== run.attempt) continue; // the hub's view is of another moment
     compared = true;
     const differ = (what: string, said: unknown, logged: unknown) => {
@@ -178,9 +178,9 @@ function compareStatus(status: unknown, state: NetworkState): boolean {
       throw new AuditFailure('wrong-status', message, { run: run.id });
     };
     differ('model', model, run.model);
-    differ('merged tokens', merged_tokens, run.merged_tokens);
+    differ('merged amount', merged_amount, run.merged_amount);
     for (const peer of peers)
-      differ(`tokens of ${peer.id}`, peer.credit_tokens, run.peers.get(peer.id)?.credit_tokens ?? 0);
+      differ(`amount of ${peer.id}`, peer.credit_amount, run.peers.get(peer.id)?.credit_amount ?? 0);
   }
   return compared;
 }

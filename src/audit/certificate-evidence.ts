@@ -9,7 +9,7 @@ import { OwnershipError } from './ownership-errors.ts';
 /** What the evidence proves. `verdicts` counts the holder's own verdicts, as a validator, that agree with the decision. */
 export interface CountedEvidence {
   readonly submissions: number;
-  readonly tokens: number;
+  readonly amount: number;
   readonly verdicts: number;
 }
 
@@ -62,7 +62,7 @@ export function countEvidence(claim: Claim, events: readonly LoggedEvent[]): Cou
   if (last?.round !== claim.merged_rounds - 1 || last.model !== claim.model) {
     throw wrong(`expected the merge of round ${claim.merged_rounds} into model ${claim.model} as the last merge`);
   }
-  let [count, tokens, right] = [0, 0, 0];
+  let [count, amount, right] = [0, 0, 0];
   const used = new Set<RoundMerged>([last]);
   for (const submission of submissions.values()) {
     const merge = merges.get(`${submission.body.round} ${submission.body.attempt}`);
@@ -81,10 +81,10 @@ export function countEvidence(claim: Claim, events: readonly LoggedEvent[]): Cou
       throw wrong(`submission ${submission.id} was not verified and merged`);
     }
     count++;
-    tokens += submission.body.tokens;
+    amount += submission.body.amount;
   }
   if (used.size !== merges.size) throw wrong('a merge decides no submission and no verdict of the holder');
-  return { submissions: count, tokens, verdicts: right };
+  return { submissions: count, amount, verdicts: right };
 }
 
 function wrong(what: string): OwnershipError {

@@ -6,6 +6,7 @@ import type { SharesStated } from '../core/events/shares-stated.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { verifyRow } from '../core/shares/share-table.ts';
+import { UnitSchema } from '../protocol/measures.ts';
 import { count, hash } from '../protocol/schemas.ts';
 import {
   NoteSchema,
@@ -23,7 +24,7 @@ import { OwnershipError } from './ownership-errors.ts';
 const MAX_CERTIFICATE_BYTES = 32 * 2 ** 20;
 
 const CertificateSchema = z.strictObject({
-  format: z.literal('potluck-certificate-v1'),
+  format: z.literal('potluck-certificate-v2'),
   hub: hash,
   run: hash,
   name: z.string().min(1).max(CORE_LIMITS.name_characters),
@@ -39,12 +40,14 @@ const CertificateSchema = z.strictObject({
   shares: count,
   /** All shares that the merged rounds issued, including those that nobody earned. */
   total_shares: count,
-  tokens: count,
-  total_tokens: count,
+  /** What the run counts work in, and how much of it is the holder's, verified and merged. */
+  unit: UnitSchema,
+  amount: count,
+  total_amount: count,
   /** The holder's row in the table that the hub stated. */
   row: z.strictObject({ index: count, inclusion_proof: ProofSchema }),
   /** How much of the holder's work is proven event by event, the newest first; the total follows from the statement. */
-  evidence: z.strictObject({ submissions: count, tokens: count, verdicts: count }),
+  evidence: z.strictObject({ submissions: count, amount: count, verdicts: count }),
   checkpoint: NoteSchema,
   events: z.array(ProvenEventSchema).max(30_000),
 });
@@ -70,13 +73,13 @@ export function verifyCertificate(bytes: Uint8Array): Certificate {
   checkStatement(certificate, stated.body as SharesStated, created.body as RunCreated);
   checkDevices(certificate, events);
   const counted = countEvidence(certificate, events);
-  for (const field of ['submissions', 'tokens', 'verdicts'] as const) {
+  for (const field of ['submissions', 'amount', 'verdicts'] as const) {
     expect(`evidence.${field}`, counted[field], certificate.evidence[field]);
   }
-  if (counted.tokens > certificate.tokens) {
+  if (counted.amount > certificate.amount) {
     throw new OwnershipError(
       'wrong-claim',
-      `tokens: ${certificate.tokens}, but the evidence alone has ${counted.tokens}`,
+      `amount: ${certificate.amount}, but the evidence alone has ${counted.amount}`,
     );
   }
   return certificate;
@@ -129,16 +132,17 @@ function checkStatement(certificate: Certificate, stated: SharesStated, created:
   const { account } = certificate.holder;
   expect('run', stated.run, certificate.run);
   expect('name', created.name, certificate.name);
+  expect('unit', created.unit, certificate.unit);
   expect('model', stated.model, certificate.model);
   expect('merged_rounds', stated.merged_rounds, certificate.merged_rounds);
   expect('total_shares', stated.shares + stated.unearned_shares, certificate.total_shares);
-  expect('total_tokens', stated.tokens, certificate.total_tokens);
+  expect('total_amount', stated.amount, certificate.total_amount);
   const { index, inclusion_proof } = certificate.row;
-  const row = { account, shares: certificate.shares, tokens: certificate.tokens };
+  const row = { account, shares: certificate.shares, amount: certificate.amount };
   if (!verifyRow(stated, row, index, openProof(inclusion_proof, 'row'))) {
     throw new OwnershipError(
       'bad-proof',
-      `the table that the hub stated does not have ${row.shares} shares and ${row.tokens} tokens for ${account} in row ${index}`,
+      `the table that the hub stated does not have ${row.shares} shares and ${row.amount} ${certificate.unit} for ${account} in row ${index}`,
       { account, index },
     );
   }

@@ -170,7 +170,7 @@ export class ModelAudit {
 
   #named(run: RunState, ids: readonly string[]): NamedWork[] {
     return ids.map((id) => {
-      const { work, size_bytes, steps: weight } = run.submissions.get(id)!.body;
+      const { work, size_bytes, amount: weight } = run.submissions.get(id)!.body;
       return { index: this.#submitted.get(run.id)!.get(id)!, event: id, work, size_bytes, weight };
     });
   }

@@ -109,8 +109,7 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
       },
     };
     const task = await game.task(params, round, explained.worker, held.state);
-    const { steps, tokens, loss_micro } = body;
-    const claim = { work: await fetchBlob(body.work), steps, tokens, loss_micro };
+    const claim = { work: await fetchBlob(body.work), amount: body.amount, numbers: body.numbers };
     const verdict = await game.check(task, claim, device, {
       ...{ runtime: handed.runtime, repeat_permille: 1000, looks: true, place: 0, time_ms: Number.POSITIVE_INFINITY },
       earlier: () => earlierThan(handed, fetchBlob),

@@ -1,5 +1,6 @@
 // An explanation of a submission's pay in plain sentences, each number beside its origin.
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
+import { wordsOfNumbers } from '../protocol/measures.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import type { DividedPart, Explanation, Loss, RoundArithmetic } from './why.ts';
 
@@ -76,42 +77,52 @@ function whatWasLost({ shares, locked }: Loss): string {
   return locked > 0 ? `${earned} and the ${number(locked)} that were locked behind it` : earned;
 }
 
-function handedIn({ submission, index, run, run_name, worker, worker_name, work }: Explanation): string[] {
+function handedIn({
+  submission,
+  index,
+  run,
+  run_name,
+  worker,
+  worker_name,
+  work,
+  unit,
+  numbers,
+}: Explanation): string[] {
+  const told = wordsOfNumbers(numbers.work, work.numbers);
   return [
     `Submission ${submission}`,
     `was handed in by ${nameOf(worker_name)} (${short(worker)}) for round ${work.round} of run ${short(run)}, "${nameOf(run_name)}": event ${index} of the log.`,
-    `It is ${number(work.steps)} inner steps over ${number(work.tokens)} tokens in ${number(work.size_bytes)} bytes, on model ${short(work.base)}; the worker's own loss was ${micro(work.loss_micro)}.`,
+    `It is ${number(work.amount)} ${nameOf(unit)} in ${number(work.size_bytes)} bytes, on model ${short(work.base)}${told && `; its worker says: ${told}`}.`,
   ];
 }
 
-function judged({ verdicts, work }: Explanation): string[] {
+function judged({ verdicts, work, unit, numbers }: Explanation): string[] {
   if (verdicts.length === 0) return ['Nobody judged it.'];
   return verdicts.map(({ index, validator, name, verdict, stake }) => {
     const refused = verdict.fraud ? 'refused it as made up' : 'refused it';
     const said = verdict.accepted
-      ? `accepted it, vouching for ${number(verdict.weight)} of its ${number(work.tokens)} tokens`
+      ? `accepted it, vouching for ${number(verdict.weight)} of its ${number(work.amount)} ${nameOf(unit)}`
       : refused;
     const behind =
       stake.locked > 0
         ? ` Behind its verdict stands a stake of ${number(stake.by_rules + stake.locked)}: ${number(stake.by_rules)} by the rules, ${number(stake.locked)} in locked shares.`
         : '';
-    return `${nameOf(name)} (${short(validator)}) ${said}, "${verdict.code}", ${measured(verdict)} (event ${index}).${behind}`;
+    return `${nameOf(name)} (${short(validator)}) ${said}, "${verdict.code}", ${measured(verdict, numbers)} (event ${index}).${behind}`;
   });
 }
 
-/** A judge that refuses before measuring, or has no duty to look, measures nothing; its zeros are then not losses. */
-function measured({ score_micro, loss_before_micro: before, loss_after_micro: after }: VerdictGiven): string {
-  if (before === 0 && after === 0) return 'without measuring what the work does to the loss';
-  const change = `${micro(Math.abs(before - after))} ${before >= after ? 'down' : 'up'}`;
-  return `with a score of ${micro(score_micro)}: when it tried the work, the loss went from ${micro(before)} to ${micro(after)} with it, ${change}`;
+/** A judge that refuses before measuring, or has no duty to look, measures nothing. */
+function measured({ score_micro, numbers }: VerdictGiven, named: Explanation['numbers']): string {
+  const found = wordsOfNumbers(named.verdict, numbers);
+  return found === '' ? 'without measuring what the work does' : `with a score of ${micro(score_micro)}: ${found}`;
 }
 
-function decided({ decision, submission, verdicts, work, merged_steps }: Explanation): string[] {
+function decided({ decision, submission, verdicts, work, unit, merged_amount }: Explanation): string[] {
   const yes = verdicts.filter(({ verdict }) => verdict.accepted).length;
   const votes = `${yes} of ${verdicts.length} ${verdicts.length === 1 ? 'verdict accepts' : 'verdicts accept'} it${stakeOfYes(verdicts)}`;
   switch (decision.kind) {
     case 'merged': {
-      const weight = `There it weighs ${number(work.steps)} of ${number(merged_steps!)} inner steps.`;
+      const weight = `There it weighs ${number(work.amount)} of ${number(merged_amount!)} ${nameOf(unit)}.`;
       const why = decision.verified
         ? `${votes}, more than half: it was merged.`
         : 'No validator gave a verdict in this round, so nobody had judged it: it was merged, but earns nothing.';

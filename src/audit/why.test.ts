@@ -59,7 +59,7 @@ function roundOf({ shares, split, tokens, verdicts, owned }: Case): { state: Net
     OWNER,
     {
       type: 'run.created',
-      version: 2,
+      version: 3,
       ...EXAMPLE_WORDS,
       name: 'x',
       game: 'pretrain',
@@ -87,7 +87,7 @@ function roundOf({ shares, split, tokens, verdicts, owned }: Case): { state: Net
   });
   happen(HUB, { ...base, type: 'round.opened', round: 0, attempt: 0 });
   const works = tokens.map((count, k) => {
-    const numbers = { size_bytes: 1, steps: 1, tokens: count, loss_micro: 0, pledge: MODEL };
+    const numbers = { size_bytes: 1, amount: count, numbers: { steps: 1, loss_micro: 0 }, pledge: MODEL };
     return happen(id(WORKER + k), {
       ...base,
       type: 'work.submitted',
@@ -96,6 +96,7 @@ function roundOf({ shares, split, tokens, verdicts, owned }: Case): { state: Net
       base: MODEL,
       work: MODEL,
       ...numbers,
+      version: 2,
     });
   });
   const given = verdicts.flatMap((said, v) =>
@@ -152,7 +153,7 @@ test('what is shown adds up, and is what the core pays', () => {
 
 const WORK = {
   type: 'work.submitted',
-  version: 1,
+  version: 2,
   run: RUN,
   round: 0,
   attempt: 0,
@@ -168,10 +169,12 @@ const OPEN: Explanation = {
   worker: id(WORKER),
   worker_name: 'ada',
   account: id(WORKER),
-  work: { ...WORK, size_bytes: 1, steps: 2, tokens: 3, loss_micro: 4, pledge: MODEL },
+  work: { ...WORK, size_bytes: 1, amount: 3, numbers: { steps: 2, loss_micro: 4 }, pledge: MODEL },
   verdicts: [],
   decision: { kind: 'open', phase: 'judging' },
-  merged_steps: null,
+  unit: 'tokens',
+  numbers: EXAMPLE_WORDS.numbers,
+  merged_amount: null,
   round: null,
   shares: 0,
   held_after: null,
@@ -199,11 +202,10 @@ test('the sentences say what stood behind verdicts, where it decided', () => {
   );
 });
 
-test('a verdict on work that was refused before its loss was measured names no loss', () => {
+test('a verdict on work that was refused before anything was measured names no number', () => {
   const verdict = {
     ...exampleVerdict(RUN, id(7), 5, false),
-    loss_before_micro: 0,
-    loss_after_micro: 0,
+    numbers: {},
     score_micro: 0,
   };
   const stake = { by_rules: 1, locked: 0 };
@@ -211,9 +213,10 @@ test('a verdict on work that was refused before its loss was measured names no l
     sentencesOf({ ...OPEN, verdicts: [{ index: 3, validator: id(8), name: 'vera', verdict: given, stake }] }).join(
       '\n',
     );
-  assert.match(sentence(verdict), /refused it[^.]*, without measuring what the work does to the loss \(event 3\)/);
-  assert.doesNotMatch(sentence(verdict), /0\.000000/);
-  assert.match(sentence({ ...verdict, loss_before_micro: 2_000_000 }), /went from 2\.000000 to 0\.000000/);
+  assert.match(sentence(verdict), /refused it[^.]*, without measuring what the work does \(event 3\)/);
+  assert.doesNotMatch(sentence(verdict), /score/);
+  const numbers = { loss_before_micro: 2_000_000 };
+  assert.match(sentence({ ...verdict, numbers }), /with a score of 0\.000000: loss before 2\.0000 nats \(event 3\)/);
 });
 
 test('the sentences say why nothing was earned', () => {
@@ -227,7 +230,7 @@ test('the sentences say why nothing was earned', () => {
   assert.match(text({ decision: { kind: 'refused', index: 8, model: MODEL } }), /none had judged it in time/);
   const { state, run } = roundOf({ shares: 10, split: [0, 500], tokens: [5], verdicts: [], owned: [false] });
   const unverified = { kind: 'merged', index: 8, model: MODEL, verified: false } as const;
-  const unpaid = text({ decision: unverified, merged_steps: 2, round: arithmeticOf(state, run) });
+  const unpaid = text({ decision: unverified, merged_amount: 2, round: arithmeticOf(state, run) });
   assert.match(
     unpaid,
     /it was merged, but earns nothing[\s\S]*10 of them nobody earned[\s\S]*earned 0 shares: only verified work/,

@@ -1,5 +1,6 @@
 // Explains why a submission earned what it earned: replays the log, and gives every number with its origin.
 
+import type { RunCreated } from '../core/events/run-created.ts';
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import type { LoggedEvent } from '../core/events.ts';
@@ -108,8 +109,11 @@ export interface Explanation {
     readonly stake: { readonly by_rules: number; readonly locked: number };
   }[];
   readonly decision: Decision;
-  /** Inner steps of all merged work of the round, where the work was merged. */
-  readonly merged_steps: number | null;
+  /** What its numbers are, in the game's words, and what all work is counted in. */
+  readonly unit: string;
+  readonly numbers: RunCreated['numbers'];
+  /** The amount of all merged work of the round, where the work was merged. */
+  readonly merged_amount: number | null;
   readonly round: RoundArithmetic | null;
   /** What the submission earned. */
   readonly shares: number;
@@ -197,7 +201,9 @@ function submissionOf(event: LoggedEvent, index: number, state: NetworkState): F
     work: body,
     verdicts: [],
     decision: { kind: 'open', phase: run.phase },
-    merged_steps: null,
+    unit: run.spec.unit,
+    numbers: run.spec.numbers,
+    merged_amount: null,
     round: null,
     shares: 0,
     held_after: null,
@@ -314,7 +320,7 @@ function decideOn(found: Found, event: LoggedEvent, index: number, state: Networ
   return {
     account: accountOf(state, found.worker),
     decision: { kind: 'merged', index, model, verified: own.verified },
-    merged_steps: accepted.reduce((sum, { submission }) => sum + submission.body.steps, 0),
+    merged_amount: accepted.reduce((sum, { submission }) => sum + submission.body.amount, 0),
     round,
     shares: round.workers.claims.find(({ from }) => from === found.submission)?.shares ?? 0,
   };

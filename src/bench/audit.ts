@@ -110,7 +110,7 @@ async function* history(hub: DrawingIdentity, workerCount: number, signed: boole
   const owner = createIdentity();
   const created = await write(owner, {
     type: 'run.created',
-    version: 2,
+    version: 3,
     ...EXAMPLE_WORDS,
     name: 'bench',
     game: 'pretrain',
@@ -164,10 +164,10 @@ async function* round(
   const verdicts: [Identity, VerdictGiven][] = [];
   for (const [i, worker] of workers.entries()) {
     const work = sha256Hex(utf8(`${number} ${i}`));
-    const size = { size_bytes: 12_345, steps: 30, tokens: 23_040 + i, loss_micro: 3_000_000 };
+    const size = { size_bytes: 12_345, amount: 23_040 + i, numbers: { steps: 30, loss_micro: 3_000_000 } };
     const body = {
       type: 'work.submitted',
-      version: 1,
+      version: 2,
       run,
       round: number,
       attempt,
@@ -180,7 +180,7 @@ async function* round(
     yield bytes;
     accepted.push(id);
     for (const validator of validators) {
-      verdicts.push([validator, exampleVerdict(run, id, body.tokens, true, { score_micro: 1000 + i })]);
+      verdicts.push([validator, exampleVerdict(run, id, body.amount, true, { score_micro: 1000 + i })]);
     }
   }
   yield (await write(hub, drawnBy(hub, state.runs.get(run)!))).bytes;

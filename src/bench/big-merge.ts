@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { EventBody } from '../core/events.ts';
 import { exampleRules } from '../core/testing/example-events.ts';
+import { wordsOfGame } from '../games/parts.ts';
 import { AFRESH } from '../games/pretrain/carried.ts';
 import { type PretrainParams, parameterCount } from '../games/pretrain/params.ts';
 import { encodeWork } from '../games/pretrain/work.ts';
@@ -105,13 +106,13 @@ async function measure(parameters: number, workers: number, rounds: number): Pro
       const started = performance.now();
       const body = {
         type: 'work.submitted',
-        version: 1,
+        version: 2,
         run: id,
         round,
         attempt: open.attempt,
         base: open.model,
       } as const;
-      const claim = { steps: 1, tokens: 1, loss_micro: 1, pledge: '0'.repeat(64) };
+      const claim = { amount: 1, numbers: { steps: 1, loss_micro: 1 }, pledge: '0'.repeat(64) };
       const handIn = (peer: Identity, i: number) =>
         send(url, peer, { ...body, ...claim, work: sent[i], size_bytes: works[i].length });
       await Promise.all(peers.map(handIn));
@@ -195,9 +196,8 @@ async function begin(
   const id = await send(url, createIdentity(), {
     ...{
       type: 'run.created',
-      version: 2,
-      unit: game.unit,
-      metrics: [...game.metrics],
+      version: 3,
+      ...wordsOfGame(game),
       name: 'big-merge',
       game: game.name,
       ...named,

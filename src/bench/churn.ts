@@ -73,7 +73,7 @@ async function train(options: Options, rounds: number, churn: boolean): Promise<
     return {
       rounds: status.rounds,
       kills,
-      verified_tokens: status.peers.reduce((sum, peer) => sum + peer.credit_tokens, 0),
+      verified_tokens: status.peers.reduce((sum, peer) => sum + peer.credit_amount, 0),
       loss: status.metrics[0].last!,
       seconds: (performance.now() - started_ms) / 1000,
       tokens_per_step: swarm.tokens_per_step,

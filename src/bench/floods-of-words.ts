@@ -40,7 +40,7 @@ export const FLOODS_OF_WORDS: readonly Flood[] = [
         for (let i = 0; i < 8 && !signal.aborted; i++) {
           const what = {
             type: 'run.created',
-            version: 2,
+            version: 3,
             ...EXAMPLE_WORDS,
             name: `spam ${i}`,
             game: 'pretrain',

@@ -182,7 +182,7 @@ async function play(params: PretrainParams, runtimes: readonly Runtime[], rounds
       }
     }
     before = claims.map(({ work }) => work);
-    const merged = claims.map(({ work, steps }) => ({ work, weight: steps }));
+    const merged = claims.map(({ work, amount }) => ({ work, weight: amount }));
     weights = await mergeState(game, params, weights, merged);
     last = await put(encodeBundle(merged));
     console.error(`round ${number + 1} of ${rounds}`);

@@ -67,7 +67,7 @@ function laterRounds({ certificate, later_rounds: later, checkpoint_every }: Mad
 
 /** A certificate in sentences. */
 export function describeCertificate(certificate: Certificate): string {
-  const { holder, shares, total_shares, tokens, total_tokens, evidence } = certificate;
+  const { holder, shares, total_shares, unit, amount, total_amount, evidence } = certificate;
   const part = total_shares > 0 ? ` (${((shares / total_shares) * 100).toFixed(2)} %)` : '';
   const devices = holder.devices.length === 1 ? '1 device' : `${holder.devices.length} devices`;
   const revoked = holder.revoked.length > 0 ? `, ${holder.revoked.length} revoked` : '';
@@ -76,8 +76,8 @@ export function describeCertificate(certificate: Certificate): string {
     `run      ${certificate.run} (${nameOf(certificate.name)})`,
     `model    ${certificate.model}, after ${certificate.merged_rounds} merged rounds`,
     `shares   ${formatCount(shares)} of ${formatCount(total_shares)}${part}`,
-    `tokens   ${formatCount(tokens)} of ${formatCount(total_tokens)} verified`,
-    `evidence ${evidence.submissions} submissions with ${formatCount(evidence.tokens)} tokens, ${evidence.verdicts} verdicts, each signed and in the log`,
+    `work     ${formatCount(amount)} of ${formatCount(total_amount)} ${nameOf(unit)}, verified`,
+    `evidence ${evidence.submissions} submissions with ${formatCount(evidence.amount)} ${nameOf(unit)}, ${evidence.verdicts} verdicts, each signed and in the log`,
     `hub      ${certificate.hub}`,
   ].join('\n');
 }

@@ -17,10 +17,16 @@ const peer = (name: string, more: Partial<PeerView> = {}): PeerView => ({
   role: 'worker',
   runtime: 'native-cpu',
   present: true,
-  credit_tokens: 50,
+  credit_amount: 50,
   merged_submissions: 1,
   refused_submissions: 0,
-  progress: { state: 'training', round: 3, steps: 15, loss: 3, tokens_per_second: 4123.4 },
+  progress: {
+    state: 'working',
+    round: 3,
+    amount: 15,
+    amount_per_second: 4123.4,
+    numbers: { steps: 15, loss_micro: 3000000 },
+  },
   bytes_up: 0,
   bytes_down: 0,
   ...more,
@@ -47,11 +53,12 @@ const run = (more: Partial<RunStatus> = {}): RunStatus => ({
     peer('worker 1'),
   ],
   submitted: 0,
-  merged_tokens: 1_234_567,
+  merged_amount: 1_234_567,
   bytes_submitted: 123_456,
   dense_bytes: 26_500_000,
-  tokens_per_second: 12_345,
+  amount_per_second: 12_345,
   unit: 'tokens',
+  numbers: { work: [], verdict: [] },
   metrics: [{ name: 'loss_micro', words: 'validation loss', unit: 'nats', better: 'lower', first: 5.6, last: 3.2 }],
   evaluated_rounds: 7,
   problem: null,
@@ -76,10 +83,10 @@ describe('a picture', () => {
       '',
       'rounds    ██████░░░░░░░░░░░░░░░░░░░░░░░░ 7 of 36  about 1 min 35 s left',
       'loss      5.600 █▆▅▃▂▂▁▁ 3.200  on text that nobody trains on',
-      'speed     12,345 tokens/s, 1,234,567 tokens learned',
+      'speed     12,345 tokens/s, 1,234,567 tokens merged',
       'sent      123 kB  215x less than 26.5 MB of dense float32',
       '',
-      'worker 1   training     ████████░░░░░░░░ 15/30   4,123 tokens/s  share 33 %',
+      'worker 1   working      ████████░░░░░░░░ 15/30   4,123 tokens/s  share 33 %',
       'worker 2   away         share 33 %',
       'worker 3   starting',
       "validator  waiting      checks everybody's work",
@@ -93,13 +100,13 @@ describe('a picture', () => {
       peers: [],
       bytes_submitted: 0,
       dense_bytes: 0,
-      tokens_per_second: 0,
-      merged_tokens: 0,
+      amount_per_second: 0,
+      merged_amount: 0,
     });
     assert.deepEqual(plain(renderRun(picture({ run: first, losses: [], time_left_ms: null }))).slice(2), [
       'rounds    ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░ 0 of 36  waiting for workers, 0 here',
       'loss      the validator measures it first',
-      'speed     0 tokens/s, 0 tokens learned',
+      'speed     0 tokens/s, 0 tokens merged',
       'sent      nothing yet',
       '',
       'worker 1   starting',
@@ -126,20 +133,20 @@ describe('a picture', () => {
   });
 
   test('is never wider or higher than its terminal, whatever peers are called and do', () => {
-    const state = fc.constantFrom('waiting', 'catching up', 'training', 'sending', 'judging', 'evaluating', 'paused');
+    const state = fc.constantFrom('waiting', 'catching up', 'working', 'sending', 'judging', 'evaluating', 'paused');
     const progress = fc.record({
       state,
       round: fc.nat(),
-      steps: fc.nat(1e6),
-      loss: fc.double({ noNaN: true }),
-      tokens_per_second: fc.nat(1e12),
+      amount: fc.nat(1e9),
+      amount_per_second: fc.nat(1e12),
+      numbers: fc.record({ steps: fc.nat(1e6) }),
     });
     const someone = fc
       .record({
         name: fc.string({ unit: fc.constantFrom(...'ab 日é🎉\x1b\n\u0301\u202e'), maxLength: 60 }),
         present: fc.boolean(),
         progress: fc.option(progress),
-        credit_tokens: fc.nat(),
+        credit_amount: fc.nat(),
       })
       .map((more) => peer(more.name, more as Partial<PeerView>));
     fc.assert(
@@ -182,10 +189,10 @@ test('bars, sparklines and durations', () => {
 
 test('the pace is calm: a speed while nobody trains, a time left that only rounds change', () => {
   const pace = paceOf();
-  assert.equal(pace(run({ phase: 'gathering', round: 0, tokens_per_second: 0 }), 0).time_left_ms, null);
-  assert.equal(pace(run({ round: 0, rounds: 10, tokens_per_second: 900 }), 1000).time_left_ms, null);
-  const judging = pace(run({ round: 0, rounds: 10, phase: 'judging', tokens_per_second: 0 }), 5000);
-  assert.deepEqual([judging.run.tokens_per_second, judging.time_left_ms], [900, null]);
+  assert.equal(pace(run({ phase: 'gathering', round: 0, amount_per_second: 0 }), 0).time_left_ms, null);
+  assert.equal(pace(run({ round: 0, rounds: 10, amount_per_second: 900 }), 1000).time_left_ms, null);
+  const judging = pace(run({ round: 0, rounds: 10, phase: 'judging', amount_per_second: 0 }), 5000);
+  assert.deepEqual([judging.run.amount_per_second, judging.time_left_ms], [900, null]);
   assert.equal(pace(run({ round: 1, rounds: 10 }), 11_000).time_left_ms, 90_000);
   assert.equal(pace(run({ round: 1, rounds: 10 }), 16_000).time_left_ms, 85_000);
   assert.equal(pace(run({ round: 2, rounds: 10 }), 21_000).time_left_ms, 80_000);

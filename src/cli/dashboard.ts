@@ -48,7 +48,7 @@ export function sparkline(values: readonly number[], columns: number): string {
 }
 
 /**
- * Smooths figures: shows the last training speed while nobody trains, and the remaining time at the average pace
+ * Smooths figures: shows the last speed while nobody works, and the remaining time at the average pace
  * of the rounds so far.
  */
 export function paceOf(): (run: RunStatus, now_ms: number) => { run: RunStatus; time_left_ms: number | null } {
@@ -56,14 +56,14 @@ export function paceOf(): (run: RunStatus, now_ms: number) => { run: RunStatus; 
   let first: { round: number; now_ms: number } | null = null;
   let last = { round: 0, now_ms: 0, ms_a_round: 0 };
   return (run, now_ms) => {
-    if (run.tokens_per_second > 0) speed = run.tokens_per_second;
+    if (run.amount_per_second > 0) speed = run.amount_per_second;
     if (!first && run.phase !== 'gathering') first = { round: run.round, now_ms };
     if (first && run.round > Math.max(first.round, last.round)) {
       last = { round: run.round, now_ms, ms_a_round: (now_ms - first.now_ms) / (run.round - first.round) };
     }
     const ahead_ms = (run.rounds - last.round) * last.ms_a_round - (now_ms - last.now_ms);
     return {
-      run: { ...run, tokens_per_second: speed },
+      run: { ...run, amount_per_second: speed },
       time_left_ms: last.ms_a_round > 0 ? Math.max(0, ahead_ms) : null,
     };
   };
@@ -82,7 +82,7 @@ export function renderRun(picture: Picture): string[] {
     '',
     roundsLine(picture),
     lossLine(picture),
-    `${label('speed')}${formatCount(run.tokens_per_second)} tokens/s${dim(`, ${formatCount(run.merged_tokens)} tokens learned`)}`,
+    `${label('speed')}${formatCount(run.amount_per_second)} ${nameOf(run.unit)}/s${dim(`, ${formatCount(run.merged_amount)} ${nameOf(run.unit)} merged`)}`,
     sentLine(run),
     '',
   ];
@@ -133,14 +133,14 @@ function peerLines(picture: Picture): string[] {
   ].sort((a, b) => rankOf(a.name) - rankOf(b.name));
   const widest = Math.max(...entries.map(({ name }) => columnsOf(name)), 0);
   const width = Math.min(LONGEST_NAME, Math.max(LABEL_COLUMNS - 2, widest)) + 2;
-  const credited = run.peers.reduce((sum, peer) => sum + peer.credit_tokens, 0);
+  const credited = run.peers.reduce((sum, peer) => sum + peer.credit_amount, 0);
   return entries.map(({ name, peer }) => padTo(clip(name, width - 2), width) + renderPeer(peer, credited, picture));
 }
 
 function renderPeer(peer: PeerView | null, credited: number, { run, steps, columns }: Picture): string {
   if (!peer) return dim('starting');
   const share =
-    credited > 0 && peer.role === 'worker' ? `share ${((100 * peer.credit_tokens) / credited).toFixed(0)} %` : '';
+    credited > 0 && peer.role === 'worker' ? `share ${((100 * peer.credit_amount) / credited).toFixed(0)} %` : '';
   // A peer that leaves a finished run has done its part.
   if (!peer.present && run.phase === 'finished') return `${'done'.padEnd(STATE_COLUMNS)}${dim(share)}`;
   if (!peer.present) return `${styleText('red', 'away'.padEnd(STATE_COLUMNS))}${dim(share)}`;
@@ -148,10 +148,10 @@ function renderPeer(peer: PeerView | null, credited: number, { run, steps, colum
   const state = peer.progress?.state ?? 'waiting';
   const doing = state === 'waiting' ? dim(state.padEnd(STATE_COLUMNS)) : state.padEnd(STATE_COLUMNS);
   if (peer.role === 'validator') return `${doing}${dim("checks everybody's work")}`;
-  const training = state === 'training';
-  const done = training ? peer.progress!.steps : state === 'sending' ? steps : 0;
-  const counted = (training ? `${done}/${steps}` : '').padEnd(8);
-  const speed = (training ? `${formatCount(peer.progress!.tokens_per_second)} tokens/s` : '').padEnd(16);
+  const working = state === 'working';
+  const done = working ? (peer.progress!.numbers.steps ?? 0) : state === 'sending' ? steps : 0;
+  const counted = (working ? `${done}/${steps}` : '').padEnd(8);
+  const speed = (working ? `${formatCount(peer.progress!.amount_per_second)} ${nameOf(run.unit)}/s` : '').padEnd(16);
   const progress = bar(done / steps, roomy ? 16 : 8);
   return `${doing}${done > 0 ? progress : dim(progress)} ${counted}${roomy ? speed : ''}${dim(share)}`;
 }

@@ -59,7 +59,7 @@ async function deviceIn(t: TestContext, begins: string, set: object = SETTINGS, 
     onProblem: (message) => world.problems.push(message),
   };
   const work = (handed_in?: { round: number; units: number }) => ({
-    ...{ url: 'http://hub', folder, run: RUN, peer, doing: null, tokens_per_second: null, over: false },
+    ...{ url: 'http://hub', folder, run: RUN, peer, doing: null, speed: null, over: false },
     ...(handed_in && { handed_in }),
   });
   /** Time passes, step by step: what is written to the disk takes none of it. */

@@ -13,6 +13,7 @@ import { fired } from '../protocol/clock.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import type { RunStatus } from '../protocol/messages.ts';
+import { nameOf } from '../protocol/shown-name.ts';
 import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { emptyReport, readTexts } from '../training/corpus.ts';
@@ -339,10 +340,10 @@ function noteLoss(losses: LossPoint[], status: RunStatus): void {
 
 /** A round as one line, where the output is a file or a pipe. */
 function plainLine(status: RunStatus): string {
-  const { round, rounds, metrics, tokens_per_second, bytes_submitted, dense_bytes } = status;
-  const worked = status.peers.filter((peer) => peer.role === 'worker' && peer.credit_tokens > 0).length;
+  const { round, rounds, metrics, unit, amount_per_second, bytes_submitted, dense_bytes } = status;
+  const worked = status.peers.filter((peer) => peer.role === 'worker' && peer.credit_amount > 0).length;
   const ratio = bytes_submitted > 0 ? `, ${(dense_bytes / bytes_submitted).toFixed(0)}x less than dense` : '';
-  return `round ${round} of ${rounds}: loss ${metrics[0].last?.toFixed(3)}, ${worked} workers, ${formatCount(tokens_per_second)} tokens/s, ${formatBytes(bytes_submitted)} sent${ratio}`;
+  return `round ${round} of ${rounds}: loss ${metrics[0].last?.toFixed(3)}, ${worked} workers, ${formatCount(amount_per_second)} ${nameOf(unit)}/s, ${formatBytes(bytes_submitted)} sent${ratio}`;
 }
 
 async function writeSample(taken: TakenModel): Promise<string> {

@@ -1,7 +1,7 @@
 // What one process that takes part says of itself to whoever asks on this machine: in its own file, in `potluck device` and in `potluck status`.
 import { z } from 'zod';
 import { REASONS } from '../peer/owner-policy/reasons.ts';
-import { OwnerSettingsSchema } from '../protocol/device-letters.ts';
+import { DeviceReportSchema, OwnerSettingsSchema } from '../protocol/device-letters.ts';
 
 export const ReasonSchema = z.strictObject({
   code: z.enum(Object.keys(REASONS) as [keyof typeof REASONS]),
@@ -25,7 +25,7 @@ export const WorkHereSchema = z.object({
   folder: z.string(),
   run: z.string().nullable(),
   doing: z.string().nullable(),
-  tokens_per_second: z.number().min(0).nullable(),
+  speed: DeviceReportSchema.shape.speed,
   /** Its id, once it has joined. */
   peer: z.string().optional(),
   /** Work that the hub has just taken into its log: tokens, or whatever the run counts; a verdict counts one. */

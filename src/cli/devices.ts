@@ -147,10 +147,12 @@ function lineOf(...[name, does, speed, heat, heard]: string[]): string {
 
 function rowsOf(device: OwnDevice): string[] {
   const { standing, report, age_ms } = device;
-  const { tokens_per_second: speed = null, temperature_c: heat = null } = report ?? {};
+  const { speed = null, temperature_c: heat = null } = report ?? {};
   const words = [
     standing === 'works' && report?.doing ? report.doing : standing,
-    speed !== null && standing !== 'off' && report?.doing === 'training' ? `${formatCount(speed)} tokens/s` : '-',
+    speed !== null && standing !== 'off' && report?.doing === 'working'
+      ? `${formatCount(speed.amount_per_second)} ${nameOf(speed.unit)}/s`
+      : '-',
     heat !== null && standing !== 'off' ? `${heat} °C` : '-',
     age_ms === null ? '-' : `${formatDuration(age_ms)} ago`,
   ];

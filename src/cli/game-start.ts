@@ -12,12 +12,11 @@ type Params = z.infer<typeof ParamsSchema>;
 type Task = { readonly params: Params; readonly round: Round; readonly peer: string };
 type State = number; // how many numbers the network has kept
 
+const BITS = { name: 'bits', words: 'leading zero bits', unit: 'bits' };
 const utf8 = new TextEncoder();
 const read = (bytes: Uint8Array): number => Number(new TextDecoder().decode(bytes));
-const zeroBits = ({ round, peer }: Task, number: number): number => {
-  const hash = sha256(utf8.encode(\`\${round.seed}\\n\${peer}\\n\${number}\`));
-  return Math.clz32(new DataView(hash.buffer).getUint32(0));
-};
+const zeroBits = ({ round, peer }: Task, number: number): number =>
+  Math.clz32(new DataView(sha256(utf8.encode(\`\${round.seed}\\n\${peer}\\n\${number}\`)).buffer).getUint32(0));
 
 export const game = gameOf<Game<Params, Task, State>>({
   name: '${name}',
@@ -40,26 +39,27 @@ export const game = gameOf<Game<Params, Task, State>>({
   work: {
     // How it is done. It reports each piece of work, and hands in what it has when it is stopped.
     async perform(task, device, signal) {
-      let best = { number: 0, bits: 0 };
-      for (let number = 1; number <= task.params.tries && !signal.aborted; number++) {
-        const bits = zeroBits(task, number);
-        if (bits > best.bits) best = { number, bits };
-        await device.progress({ steps: number, loss: -best.bits, tokens: number });
+      let [tried, best] = [0, { number: 0, bits: 0 }];
+      while (tried < task.params.tries && !signal.aborted) {
+        const bits = zeroBits(task, ++tried);
+        if (bits > best.bits) best = { number: tried, bits };
+        await device.progress({ amount: tried, numbers: { bits: best.bits, tried } });
       }
       if (best.bits === 0) return null;
-      return { work: utf8.encode(String(best.number)), steps: 1, tokens: 2 ** best.bits, loss_micro: -best.bits };
+      return { work: utf8.encode(String(best.number)), amount: 2 ** best.bits, numbers: { bits: best.bits, tried } };
     },
     // What it is worth: nothing that a worker says of itself decides about it. A bit more takes twice the work.
-    async check(task, { work, steps, tokens }) {
+    async check(task, { work, amount }) {
       const bits = zeroBits(task, read(work));
-      const accepted = bits > 0 && 2 ** bits === tokens && steps === 1;
-      const numbers = { score_micro: bits, loss_before_micro: 0, loss_after_micro: -bits, evidence: { bits } };
-      const found = accepted ? { code: 'ok', weight: tokens } : { code: 'not-what-it-says', weight: 0 };
-      return { ...numbers, ...found, accepted, fraud: !accepted };
+      const accepted = bits > 0 && 2 ** bits === amount;
+      const found = accepted ? { code: 'ok', weight: amount } : { code: 'not-what-it-says', weight: 0 };
+      return { ...found, accepted, fraud: !accepted, score_micro: bits, numbers: { bits }, evidence: { bits } };
     },
   },
   shows: {
     metrics: [{ name: 'kept', words: 'numbers kept', unit: 'numbers', better: 'higher' }],
+    // What else is said of work, and found in it, for people: nobody is paid by it.
+    numbers: { work: [BITS, { name: 'tried', words: 'numbers tried', unit: 'numbers' }], verdict: [BITS] },
     evaluate: async (_params, state) => ({ kept: state }), // an integer for each metric, for people
   },
 });

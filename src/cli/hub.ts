@@ -209,7 +209,7 @@ function describe({ id, author, body }: LoggedEvent): string {
     case 'round.opened':
       return `run ${short(body.run)}: round ${body.round} opened`;
     case 'work.submitted':
-      return `run ${short(body.run)}: ${short(author)} handed in ${body.steps} steps, ${body.size_bytes} bytes`;
+      return `run ${short(body.run)}: ${short(author)} handed in ${body.size_bytes} bytes: ${measuresText({ amount: body.amount, ...body.numbers })}`;
     case 'verdict.given':
       return `run ${short(body.run)}: ${short(body.submission)} ${body.accepted ? 'accepted' : `refused: ${body.code}`}`;
     case 'model.evaluated':

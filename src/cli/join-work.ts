@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { styleText } from 'node:util';
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
+import type { Numbers } from '../games/game.ts';
 import { gamesOf } from '../games/game-file.ts';
 import { observeRun, type RunObserver } from '../owner/run-observer.ts';
 import { transferTeller } from '../peer/blobs.ts';
@@ -152,11 +153,12 @@ function newsTeller(
     tell(line, run === null ? value : ({ ...value, run } as JsonObject));
   };
   let lastState = '';
+  let unit = '';
   let lastAway = '';
   let hinted = false;
   const tellTransfer = transferTeller((sentence, transfer) => say(sentence, { type: 'transfer', ...transfer }));
   return (news) => {
-    if (news.type === 'joined') [run, name] = [news.run, nameOf(news.run_name)];
+    if (news.type === 'joined') [run, name, unit] = [news.run, nameOf(news.run_name), news.unit];
     if (news.type === 'transfer') return tellTransfer(news);
     if (news.type === 'away' && !json) {
       // A hub that stays away is looked for every few seconds; why it is away is said once.
@@ -170,7 +172,7 @@ function newsTeller(
     }
     const first = 'submission' in news && !hinted;
     hinted ||= first;
-    say(first ? `${describe(news, url)}\n${hintOf(news.submission, url)}` : describe(news, url), news);
+    say(first ? `${describe(news, url, unit)}\n${hintOf(news.submission, url)}` : describe(news, url, unit), news);
   };
 }
 
@@ -202,19 +204,25 @@ function speedsOf(measured: readonly { readonly class: string; readonly tokens_p
   return ` Tokens a second: ${each.join(', ')}.`;
 }
 
-function describe(news: PeerNews, url: string): string {
+/** Its numbers by their names. */
+function told(numbers: Numbers): string {
+  const text = measuresText(numbers);
+  return text && ` (${text})`;
+}
+
+function describe(news: PeerNews, url: string, unit: string): string {
   switch (news.type) {
     case 'joined':
       return `Joined run ${news.run.slice(0, 12)} (${nameOf(news.run_name)}) as ${news.peer.slice(0, 12)}.`;
     case 'computes':
       return `Computes on ${DEVICE_WORDS[news.runtime] ?? news.runtime}: ${news.why}.${speedsOf(news.measured)}`;
     case 'progress': {
-      const { state, round, tokens_per_second } = news.progress;
-      const speed = state === 'training' ? `, ${formatCount(tokens_per_second)} tokens/s` : '';
+      const { state, round, amount_per_second } = news.progress;
+      const speed = state === 'working' ? `, ${formatCount(amount_per_second)} ${nameOf(unit)}/s` : '';
       return `round ${round}: ${state}${speed}`;
     }
     case 'accepted':
-      return `round ${news.round}: handed in ${news.steps} steps in ${formatBytes(news.size_bytes)}, submission ${news.submission.slice(0, 12)}`;
+      return `round ${news.round}: handed in ${formatCount(news.amount)} ${nameOf(unit)} in ${formatBytes(news.size_bytes)}${told(news.numbers)}, submission ${news.submission.slice(0, 12)}`;
     case 'refused':
       if (news.code === 'key-in-use') return `round ${news.round}: the work was not handed in: ${news.message}`;
       if (lateWords(news.code, news.round)) return news.message;

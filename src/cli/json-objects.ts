@@ -26,6 +26,8 @@ const listed_run = z.strictObject({
 });
 /** Of a device that takes part: which run it is about, once it has joined one. */
 const of_run = { run: id.optional() };
+/** By the names that the run's game gives them. */
+const numbers = z.record(z.string(), count);
 const obstacle = z.strictObject({ code: z.string(), message: z.string() });
 /** What a reader should know though nothing is untrue: that the hub's clock is ahead of theirs. */
 const warning = z.string().nullable();
@@ -88,8 +90,9 @@ const certificate_fields = {
   holder: nested,
   shares: share_count,
   total_shares: share_count,
-  tokens: count,
-  total_tokens: count,
+  unit: z.string(),
+  amount: count,
+  total_amount: count,
   evidence: nested,
   events: count,
 };
@@ -113,7 +116,12 @@ export const JSON_OBJECTS = {
   }),
   // A device that takes part.
   adversary: object('join --adversary: this device lies on purpose', { name: z.string(), does: z.string() }),
-  joined: object('join, plant: the hub took this device into the run', { peer: id, run: id, run_name: z.string() }),
+  joined: object('join, plant: the hub took this device into the run', {
+    peer: id,
+    run: id,
+    run_name: z.string(),
+    unit: z.string(),
+  }),
   computes: object('join: what the device computes with, and why; what was timed, where there was a choice', {
     ...of_run,
     runtime: z.string(),
@@ -125,9 +133,9 @@ export const JSON_OBJECTS = {
     progress: z.strictObject({
       state: z.string(),
       round: count,
-      steps: count,
-      loss: z.number(),
-      tokens_per_second: z.number(),
+      amount: count,
+      amount_per_second: z.number(),
+      numbers,
       obstacle: obstacle.optional(),
     }),
   }),
@@ -136,8 +144,8 @@ export const JSON_OBJECTS = {
     round: count,
     submission: id,
     index: count,
-    steps: count,
-    tokens: count,
+    amount: count,
+    numbers,
     size_bytes: count,
   }),
   refused: object('join: the hub did not take a submission', {
@@ -155,7 +163,7 @@ export const JSON_OBJECTS = {
   evaluated: object('join --role validator: the model was measured, an integer for each metric', {
     ...of_run,
     merged_rounds: count,
-    measured: z.record(z.string(), count),
+    measured: numbers,
   }),
   obstacle: object('join: why the device achieves nothing for now; null when that is over', {
     ...of_run,
@@ -454,7 +462,9 @@ export const JSON_OBJECTS = {
     work: nested,
     verdicts: z.array(nested),
     decision: nested,
-    merged_steps: count.nullable(),
+    unit: z.string(),
+    numbers: nested,
+    merged_amount: count.nullable(),
     round: nested.nullable(),
     shares: share_count,
     held_after: share_count.nullable(),
@@ -573,7 +583,7 @@ export const JSON_OBJECTS = {
 /** What every object has besides its own fields. */
 const frame = (type: string) => ({
   type: z.literal(type),
-  version: z.literal(1),
+  version: z.literal(2),
   time_ms: count.meta({ description: 'when it was printed, since 1970' }),
 });
 

@@ -31,7 +31,7 @@ export function openOutput(json: boolean): Output {
 }
 
 /** Grows when a field changes its meaning or is removed; an additional field does not matter to readers. */
-const JSON_VERSION = 1;
+const JSON_VERSION = 2;
 
 const jsonLine = ({ type, ...value }: JsonObject): string =>
   `${JSON.stringify({ type, version: JSON_VERSION, time_ms: Date.now(), ...value })}\n`;

@@ -61,8 +61,7 @@ export async function openOwnersLetters(options: OwnersLettersOptions): Promise<
   const { url, folder, role } = options;
   const last = resolve(folder ?? join(homeFolder(), 'peers', role));
   const isTaken = readWorkers().some(({ folders }) => folders.includes(last));
-  if (!isTaken)
-    await letters.begin({ url, folder: last, run: null, doing: null, tokens_per_second: null, over: false });
+  if (!isTaken) await letters.begin({ url, folder: last, run: null, doing: null, speed: null, over: false });
   return letters;
 }
 
@@ -187,7 +186,7 @@ class LettersOfProcess implements OwnersLetters {
         .map(({ code, message }) => ({ code, message: message.slice(0, 300) })),
       for_ms: Math.round(performance.now() - this.#since_ms),
       doing: isPaused ? null : work.doing,
-      tokens_per_second: isPaused ? null : work.tokens_per_second,
+      speed: isPaused ? null : work.speed,
       today: this.#options.today(work.folder),
       temperature_c: 'known' in temperature_c ? Math.round(temperature_c.known) : null,
       settings: { ...local, ...afar?.settings } as DeviceReport['settings'],

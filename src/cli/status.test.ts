@@ -8,7 +8,7 @@ import { describe, liveFirst } from './status.ts';
 
 const HUB = 'http://hub.example:7700';
 const peer = (role: 'worker' | 'validator', present = true): PeerView => ({
-  ...{ id: 'b'.repeat(64), name: role, role, runtime: 'native-cpu', present, credit_tokens: 0 },
+  ...{ id: 'b'.repeat(64), name: role, role, runtime: 'native-cpu', present, credit_amount: 0 },
   ...{ merged_submissions: 0, refused_submissions: 0, progress: null, bytes_up: 0, bytes_down: 0 },
 });
 const over = exampleStatus({ run: 'd'.repeat(64), name: 'over', phase: 'finished' });

@@ -1,7 +1,7 @@
 // `potluck status`: what a hub's runs and peers are doing; those that go on first.
 import { Command } from 'commander';
 import { chooseRun, fetchStatus } from '../peer/find-run.ts';
-import { metricText } from '../protocol/measures.ts';
+import { metricText, wordsOfNumbers } from '../protocol/measures.ts';
 import type { MetricView, PeerView, RunStatus } from '../protocol/messages.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { potluckHere } from './called-as.ts';
@@ -74,13 +74,14 @@ function describeRun(url: string, run: RunStatus): string {
   const lines = [
     `run ${run.run.slice(0, 12)}  ${nameOf(run.name)}`,
     [`  ${run.phase}, round ${run.round} of ${run.rounds}`, ...run.metrics.map(measuredWords)].join(', '),
-    `  ${formatCount(run.merged_tokens)} ${nameOf(run.unit)} merged, ${formatBytes(run.bytes_submitted)} sent${smaller}`,
+    `  ${formatCount(run.merged_amount)} ${nameOf(run.unit)} merged, ${formatBytes(run.bytes_submitted)} sent${smaller}`,
   ];
   if (run.problem) lines.push(`  problem: ${nameOf(run.problem)}`);
   if (lacksValidator(run)) lines.push(`  ${noValidator(url, run.run)}`);
   for (const peer of run.peers) {
-    const doing = doingWords(peer);
-    const credit = peer.role === 'worker' ? `, ${formatCount(peer.credit_tokens)} ${nameOf(run.unit)} credited` : '';
+    const told = nameOf(wordsOfNumbers(run.numbers.work, (peer.present && peer.progress?.numbers) || {}));
+    const doing = `${doingWords(peer)}${told && ` (${told})`}`;
+    const credit = peer.role === 'worker' ? `, ${formatCount(peer.credit_amount)} ${nameOf(run.unit)} credited` : '';
     lines.push(`  ${peer.id.slice(0, 8)}  ${peer.role.padEnd(9)}  ${nameOf(peer.name)}  ${doing}${credit}`);
   }
   return lines.join('\n');

@@ -150,7 +150,7 @@ function describeFolder({ signer, files, shares, stated }: CheckedFolder, path: 
   for (const row of largest) {
     const part = total > 0 ? ((row.shares / total) * 100).toFixed(2) : '0.00';
     lines.push(
-      `  ${row.account}  ${part.padStart(6)} %  ${formatCount(row.shares)}, ${formatCount(row.tokens)} tokens`,
+      `  ${row.account}  ${part.padStart(6)} %  ${formatCount(row.shares)}, ${formatCount(row.amount)} ${nameOf(shares.unit)}`,
     );
   }
   if (shares.accounts.length > largest.length) lines.push(`  and ${shares.accounts.length - largest.length} more`);

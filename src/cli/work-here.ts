@@ -10,18 +10,22 @@ export async function tellingWork(
   tell: (work: WorkHere) => void,
 ): Promise<'finished' | 'left'> {
   const { url, folder } = part;
-  let work: WorkHere = { url, folder, run: null, doing: null, tokens_per_second: null, over: false };
+  let work: WorkHere = { url, folder, run: null, doing: null, speed: null, over: false };
+  let unit = '';
   const change = (more: Partial<WorkHere>): void => {
     work = { ...work, ...more };
     tell(work);
   };
   const onNews = (news: PeerNews): void => {
-    if (news.type === 'joined') change({ run: news.run, peer: news.peer });
-    if (news.type === 'accepted') tell({ ...work, handed_in: { round: news.round, units: news.tokens } });
+    if (news.type === 'joined') {
+      unit = news.unit;
+      change({ run: news.run, peer: news.peer });
+    }
+    if (news.type === 'accepted') tell({ ...work, handed_in: { round: news.round, units: news.amount } });
     if (news.type === 'judged') tell({ ...work, handed_in: { round: news.round, units: 1 } });
     if (news.type === 'progress') {
-      const { state, tokens_per_second: speed } = news.progress;
-      change({ doing: state, tokens_per_second: state === 'training' ? speed : null });
+      const { state, amount_per_second } = news.progress;
+      change({ doing: state, speed: state === 'working' ? { amount_per_second, unit } : null });
     }
     part.onNews?.(news);
   };

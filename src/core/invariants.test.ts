@@ -36,7 +36,7 @@ describe('a whole state', () => {
     ['a share vanishes', (run) => run.unearned_shares--, /were promised|somebody has/],
     ['half a share', (run) => run.shares.set(ALICE, 0.5), /somebody has 0.5/],
     ['more is settled than held', (run) => run.settled.set(VERA, 411), /411 settled/],
-    ['a token appears', (run) => run.tokens.set(ALICE, 51), /tokens are credited/],
+    ['a token appears', (run) => run.amounts.set(ALICE, 51), /tokens are credited/],
     ['a worker is not counted', (run) => run.attendance.workers--, /attendance.workers is 1, counting gives 2/],
     ['work is not counted', (run) => run.attendance.handed_in--, /attendance.handed_in/],
     ['a seal is owed twice', (run) => run.attendance.seals_due++, /attendance.seals_due/],
@@ -58,7 +58,7 @@ describe('a whole state', () => {
   const show = (run: RunState) => run.submissions.get(alices)!.verdicts.set(VERA, verdict(alices));
   const lock = (run: RunState, shares: number, free_round: number | null) =>
     run.locks.push({ account: VERA, device: VERA, shares, free_round });
-  const earned = (round: number) => ({ round, account: ALICE, shares: 1, tokens: 1 });
+  const earned = (round: number) => ({ round, account: ALICE, shares: 1, amount: 1 });
 
   for (const [what, change, names] of broken) {
     test(what, () => {

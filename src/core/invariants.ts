@@ -104,7 +104,7 @@ function* peerProblems(run: RunState): Problems {
   for (const [id, peer] of run.peers) {
     if (peer.id !== id) yield `peer ${short(id)} is kept as ${short(peer.id)}`;
     const { merged_submissions, refused_submissions, consecutive_valid } = peer;
-    const counts = [peer.joins, peer.credit_tokens, merged_submissions, refused_submissions, consecutive_valid];
+    const counts = [peer.joins, peer.credit_amount, merged_submissions, refused_submissions, consecutive_valid];
     counts.push(peer.plants_right, peer.plants_wrong, peer.forfeited_shares);
     counts.push(peer.openings, peer.strikes, peer.struck_round, peer.suspended_until, peer.warned_until);
     if (!counts.every(isCount)) yield `${short(id)} has counts ${counts.join(', ')}`;
@@ -121,10 +121,10 @@ function* peerProblems(run: RunState): Problems {
   const peers = [...run.peers.values()];
   const decided = sumOf(peers.map((peer) => peer.merged_submissions + peer.refused_submissions));
   if (decided + run.submissions.size > run.submissions_total) yield `${decided} submissions were decided of fewer`;
-  const credited = sumOf(peers.map(({ credit_tokens }) => credit_tokens));
-  const tokens = sumOf(run.tokens.values());
-  if (credited !== tokens || tokens > run.merged_tokens) {
-    yield `${tokens} tokens are credited to accounts and ${credited} to peers, of ${run.merged_tokens} merged`;
+  const credited = sumOf(peers.map(({ credit_amount }) => credit_amount));
+  const amount = sumOf(run.amounts.values());
+  if (credited !== amount || amount > run.merged_amount) {
+    yield `${amount} ${run.spec.unit} are credited to accounts and ${credited} to peers, of ${run.merged_amount} merged`;
   }
 }
 
@@ -195,7 +195,7 @@ function* attendanceProblems(run: RunState): Problems {
 
 /** Shares are conserved: what rounds have issued is what everybody holds plus what nobody earned. */
 function* shareProblems(run: RunState): Problems {
-  const amounts = [...run.shares.values(), run.unearned_shares, run.emitted_shares, run.merged_tokens];
+  const amounts = [...run.shares.values(), run.unearned_shares, run.emitted_shares, run.merged_amount];
   for (const amount of amounts) if (!isCount(amount)) yield `somebody has ${amount} shares`;
   const held = sumOf(run.shares.values());
   if (held + run.unearned_shares !== run.emitted_shares) {
@@ -207,11 +207,11 @@ function* shareProblems(run: RunState): Problems {
   }
   for (const [device, earned] of run.withheld) {
     if (!run.peers.has(device)) yield `${short(device)} has earned something and never joined`;
-    for (const [i, { round, shares, tokens }] of earned.entries()) {
+    for (const [i, { round, shares, amount }] of earned.entries()) {
       if (round >= run.round || (i > 0 && round < earned[i - 1].round))
         yield `${short(device)} earned in round ${round}`;
       if (!isCount(shares) || shares === 0) yield `${short(device)} has earned ${shares} shares in round ${round}`;
-      if (!isCount(tokens)) yield `${short(device)} has done ${tokens} tokens in round ${round}`;
+      if (!isCount(amount)) yield `${short(device)} has done ${amount} in round ${round}`;
     }
   }
   const lost = sumOf([...run.peers.values()].map(({ forfeited_shares }) => forfeited_shares));
@@ -250,7 +250,7 @@ interface StepOfRun {
   readonly rules: Rules;
   readonly emitted_shares: number;
   readonly unearned_shares: number;
-  readonly merged_tokens: number;
+  readonly merged_amount: number;
   readonly submissions: number;
   readonly peers: number;
   readonly least_session: number;
@@ -264,8 +264,8 @@ export function stepOf(state: NetworkState, { body }: LoggedEvent): Step {
   const { events, time_ms, runs } = state;
   const run = runOf(state, body);
   if (!run) return { events, time_ms, runs: runs.size, run: null };
-  const { phase, round, attempt, rules, emitted_shares, unearned_shares, merged_tokens, submissions } = run;
-  const shares = { emitted_shares, unearned_shares, merged_tokens };
+  const { phase, round, attempt, rules, emitted_shares, unearned_shares, merged_amount, submissions } = run;
+  const shares = { emitted_shares, unearned_shares, merged_amount };
   const known = { peers: run.peers.size, least_session: run.forgetting.least_session };
   const before = { phase, round, attempt, rules, ...shares, submissions: submissions.size, ...known };
   return { events, time_ms, runs: runs.size, run: before };
@@ -315,7 +315,7 @@ function* runStepProblems(before: StepOfRun, run: RunState, body: EventBody): Pr
   if (!merged && (tries < 0 || tries > Number(TRIES_AGAIN.includes(body.type)))) yield `attempt ${attempt} follows`;
   const emitted = before.emitted_shares + (merged ? emissionOf(before.rules.emission, before.round) : 0);
   if (run.emitted_shares !== emitted) yield `${run.emitted_shares} shares are promised, not ${emitted}`;
-  if (run.merged_tokens < before.merged_tokens) yield 'merged tokens are gone';
+  if (run.merged_amount < before.merged_amount) yield 'merged work is gone';
   if (MOVES_SHARES.includes(body.type)) yield* shareProblems(run);
   else if (run.unearned_shares !== before.unearned_shares) yield 'shares that nobody earned have moved';
   const looked = run.forgetting.least_session !== before.least_session;

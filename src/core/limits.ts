@@ -21,7 +21,9 @@ export const CORE_LIMITS = {
   notice_rounds: 10_000, // a longer notice would never end
   validators: 256, // named one by one in an event of at most 64 KiB
   stake: 1e12, // multiplied by the number of validators it is still a safe integer
-  score_micro: 1e12, // a million nats in either direction; a verdict beyond that makes no sense
+  amount: 1e11, // of work that a worker hands in at once: as a weight, of every worker of a run together, it is still exact
+  merged_amount: 2 ** 52, // of a run: with a round of 45,000 works on top of it the sum is still exact
+  score_micro: 1e12, // a million in either direction; a verdict beyond that makes no sense
   measure: 1e15, // of a metric, in either direction: five times of it are still exact
   evidence_bytes: 256 * 1024, // a round's losses step by step and a few measurements, with room for other people's games
   release_rounds: { min: 2, usual: 10, max: 1000 }, // one to be judged in, one in which its plants are revealed … as withheld_rounds

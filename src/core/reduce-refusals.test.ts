@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { identityFromSecret } from '../protocol/identity.ts';
 import { bindDevice } from './devices.ts';
-import type { EventBody } from './events.ts';
+import { type EventBody, EventBodySchema } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { statementOf } from './shares/share-table.ts';
 import { drawnBy, EXAMPLE_HUB } from './testing/example-draw.ts';
+import { exampleVerdict, sealFor } from './testing/example-events.ts';
 import {
   ALICE,
   BOB,
@@ -23,6 +24,7 @@ import {
   opened,
   RUN,
   seal,
+  TOKENS,
   tick,
   VERA,
   verdict,
@@ -74,6 +76,33 @@ describe('what must not happen', () => {
     h.refused('wrong-seal', VERA, verdict(a, true));
     h.happen(VERA, verdict(a, false));
     h.refused('already-judged', VERA, verdict(a, true));
+  });
+
+  test('numbers that the run’s game does not name, in work and in verdicts', () => {
+    h.openRound();
+    h.refused('wrong-numbers', ALICE, work({ numbers: { steps: 5, other: 1 } }));
+    const a = h.happen(ALICE, work({ numbers: {} }));
+    h.happen(BOB, work());
+    h.draw();
+    const odd = exampleVerdict(RUN, a, TOKENS, true, { numbers: { other: 1 } });
+    h.happen(VERA, sealFor(VERA, odd));
+    h.happen(VERA, seal(VERA, [...h.run.submissions.keys()][1]));
+    h.refused('wrong-numbers', VERA, odd);
+  });
+
+  test('more work than a number can count', () => {
+    h.openRound();
+    const { amount, merged_amount } = CORE_LIMITS;
+    for (const [counted, is] of [
+      [amount, true],
+      [amount + 1, false],
+    ] as const) {
+      assert.equal(EventBodySchema.safeParse(work({ amount: counted })).success, is);
+    }
+    h.run.merged_amount = merged_amount + 1;
+    h.refused('run-full', ALICE, work());
+    h.run.merged_amount = 0;
+    h.happen(ALICE, work());
   });
 
   test('a draw by somebody else, of another round, too early, twice, or that does not follow from the key of the hub', () => {

@@ -67,7 +67,7 @@ describe('a round', () => {
     assert.equal(h.run.phase, 'merging');
     h.happen(HUB, merged([a, b].sort()));
     assert.deepEqual([h.run.phase, h.run.round, h.run.model], ['gathering', 1, name('6')]);
-    assert.equal(h.run.peers.get(ALICE)!.credit_tokens, 50);
+    assert.equal(h.run.peers.get(ALICE)!.credit_amount, 50);
   });
 
   test('gives validators the whole judging time, however old the last tick was when the work came', () => {
@@ -118,7 +118,7 @@ describe('a round', () => {
     h.refused('wrong-phase', BOB, work({ round: 1 }));
     assert.ok(a !== b);
     assert.equal(h.run.peers.get(BOB)!.refused_submissions, 1);
-    assert.equal(h.run.peers.get(BOB)!.credit_tokens, 0);
+    assert.equal(h.run.peers.get(BOB)!.credit_amount, 0);
   });
 
   test('does not wait for a worker that has left', () => {
@@ -145,8 +145,8 @@ describe('a round', () => {
     const a = h.happen(ALICE, work());
     const b = h.happen(BOB, work());
     h.happen(HUB, merged([a, b].sort()));
-    assert.equal(h.run.merged_tokens, 100);
-    assert.equal(h.run.peers.get(ALICE)!.credit_tokens, 0);
+    assert.equal(h.run.merged_amount, 100);
+    assert.equal(h.run.peers.get(ALICE)!.credit_amount, 0);
   });
 
   test('merges what silent validators did not judge, without credit: silence delays a run, it does not stop it', () => {
@@ -156,7 +156,7 @@ describe('a round', () => {
     h.happen(HUB, tick(1001));
     h.happen(HUB, tick(1500));
     h.happen(HUB, merged(all));
-    assert.deepEqual([h.run.round, h.run.merged_tokens, h.run.tokens.size], [1, 100, 0]);
+    assert.deepEqual([h.run.round, h.run.merged_amount, h.run.amounts.size], [1, 100, 0]);
     // Where the rules name who judges, only of workers with a record.
     h = new History();
     const { rules } = created() as RunCreated;
@@ -173,7 +173,7 @@ describe('a round', () => {
     h.refused('wrong-merge', HUB, merged(ids));
     h.happen(HUB, merged(ids.slice(0, 1)));
     assert.equal(h.run.round, 1);
-    assert.equal(h.run.peers.get(ALICE)!.credit_tokens, 0);
+    assert.equal(h.run.peers.get(ALICE)!.credit_amount, 0);
     assert.equal(h.run.shares.has(VERA), false);
   });
 

@@ -21,6 +21,8 @@ export type RefusalCode =
   | 'already-judged'
   | 'already-evaluated'
   | 'wrong-metrics'
+  | 'wrong-numbers'
+  | 'run-full'
   | 'no-stake'
   | 'not-assigned'
   | 'not-sealed'

@@ -14,10 +14,10 @@ import { drawEvents } from './testing/drawn-events.ts';
 
 const RECORDED = join(import.meta.dirname, '..', '..', 'test', 'fixtures', 'rules-history.cbor.gz');
 /** Drawn histories that together have every kind of event. `POTLUCK_RECORD_RULES=1 node --test src/core/rules-version.test.ts` draws them anew. */
-const SEEDS = [6, 33, 41, 48];
+const SEEDS = [1, 3, 41, 48];
 const EVENTS = 250;
 
-const PINNED = { version: 6, state: 'b3e3ed02b9f642cd aa8b77e4df3f5bbe 1e80a86fffe75205 be144b47a0aacc77' };
+const PINNED = { version: 7, state: 'c1aa07a6dc7f9422 8a3e1f59b39a13eb 7ff5ed315d76d8a7 501f1f75bc078237' };
 
 async function record(): Promise<void> {
   const cast = await openCast();

@@ -26,8 +26,8 @@ export const RulesSchema = z.strictObject({
   reexecute_permille: permille,
   /** How many submissions of a device without a record are always re-executed by all of their judges. */
   probation: count.max(CORE_LIMITS.probation),
-  /** How many tokens a worker without a record may claim in a round that somebody can judge (first-work.ts); any number where missing. */
-  first_tokens: z.int().min(1).optional(),
+  /** How much a worker without a record may claim in a round that somebody can judge (first-work.ts); any amount where missing. */
+  first_amount: z.int().min(1).optional(),
   /** How much of what a verdict vouches for, in thousandths, may depend on its judge's rating of the worker; none where missing. */
   rating_permille: permille.optional(),
   /** How many merged rounds before it takes effect a change must be announced. */

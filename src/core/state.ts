@@ -1,6 +1,6 @@
 // The state of the network after a prefix of the log: plain data, integers only, and only what the log implies.
 
-import type { Measured } from './events/model-evaluated.ts';
+import type { Measures } from './events/fields.ts';
 import type { PeerRole } from './events/peer-joined.ts';
 import type { RunCreated } from './events/run-created.ts';
 import type { RunHalted } from './events/run-halted.ts';
@@ -21,8 +21,8 @@ export interface PeerState {
   joins: number;
   /** Whether its work of the open round is in the log. */
   handed_in: boolean;
-  /** Tokens of its verified and merged work. */
-  credit_tokens: number;
+  /** The amount of its verified and merged work, in the run's unit. */
+  credit_amount: number;
   merged_submissions: number;
   /** The last round whose model contains its work; null for none. */
   merged_round: number | null;
@@ -70,8 +70,8 @@ export interface DecidedWork {
   readonly worker: string;
   readonly round: number;
   readonly found: 'accepted' | 'fraud';
-  readonly tokens: number;
-  /** The account that its tokens were credited to. */
+  readonly amount: number;
+  /** The account that it was credited to. */
   readonly account: string;
   /** The judges who would be wrong, in order of id: those who called it made up, or accepted what everybody could re-execute. */
   readonly said: readonly string[];
@@ -100,8 +100,8 @@ export interface Withheld {
   readonly round: number;
   readonly account: string;
   readonly shares: number;
-  /** Tokens of its work that was merged in the round; 0 for a validator. */
-  readonly tokens: number;
+  /** Of its work that was merged in the round; 0 for a validator. */
+  readonly amount: number;
 }
 
 /** Shares locked behind a validator. */
@@ -185,7 +185,7 @@ export interface ModelWatch {
 
 interface Evaluation {
   readonly merged_rounds: number;
-  readonly measured: Measured;
+  readonly measured: Measures;
 }
 
 export interface RunState {
@@ -212,8 +212,8 @@ export interface RunState {
   seed: string;
   /** Validators who may judge in the open round, fixed when it opened, in order of id. */
   eligible: string[];
-  /** How many tokens a worker without a record may claim in the open round, fixed when it opened; null for any number. */
-  first_tokens: number | null;
+  /** How much a worker without a record may claim in the open round, fixed when it opened; null for any amount. */
+  first_amount: number | null;
   /** The input of the draw of judges, 64 hexadecimal digits; null while work is taken. */
   draw: string | null;
   /** Whether judges who stayed silent have been replaced. */
@@ -270,14 +270,14 @@ export interface RunState {
   unearned_shares: number;
   /** The shares that all merged rounds issued: always what everybody holds plus what nobody earned. */
   emitted_shares: number;
-  /** Verified and merged tokens by the same accounts. */
-  tokens: Map<string, number>;
+  /** Amounts of verified and merged work by the same accounts. */
+  amounts: Map<string, number>;
   /** How many rounds were merged when the hub last stated the shares. */
   stated_rounds: number;
   /** The holders that were stated last; a run that starts from that model owes them. */
   stated: { readonly merged_rounds: number; readonly model: string; readonly shares: Map<string, number> } | null;
   readonly lineage: Lineage | null;
-  merged_tokens: number;
+  merged_amount: number;
   submissions_total: number;
   bytes_submitted: number;
   /** A validator's last evaluation of a model. */

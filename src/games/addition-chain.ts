@@ -76,21 +76,22 @@ export const game = gameOf<Game<Params, Task, State>>({
     async perform({ params, round, peer, n }, device, signal) {
       const random = seededRandom('tries', round.seed, peer);
       let best: number[] | null = null;
-      for (let steps = 1; steps <= params.tries && !signal.aborted; steps++) {
+      for (let tries = 1; tries <= params.tries && !signal.aborted; tries++) {
         const chain = tryChain(n, random);
         if (!best || chain.length < best.length) best = chain;
-        await device.progress({ steps, loss: best.length - 1 - atLeast(n), tokens: 1 });
+        const amount = Math.max(0, byBinary(n) - (best.length - 1));
+        await device.progress({ amount, numbers: { tries, length: best.length - 1 } });
       }
       const saved = best ? byBinary(n) - (best.length - 1) : 0;
-      return saved > 0 ? { work: encode(best), steps: 1, tokens: saved, loss_micro: best!.length * 1e6 } : null;
+      if (best === null || saved <= 0) return null;
+      return { work: encode(best), amount: saved, numbers: { length: best.length - 1 } };
     },
-    async check({ n }, { work, steps, tokens }): Promise<Verdict> {
+    async check({ n }, { work, amount }): Promise<Verdict> {
       const chain = decode(ChainSchema, work);
       const saved = byBinary(n) - (chain.length - 1);
-      const flaw =
-        flawOf(chain, n) ?? (saved < 1 ? 'no-better' : tokens !== saved || steps !== 1 ? 'not-what-it-says' : null);
-      const numbers = { loss_before_micro: byBinary(n) * 1e6, loss_after_micro: (chain.length - 1) * 1e6 };
-      const verdict = { ...numbers, score_micro: saved * 1e6, evidence: { n, chain } };
+      const flaw = flawOf(chain, n) ?? (saved < 1 ? 'no-better' : amount !== saved ? 'not-what-it-says' : null);
+      const numbers = { length: chain.length - 1, length_by_binary: byBinary(n) };
+      const verdict = { numbers, score_micro: saved * 1e6, evidence: { n, chain } };
       return flaw
         ? { ...verdict, accepted: false, fraud: flaw !== 'no-better', code: flaw, weight: 0 }
         : { ...verdict, accepted: true, fraud: false, code: 'ok', weight: saved };
@@ -98,6 +99,16 @@ export const game = gameOf<Game<Params, Task, State>>({
   },
   shows: {
     metrics: [{ name: 'excess_micro', words: 'mean excess', unit: 'additions', better: 'lower' }],
+    numbers: {
+      work: [
+        { name: 'tries', words: 'chains tried', unit: 'chains' },
+        { name: 'length', words: 'length of the chain', unit: 'additions' },
+      ],
+      verdict: [
+        { name: 'length', words: 'length of the chain', unit: 'additions' },
+        { name: 'length_by_binary', words: 'by doubling', unit: 'additions' },
+      ],
+    },
     async evaluate({ bits }, state) {
       const excess = state.map(([n, length]) => length - atLeast(n));
       const mean = excess.reduce((sum, value) => sum + value, 0) / Math.max(1, excess.length);

@@ -1,22 +1,13 @@
 // A merged round as one blob: the accepted work in canonical order with its weights, so that a peer catches up with one download per round.
 import { decode, encode } from '@ipld/dag-cbor';
 import { z } from 'zod';
+import { CORE_LIMITS } from '../core/limits.ts';
 import { GameError } from './errors.ts';
 import type { AcceptedWork } from './game.ts';
 
 const BundleSchema = z.tuple([
   z.literal(1),
-  z
-    .array(
-      z.tuple([
-        z.instanceof(Uint8Array),
-        z
-          .int()
-          .min(1)
-          .max(2 ** 31),
-      ]),
-    )
-    .max(20_000),
+  z.array(z.tuple([z.instanceof(Uint8Array), z.int().min(1).max(CORE_LIMITS.amount)])).max(20_000),
 ]);
 
 /** Deterministic dag-cbor: [1, [[work, weight], …]]. */

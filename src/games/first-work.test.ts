@@ -11,7 +11,7 @@ test('a first work is a tenth of the steps in whole steps, and two at least', ()
 });
 
 test('a worker takes all steps, or as many as are no more than it may claim', () => {
-  const allowed = (most_tokens?: number) => stepsAllowed(30, 64, { ...round(0), most_tokens });
+  const allowed = (most_amount?: number) => stepsAllowed(30, 64, { ...round(0), most_amount });
   assert.deepEqual([undefined, 10_000, 30 * 64, 30 * 64 - 1, 128, 127].map(allowed), [30, 30, 30, 29, 2, 1]);
   assert.equal(allowed(1), 1, 'one at least: that it is too much is for the hub to say');
 });
@@ -21,8 +21,8 @@ test('the rules of a run say what its game says, unless its owner has said it; o
     ...{ shares_per_round: 1, halving_rounds: 0 },
     ...{ owner_permille: 0, workers_permille: 500, validators_permille: 500 },
   });
-  const game = { firstTokens: (steps: number) => 10 * steps } as AnyGame;
-  assert.equal((await withFirstWork(rules, game, 7)).first_tokens, 70);
-  assert.equal((await withFirstWork({ ...rules, first_tokens: 5 }, game, 7)).first_tokens, 5);
-  assert.equal('first_tokens' in (await withFirstWork(rules, {} as AnyGame, 7)), false);
+  const game = { firstAmount: (steps: number) => 10 * steps } as AnyGame;
+  assert.equal((await withFirstWork(rules, game, 7)).first_amount, 70);
+  assert.equal((await withFirstWork({ ...rules, first_amount: 5 }, game, 7)).first_amount, 5);
+  assert.equal('first_amount' in (await withFirstWork(rules, {} as AnyGame, 7)), false);
 });

@@ -10,11 +10,11 @@ const LEAST = 2;
 export const firstSteps = (steps: number): number => Math.max(LEAST, Math.ceil(steps / PART));
 
 /** How many of a round's steps a worker may take. At least one; where not even that is allowed, the hub says so. */
-export function stepsAllowed(steps: number, tokens_per_step: number, { most_tokens }: Round): number {
-  if (most_tokens === undefined) return steps;
-  return Math.min(steps, Math.max(1, Math.floor(most_tokens / tokens_per_step)));
+export function stepsAllowed(steps: number, amount_per_step: number, { most_amount }: Round): number {
+  if (most_amount === undefined) return steps;
+  return Math.min(steps, Math.max(1, Math.floor(most_amount / amount_per_step)));
 }
 
 /** A run's rules, with the game's own bound for a first work where the owner has set none. */
 export const withFirstWork = async (rules: Rules, game: AnyGame, params: unknown): Promise<Rules> =>
-  game.firstTokens ? { first_tokens: await game.firstTokens(params), ...rules } : rules;
+  game.firstAmount ? { first_amount: await game.firstAmount(params), ...rules } : rules;

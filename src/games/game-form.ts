@@ -1,7 +1,7 @@
 // What a module must export to be a game, wherever it comes from.
 import { z } from 'zod';
 import { firstIssue } from '../errors.ts';
-import { MetricsSchema, UnitSchema } from '../protocol/measures.ts';
+import { MetricsSchema, NumbersSchema, UnitSchema } from '../protocol/measures.ts';
 import { GameError } from './errors.ts';
 import type { Game } from './game.ts';
 import { CAPABILITIES, type Capability } from './needs.ts';
@@ -19,6 +19,7 @@ const GameFileSchema = z.object({
     needs: z.array(z.enum(Object.keys(CAPABILITIES) as Capability[])).optional(),
     unit: UnitSchema,
     metrics: MetricsSchema,
+    numbers: NumbersSchema.partial().optional(),
     params: z.custom<z.ZodType>(
       (value) => typeof (value as z.ZodType | null)?.safeParse === 'function',
       'expected a zod schema',

@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { Weights } from '../model/config.ts';
 import type { TensorSpec } from '../model/tensor-manifest.ts';
-import type { Metric } from '../protocol/measures.ts';
+import type { Metric, Named } from '../protocol/measures.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Drawer } from './drawer.ts';
 import type { Capability } from './needs.ts';
@@ -21,8 +21,8 @@ export interface Round {
   readonly last: string | null;
   /** For who works: the blob with its own work in the last merge; null: none of it is there. Missing: to be looked for in `last`. */
   readonly own?: string | null;
-  /** How many tokens its worker may claim, while it has little to lose yet; for those who judge, and for all others, there is no such bound. */
-  readonly most_tokens?: number;
+  /** How much its worker may claim, in the game's unit, while it has little to lose yet; for those who judge, and for all others, there is no such bound. */
+  readonly most_amount?: number;
 }
 
 /** What a device lends to a game (needs.ts): something to compute with, blobs by hash, a small drawer that survives a restart, a sandbox. */
@@ -37,20 +37,26 @@ export interface Device {
   readonly drawer: Drawer;
   /** For games that need it: runs a program that nobody trusts. */
   readonly run?: RunProgram;
-  /** Called after each unit of work. The owner's policy may make it wait: that is how a device is throttled. */
-  progress(report: { readonly steps: number; readonly loss: number; readonly tokens: number }): Promise<void>;
+  /** Called after each piece of work. The owner's policy may make it wait: that is how a device is throttled. */
+  progress(report: Told): Promise<void>;
   /** Resolves when the owner's policy lets the device begin to work; where it is missing, that is always. */
   rested?(): Promise<void>;
   /** How long, in all, the owner's rules have kept the device from working: time in which nobody is slow. Missing: 0. */
   away_ms?(): number;
 }
 
-/** What a worker claims to have done, with the work itself. Integers only: they go into a signed event. */
-export interface Claim {
+/** How much is done so far, in the game's unit, with numbers by the names that the game declares for work. Integers only: they go into a signed event. */
+export interface Told {
+  readonly amount: number;
+  readonly numbers: Numbers;
+}
+
+/** Integers by name; one that ends in `_micro` is in millionths. What was not measured is missing. */
+export type Numbers = Readonly<Record<string, number>>;
+
+/** What a worker claims to have done, with the work itself. */
+export interface Claim extends Told {
   readonly work: Uint8Array;
-  readonly steps: number;
-  readonly tokens: number;
-  readonly loss_micro: number;
 }
 
 /** What a validator knows beside the work, when it judges. */
@@ -76,8 +82,8 @@ export interface Judging {
 }
 
 /**
- * What a validator found. `score_micro` in millionths; `code` names the reason in one word or a few. `weight` is how many of the
- * claimed tokens the validator vouches for, 0 for refused work; `fraud` says that the work is made up, not merely poor.
+ * What a validator found. `score_micro` in millionths; `code` names the reason in one word or a few. `weight` is how much of the
+ * claimed amount the validator vouches for, 0 for refused work; `fraud` says that the work is made up, not merely poor.
  */
 export interface Verdict {
   readonly accepted: boolean;
@@ -85,8 +91,8 @@ export interface Verdict {
   readonly code: string;
   readonly weight: number;
   readonly score_micro: number;
-  readonly loss_before_micro: number;
-  readonly loss_after_micro: number;
+  /** What it measured, by the names that the game declares for verdicts. */
+  readonly numbers: Numbers;
   /** The measurements behind it, as JSON: published with the verdict. */
   readonly evidence: Readonly<Record<string, unknown>>;
 }
@@ -97,7 +103,7 @@ export interface Written {
   readonly text: string;
 }
 
-/** Work that the network keeps of a round, in canonical order, with its integer weight. */
+/** Work that the network keeps of a round, in canonical order, with its amount as its weight. */
 export interface AcceptedWork {
   readonly work: Uint8Array;
   readonly weight: number;
@@ -109,19 +115,21 @@ interface AnyStateGame<Params, Task, State> {
   /** What it asks of a device beside blobs and a store (needs.ts). */
   readonly needs?: readonly Capability[] | undefined;
   readonly params: z.ZodType<Params>;
-  /** What work is counted and paid in, in the plural: what a claim's `tokens` are. */
+  /** What work is counted and paid in, in the plural: what a claim's `amount` is of. */
   readonly unit: string;
   /** What `evaluate` measures of a state; by the first a run is judged. */
   readonly metrics: readonly Metric[];
+  /** The numbers that come with work and with verdicts. Missing: none. */
+  readonly numbers?: { readonly work?: readonly Named[]; readonly verdict?: readonly Named[] } | undefined;
   /** The state before the first round, in games whose settings say enough; in others a run's owner brings it. */
   first?(params: Params): State;
   /** The task of one peer in one round: derived, so that nobody picks their own questions. */
   task(params: Params, round: Round, peer: string, state: State): Task;
   /**
-   * How many tokens a worker without a record may claim in a round: all of its judges repeat them (first-work.ts). A run's rules begin with
-   * it, and `perform` keeps to its round's `most_tokens`. Missing: as many as everybody, for games whose work is checked without repeating it.
+   * How much a worker without a record may claim in a round: all of its judges repeat them (first-work.ts). A run's rules begin with
+   * it, and `perform` keeps to its round's `most_amount`. Missing: as many as everybody, for games whose work is checked without repeating it.
    */
-  firstTokens?(params: Params): number;
+  firstAmount?(params: Params): number;
   /** While a peer joins: loads what its first task or check will need. What fails here fails again there. */
   prepare?(params: Params, device: Device): Promise<void>;
   /** On a worker. When `signal` fires it returns what is done so far, or null when nothing is. */
@@ -129,7 +137,7 @@ interface AnyStateGame<Params, Task, State> {
   /** On a validator. Never throws for bad work: that is a verdict. */
   check(task: Task, claim: Claim, device: Device, judging: Judging): Promise<Verdict>;
   /** On a validator: how good the present state is, on data that nobody trains on: an integer for each metric, by its name. */
-  evaluate(params: Params, state: State, device: Device): Promise<Readonly<Record<string, number>>>;
+  evaluate(params: Params, state: State, device: Device): Promise<Numbers>;
   /** On a validator, in games whose states can write: a little text, for people to see how it learns. When `signal` fires it returns what it has. */
   sample?(params: Params, state: State, device: Device, signal: AbortSignal): Promise<Written | null>;
   /** Cheap form check on the hub before a submission is taken. Throws a CodedError that says what is wrong. */

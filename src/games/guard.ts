@@ -1,8 +1,11 @@
 // A game whose author nobody knows, made safe to call: what it throws, forgets to answer or answers amiss becomes a GameError.
 import { z } from 'zod';
+import { CORE_LIMITS } from '../core/limits.ts';
 import { CodedError } from '../errors.ts';
+import type { Named } from '../protocol/measures.ts';
 import { GameError } from './errors.ts';
 import { type AnyGame, hasTensors } from './game.ts';
+import { wordsOfGame } from './parts.ts';
 
 /** How long a game may take before it is given up. Work that listens to its signal is asked to stop first. */
 export interface GuardLimits {
@@ -16,26 +19,18 @@ export interface GuardLimits {
 const PATIENT: GuardLimits = { perform_ms: 86_400_000, stop_ms: 60_000, check_ms: 600_000 };
 
 const micro = z.int();
-const ClaimSchema = z.object({
-  work: z.instanceof(Uint8Array),
-  steps: z.int().min(1),
-  tokens: z.int().min(1),
-  loss_micro: micro,
-});
-const VerdictSchema = z.object({
+const VERDICT = {
   accepted: z.boolean(),
   fraud: z.boolean(),
   code: z.string().min(1).max(60),
   weight: z.int().min(0),
   score_micro: micro,
-  loss_before_micro: micro,
-  loss_after_micro: micro,
   evidence: z.record(z.string(), z.unknown()),
-});
+};
 const WrittenSchema = z.object({ prompt: z.string(), text: z.string() }).nullable();
 const BytesSchema = z.instanceof(Uint8Array);
 const bytes = z.int().min(1);
-const TokensSchema = z.int().min(1);
+const AmountSchema = z.int().min(1);
 const SizesSchema = z.object({ max_bytes: bytes, dense_bytes: bytes, memory_bytes: bytes.optional() });
 
 /**
@@ -104,6 +99,15 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
     }
   };
 
+  const { numbers } = wordsOfGame(game);
+  const valuesOf = (named: readonly Named[]) =>
+    z.strictObject(Object.fromEntries(named.map(({ name }) => [name, z.int().exactOptional()])));
+  const ClaimSchema = z.object({
+    work: z.instanceof(Uint8Array),
+    amount: z.int().min(1).max(CORE_LIMITS.amount),
+    numbers: valuesOf(numbers.work),
+  });
+  const VerdictSchema = z.object({ ...VERDICT, numbers: valuesOf(numbers.verdict) });
   const measured = z.strictObject(Object.fromEntries(game.metrics.map((metric) => [metric.name, z.int()])));
   const isAny = (answer: unknown): unknown => answer;
   const as =
@@ -115,11 +119,11 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
     'merge' | 'encodeState' | 'decodeState' | 'tensors' | 'openMerge' | 'openCut' | 'openFollow' | 'cut' | 'follow'
   > = {
     name,
-    ...{ needs: game.needs, unit: game.unit, metrics: game.metrics },
+    ...{ needs: game.needs, unit: game.unit, metrics: game.metrics, numbers: game.numbers },
     params: game.params,
-    firstTokens:
-      game.firstTokens &&
-      ((params) => now('firstTokens', () => game.firstTokens!(params), as('firstTokens', TokensSchema))),
+    firstAmount:
+      game.firstAmount &&
+      ((params) => now('firstAmount', () => game.firstAmount!(params), as('firstAmount', AmountSchema))),
     first: game.first && ((params) => now('first', () => game.first!(params), isAny)),
     task: (params, round, peer, state) => now('task', () => game.task(params, round, peer, state), isAny),
     prepare:
@@ -133,10 +137,10 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
       const answer = await inTime('check', check_ms, () => game.check(task, claim, device, judging));
       const verdict = read('check', VerdictSchema, answer);
       const { accepted, fraud, weight } = verdict;
-      if (accepted === weight > 0 && !(accepted && fraud) && weight <= claim.tokens) return verdict;
+      if (accepted === weight > 0 && !(accepted && fraud) && weight <= claim.amount) return verdict;
       throw new GameError(
         'game-nonsense',
-        `${name}.check: accepted work has a weight of 1 to the ${claim.tokens} tokens claimed and is no fraud, refused work has weight 0; got ${JSON.stringify({ accepted, fraud, weight })}`,
+        `${name}.check: accepted work has a weight of 1 to the amount of ${claim.amount} claimed and is no fraud, refused work has weight 0; got ${JSON.stringify({ accepted, fraud, weight })}`,
       );
     },
     async evaluate(params, state, device) {

@@ -1,9 +1,10 @@
 // A game as it is written: rules that are pure, work on a device, and what it shows. What calls it finds every part by its name.
-import type { Game, TensorGame } from './game.ts';
+import type { RunCreated } from '../core/events/run-created.ts';
+import type { AnyGame, Game, TensorGame } from './game.ts';
 import type { Capability } from './needs.ts';
 
 type WorkPart = 'prepare' | 'perform' | 'check';
-type ShownPart = 'metrics' | 'evaluate' | 'sample';
+type ShownPart = 'metrics' | 'numbers' | 'evaluate' | 'sample';
 
 /** The parts of a game of some kind. */
 export interface GameParts<G> {
@@ -14,7 +15,7 @@ export interface GameParts<G> {
   readonly rules: Omit<G, 'name' | 'needs' | WorkPart | ShownPart>;
   /** On a device: how work is done, and what a judge finds in it. */
   readonly work: Pick<G, WorkPart & keyof G>;
-  /** For people: what the state is measured by, how good it is, and what it writes. */
+  /** For people: what the state is measured by, which numbers come with work and verdicts, how good the state is, and what it writes. */
   readonly shows: Pick<G, ShownPart & keyof G>;
 }
 
@@ -24,3 +25,10 @@ type AnyParts = Game<any, any, any> | TensorGame<any, any>;
 /** A game from its parts. */
 export const gameOf = <G extends AnyParts>({ name, needs, rules, work, shows }: GameParts<G>): G =>
   ({ name, needs, ...rules, ...work, ...shows }) as unknown as G;
+
+/** A game's words, as the event that creates a run has them. */
+export const wordsOfGame = ({ unit, metrics, numbers }: Pick<AnyGame, 'unit' | 'metrics' | 'numbers'>): GameWords => ({
+  ...{ unit, metrics: [...metrics] },
+  numbers: { work: [...(numbers?.work ?? [])], verdict: [...(numbers?.verdict ?? [])] },
+});
+export type GameWords = Pick<RunCreated, 'unit' | 'metrics' | 'numbers'>;

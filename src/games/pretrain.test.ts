@@ -13,7 +13,7 @@ import { encodeTrace } from '../training/loss-trace.ts';
 import { decodeShard } from '../training/shards.ts';
 import { compressUpdate, decodeUpdate, encodeUpdate } from '../training/sparse.ts';
 import { encodeBundle } from './bundle.ts';
-import type { AcceptedWork, Claim, Judging } from './game.ts';
+import type { AcceptedWork, Claim, Judging, Told } from './game.ts';
 import { catchUp, type HeldState, type History, type Way } from './history.ts';
 import { decodeWork } from './pretrain/work.ts';
 import { game } from './pretrain.ts';
@@ -45,8 +45,9 @@ const verdict = (claim: Claim, peer = 'ada') =>
 describe('check', () => {
   test('accepts honest work and says what it is worth', async () => {
     const claim = await work('ada');
-    assert.deepEqual([claim.steps, claim.tokens], [20, 20 * 4 * 16]);
-    const { accepted, code, score_micro, loss_before_micro, loss_after_micro } = await verdict(claim);
+    assert.deepEqual([claim.numbers.steps, claim.amount], [20, 20 * 4 * 16]);
+    const { accepted, code, score_micro, numbers } = await verdict(claim);
+    const { loss_before_micro, loss_after_micro } = numbers;
     assert.deepEqual([accepted, code], [true, 'ok']);
     assert.ok(score_micro > 100_000, `${score_micro}`);
     assert.equal(score_micro, loss_before_micro - loss_after_micro);
@@ -54,10 +55,10 @@ describe('check', () => {
   });
 
   test('accepts the first work of a worker that may not claim more', async () => {
-    const most_tokens = game.firstTokens!(example.params);
-    const task = game.task(example.params, { ...round(0), most_tokens }, 'ada', example.weights);
+    const most_amount = game.firstAmount!(example.params);
+    const task = game.task(example.params, { ...round(0), most_amount }, 'ada', example.weights);
     const claim = (await game.perform(task, example.device(), running))!;
-    assert.deepEqual([claim.steps, claim.tokens], [2, most_tokens]);
+    assert.deepEqual([claim.numbers.steps, claim.amount], [2, most_amount]);
     assert.equal((await verdict(claim)).code, 'ok');
   });
 
@@ -101,9 +102,11 @@ describe('check', () => {
   test('refuses more steps than the round has, and tokens that do not follow from the steps', async () => {
     const claim = await work('ada');
     const codeOf = async (more: Partial<Claim>) => (await verdict({ ...claim, ...more })).code;
-    assert.equal(await codeOf({ steps: 21, tokens: 21 * 64 }), 'too-many-steps');
-    assert.equal(await codeOf({ tokens: claim.tokens * 10 }), 'tokens-do-not-follow-from-steps');
-    assert.equal(await codeOf({ steps: 10 }), 'tokens-do-not-follow-from-steps');
+    const { numbers } = claim;
+    assert.equal(await codeOf({ amount: 21 * 64, numbers: { ...numbers, steps: 21 } }), 'too-many-steps');
+    assert.equal(await codeOf({ amount: claim.amount * 10 }), 'tokens-do-not-follow-from-steps');
+    assert.equal(await codeOf({ numbers: { ...numbers, steps: 10 } }), 'tokens-do-not-follow-from-steps');
+    assert.equal(await codeOf({ numbers: {} }), 'numbers-missing');
   });
 
   test('finds a copy of earlier work, and of one’s own from the round before', async () => {
@@ -132,14 +135,15 @@ describe('check', () => {
       const claim = await work('ada');
       // Whoever looks, or repeats, finds it made up.
       const found = await check(claim, 'bob', unlooked);
-      assert.deepEqual(
-        [found.code, found.evidence.looked, found.score_micro, found.loss_before_micro],
-        ['ok', false, 0, 0],
-      );
+      assert.deepEqual([found.code, found.evidence.looked, found.score_micro, found.numbers], ['ok', false, 0, {}]);
       assert.equal(judgedWork('bob', claim, found), null);
-      const codes = [{ steps: 21 }, { tokens: 1 }, { loss_micro: 1 }, { work: claim.work.slice(0, 70) }].map(
-        async (more) => (await check({ ...claim, ...more }, 'ada', unlooked)).code,
-      );
+      const { numbers } = claim;
+      const codes = [
+        { numbers: { ...numbers, steps: 21 } },
+        { amount: 1 },
+        { numbers: { ...numbers, loss_micro: 1 } },
+        { work: claim.work.slice(0, 70) },
+      ].map(async (more) => (await check({ ...claim, ...more }, 'ada', unlooked)).code);
       assert.deepEqual(await Promise.all(codes), [
         ...['too-many-steps', 'tokens-do-not-follow-from-steps', 'loss-does-not-follow', 'bad-work'],
       ]);
@@ -179,11 +183,12 @@ describe('check', () => {
           code,
           fraud: _fraud,
           evidence: _evidence,
-          ...numbers
+          numbers,
+          ...more
         } = await verdict({ ...claim, work: bytes });
         assert.equal(typeof accepted, 'boolean');
         assert.ok(code.length > 0 && code.length <= 60);
-        for (const value of Object.values(numbers)) assert.ok(Number.isSafeInteger(value), `${value}`);
+        for (const value of Object.values({ ...numbers, ...more })) assert.ok(Number.isSafeInteger(value), `${value}`);
       }),
       { numRuns: 40, examples: [[honest]] },
     );
@@ -202,7 +207,8 @@ describe('check', () => {
       compressUpdate(specs, huge, new Map(), example.params.sparse),
       example.params.sparse,
     );
-    const { accepted, loss_after_micro } = await verdict(withUpdate(await work('ada'), bytes));
+    const { accepted, numbers } = await verdict(withUpdate(await work('ada'), bytes));
+    const { loss_after_micro } = numbers;
     assert.equal(accepted, false);
     assert.ok(Number.isSafeInteger(loss_after_micro), `${loss_after_micro}`);
   });
@@ -233,7 +239,7 @@ describe('perform', () => {
       const last = number === 0 ? null : example.bundleOf(claims[number - 1]);
       const model = models.at(-1) ?? weights;
       claims.push((await game.perform(game.task(params, round(number, { seed, last }), 'ada', model), on, running))!);
-      models.push(mergeState(game, params, model, [{ work: claims[number].work, weight: claims[number].steps }]));
+      models.push(mergeState(game, params, model, [{ work: claims[number].work, weight: claims[number].amount }]));
     }
 
     const { inner_steps } = params;
@@ -291,11 +297,11 @@ describe('perform', () => {
     const stop = new AbortController();
     const on = {
       ...example.device(),
-      progress: async ({ steps }: { steps: number }) => void (steps === 3 && stop.abort()),
+      progress: async ({ numbers }: Told) => void (numbers.steps === 3 && stop.abort()),
     };
     const task = game.task(example.params, round(0), 'ada', example.weights);
     const claim = await game.perform(task, on, stop.signal);
-    assert.deepEqual([claim?.steps, claim?.tokens], [3, 3 * 64]);
+    assert.deepEqual([claim?.numbers.steps, claim?.amount], [3, 3 * 64]);
     assert.equal((await verdict(claim!)).accepted, true);
     assert.equal(await game.perform(task, on, stop.signal), null);
   });
@@ -308,7 +314,7 @@ describe('merge', () => {
       const id = sha256Hex(claim.work);
       return [
         id,
-        { id, worker: `w${i}`, body: { steps: claim.steps }, verdicts: new Map() } as unknown as Submission,
+        { id, worker: `w${i}`, body: { amount: claim.amount }, verdicts: new Map() } as unknown as Submission,
         claim,
       ];
     });
@@ -318,7 +324,7 @@ describe('merge', () => {
       const accepted = acceptedSubmissions({} as NetworkState, run as unknown as RunState);
       const works = accepted.map(({ submission }) => {
         const claim = submissions.find(([id]) => id === submission.id)![2];
-        return { work: claim.work, weight: claim.steps };
+        return { work: claim.work, weight: claim.amount };
       });
       return hashOfState(game, example.params, mergeState(game, example.params, example.weights, works));
     };

@@ -16,7 +16,6 @@ import { gameOf } from './parts.ts';
 import { AFRESH, keepCarried, startOf } from './pretrain/carried.ts';
 import { checkWork } from './pretrain/check.ts';
 import { evaluatorOf, manifestOf, stepsOf, trainerOf, validationWindows } from './pretrain/device.ts';
-import { toldMicro } from './pretrain/losses.ts';
 import {
   leastMemory,
   type PretrainParams,
@@ -25,7 +24,7 @@ import {
   parameterCount,
 } from './pretrain/params.ts';
 import { writeSample } from './pretrain/sample.ts';
-import { decodeWork, encodeWork, workOverhead } from './pretrain/work.ts';
+import { decodeWork, encodeWork, toldMicro, workOverhead } from './pretrain/work.ts';
 
 export const game = gameOf<TensorGame<PretrainParams, PretrainTask>>({
   name: 'pretrain',
@@ -34,7 +33,7 @@ export const game = gameOf<TensorGame<PretrainParams, PretrainTask>>({
     params: PretrainParamsSchema,
     unit: 'tokens',
     task: (params, round, peer, weights) => ({ params, round, peer, weights }),
-    firstTokens: ({ inner_steps, batch, context }) => firstSteps(inner_steps) * batch * context,
+    firstAmount: ({ inner_steps, batch, context }) => firstSteps(inner_steps) * batch * context,
     tensors: ({ model, sparse }) => modelTensors(model, sparse.weights),
     openMerge: (params, accepted) =>
       openMerge(parameterSpecs(params.model), updatesOf(params, accepted), params.sparse),
@@ -70,6 +69,16 @@ export const game = gameOf<TensorGame<PretrainParams, PretrainTask>>({
   },
   shows: {
     metrics: [{ name: 'loss_micro', words: 'validation loss', unit: 'nats', better: 'lower' }],
+    numbers: {
+      work: [
+        { name: 'steps', words: 'steps', unit: 'steps' },
+        { name: 'loss_micro', words: 'training loss', unit: 'nats' },
+      ],
+      verdict: [
+        { name: 'loss_before_micro', words: 'loss before', unit: 'nats' },
+        { name: 'loss_after_micro', words: 'loss after', unit: 'nats' },
+      ],
+    },
     evaluate,
     sample: writeSample,
   },
@@ -102,12 +111,8 @@ async function perform(task: PretrainTask, device: Device, signal: AbortSignal):
   const [end, update] = await Promise.all([keepCarried(specs, device, round.number, { moments, error }), encode()]);
   const work = encodeWork({ start: hash, end, losses: trained.losses, update });
   const steps = trained.losses.length;
-  return {
-    work,
-    steps,
-    tokens: steps * params.batch * params.context,
-    loss_micro: toldMicro(mean(trained.losses)),
-  };
+  const numbers = { steps, loss_micro: toldMicro(mean(trained.losses)) };
+  return { work, amount: steps * params.batch * params.context, numbers };
 }
 
 async function evaluate(params: PretrainParams, weights: Weights, device: Device) {

@@ -16,7 +16,7 @@ export function standingPermille(record: RatingRecord | undefined): number {
 }
 
 /**
- * The whole tokens that a verdict vouches for, of those that the check found good: `rating_permille` of them depend on the worker's
+ * How much a verdict vouches for, of what the check found good: `rating_permille` of it depend on the worker's
  * standing. Integers only; never 0, since accepted work is worth something.
  */
 export function ratedWeight(weight: number, rating_permille: number, standing_permille: number): number {
@@ -24,21 +24,21 @@ export function ratedWeight(weight: number, rating_permille: number, standing_pe
   return Math.max(1, Number((BigInt(weight) * whole) / 1_000_000n));
 }
 
-/** Where a game's evidence has it: what an update gains on the worker's own data, and on random data. */
-const GainSchema = z.object({ gain: z.object({ assigned: z.number(), random: z.number() }) });
+/** Where a game's evidence has it: what an update gains on the worker's own data, and on random data, of what was to be gained. */
+const GainSchema = z.object({ gain: z.object({ assigned: z.number(), random: z.number(), before: z.number() }) });
 
 /**
  * What a verdict says of verified work, to be rated; null for work that was not accepted, or that its judge was not to look at. A game without a `gain` in its evidence
  * is rated by its score. Work on another model than the shared one never gets into the log, so everybody is in step.
  */
-export function judgedWork(id: string, { steps }: Pick<Claim, 'steps'>, verdict: Verdict): JudgedWork | null {
+export function judgedWork(id: string, { amount }: Pick<Claim, 'amount'>, verdict: Verdict): JudgedWork | null {
   if (!verdict.accepted || verdict.evidence.looked === false) return null;
-  const { score_micro, loss_before_micro, evidence } = verdict;
+  const { score_micro, evidence } = verdict;
   const measured = GainSchema.safeParse(evidence);
   if (!measured.success) {
-    return { id, steps, improvement: score_micro, on_assigned: 1, on_random: 0, steps_apart: 0 };
+    return { id, amount, improvement: score_micro, on_assigned: 1, on_random: 0, steps_apart: 0 };
   }
-  const { assigned, random } = measured.data.gain;
-  const improvement = random / Math.max(1e-6, loss_before_micro / 1e6);
-  return { id, steps, improvement, on_assigned: assigned, on_random: random, steps_apart: 0 };
+  const { assigned, random, before } = measured.data.gain;
+  const improvement = random / Math.max(1e-6, before);
+  return { id, amount, improvement, on_assigned: assigned, on_random: random, steps_apart: 0 };
 }

@@ -9,7 +9,7 @@ type Records = Map<string, RatingRecord>;
 
 const work = (id: string, improvement: number, more: Partial<JudgedWork> = {}): JudgedWork => ({
   id,
-  steps: 30,
+  amount: 30,
   improvement,
   on_assigned: 2,
   on_random: 1,
@@ -112,7 +112,7 @@ test('measurements that are none are refused', () => {
 test('whatever is measured, scores are finite and not negative, and records survive JSON', () => {
   const finite = fc.double({ noNaN: true, noDefaultInfinity: true });
   const one = fc.record({
-    steps: finite,
+    amount: finite,
     improvement: finite,
     on_assigned: finite,
     on_random: finite,

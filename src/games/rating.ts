@@ -24,7 +24,7 @@ export type RatingRecord = Readonly<z.infer<typeof RatingRecordSchema>>;
 export const JudgedWorkSchema = z.object({
   id: z.string(),
   /** How much work it is: who did less than half as much is no measure for it. */
-  steps: finite,
+  amount: finite,
   /** What ranks it: (loss before − loss after) / loss before, on random data. */
   improvement: finite,
   /** Losses before minus after, on the data that it was assigned and on random data. */
@@ -101,11 +101,11 @@ function rankedSkills(before: readonly RatingRecord[], judged: readonly JudgedWo
 
 /** The places of those who did about as much work, from the most work to the least. */
 function likeWork(judged: readonly JudgedWork[]): number[][] {
-  const places = judged.map((_, i) => i).sort((a, b) => judged[b].steps - judged[a].steps);
+  const places = judged.map((_, i) => i).sort((a, b) => judged[b].amount - judged[a].amount);
   const groups: number[][] = [];
   for (const i of places) {
     const group = groups.at(-1);
-    if (group && judged[group[0]].steps <= LIKE_WORK * judged[i].steps) group.push(i);
+    if (group && judged[group[0]].amount <= LIKE_WORK * judged[i].amount) group.push(i);
     else groups.push([i]);
   }
   return groups;
@@ -150,8 +150,8 @@ function checkMeasurements(judged: readonly JudgedWork[], absent: readonly strin
     if (seen.has(id)) throw new GameError('bad-measurement', `rating: expected every id once, got ${id} twice`, { id });
     seen.add(id);
   }
-  for (const { id, steps, improvement, on_assigned, on_random, steps_apart } of judged) {
-    for (const value of [steps, improvement, on_assigned, on_random, steps_apart]) {
+  for (const { id, amount, improvement, on_assigned, on_random, steps_apart } of judged) {
+    for (const value of [amount, improvement, on_assigned, on_random, steps_apart]) {
       if (Number.isFinite(value)) continue;
       throw new GameError('bad-measurement', `rating: ${id}: expected finite measurements, got ${value}`, { id });
     }

@@ -131,7 +131,7 @@ test('a hub ends it when the next is created, and says in the log that it did', 
     };
     const bytes = await signEvent(owner, {
       type: 'run.created',
-      version: 2,
+      version: 3,
       ...EXAMPLE_WORDS,
       ...settings,
       ...content,

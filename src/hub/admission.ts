@@ -9,6 +9,7 @@ import type { StateMachine } from '../core/reduce.ts';
 import { flawOfEvidence, flawOfSize } from '../core/rounds/evidence.ts';
 import type { NetworkState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
+import { wordsOfGame } from '../games/parts.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { HubError } from './errors.ts';
@@ -39,8 +40,12 @@ export async function admit(
 
 async function admitRun(body: RunCreated, models: Models): Promise<void> {
   const { game, params } = await models.game(body);
-  if (!isDeepStrictEqual([body.unit, body.metrics], [game.unit, [...game.metrics]])) {
-    throw new HubError('other-words', `the run names another unit or other metrics than its game ${body.game}`);
+  const { unit, metrics, numbers } = body;
+  if (!isDeepStrictEqual({ unit, metrics, numbers }, wordsOfGame(game))) {
+    throw new HubError(
+      'other-words',
+      `the run names another unit, or other metrics or numbers, than its game ${body.game}`,
+    );
   }
   await models.checkFirst(body, body.model);
   await game.sizes(params); // the hub calls this for every run whenever it starts, so it must not fail then

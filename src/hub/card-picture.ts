@@ -68,16 +68,16 @@ function drawCurve(raster: Raster, { evaluations }: RunHistory, right: number): 
     1.5,
     RULE,
   );
-  const points = evaluations.tokens.flatMap((tokens, i) => {
+  const points = evaluations.amount.flatMap((amount, i) => {
     const value = evaluations.value[i];
-    return value === null ? [] : [{ tokens, value }];
+    return value === null ? [] : [{ amount, value }];
   });
   if (points.length === 0) return;
   const values = points.map(({ value }) => value);
   const [least, most] = [Math.min(...values), Math.max(...values)];
-  const last = points.at(-1)!.tokens || 1;
-  const place = ({ tokens, value }: { tokens: number; value: number }): [number, number] => [
-    MARGIN + 8 + (tokens / last) * (right - MARGIN - 40),
+  const last = points.at(-1)!.amount || 1;
+  const place = ({ amount, value }: { amount: number; value: number }): [number, number] => [
+    MARGIN + 8 + (amount / last) * (right - MARGIN - 40),
     CURVE.top + ((most - value) / (most - least || 1)) * (CURVE.bottom - CURVE.top - 30),
   ];
   const line = points.map(place);

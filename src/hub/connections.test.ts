@@ -146,7 +146,14 @@ describe('a connection', () => {
     const hub = openHub(taken);
     const peer = await hub.observer();
     for (let i = 0; i < 1000; i++) {
-      await peer.say({ type: 'progress', state: 'training', round: 1, steps: i, loss: 1, tokens_per_second: 1 });
+      await peer.say({
+        type: 'progress',
+        state: 'working',
+        round: 1,
+        amount: i,
+        amount_per_second: 1,
+        numbers: { steps: i, loss_micro: 1000000 },
+      });
       hub.move(300);
     }
     assert.deepEqual(

@@ -49,7 +49,7 @@ export type HubErrorCode =
   | 'too-much'
   /** The machine's clock and the log's time differ; rounds go on. */
   | 'clock-skew'
-  /** A run names another unit or other metrics than its game. */
+  /** A run names another unit, or other metrics or numbers, than its game. */
   | 'other-words'
   /** A run was paused because its models only get worse. */
   | 'run-halted'

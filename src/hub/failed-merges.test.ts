@@ -62,7 +62,7 @@ async function openWith(merge: (typeof sum)['merge'], blobs: BlobStore = createM
     const run = await send(owner, {
       ...{
         type: 'run.created',
-        version: 2,
+        version: 3,
         ...EXAMPLE_WORDS,
         name: game,
         game,
@@ -86,8 +86,8 @@ async function openWith(merge: (typeof sum)['merge'], blobs: BlobStore = createM
       const { round, attempt, model: base } = state.runs.get(run)!;
       const work = await blobs.put(utf8.encode(text));
       await send(worker, {
-        ...{ type: 'work.submitted', version: 1, run, round, attempt, base, work, size_bytes: text.length },
-        ...{ steps: 1, tokens: 1, loss_micro: 0, pledge: sha256Hex(utf8.encode('nothing')) },
+        ...{ type: 'work.submitted', version: 2, run, round, attempt, base, work, size_bytes: text.length },
+        ...{ amount: 1, numbers: { steps: 1, loss_micro: 0 }, pledge: sha256Hex(utf8.encode('nothing')) },
       });
       await pass(1000);
     };

@@ -22,10 +22,10 @@ const peer = (number: number, steps = 0): PeerView => ({
   role: 'worker',
   runtime: 'native-cpu',
   present: true,
-  credit_tokens: 1_000_000,
+  credit_amount: 1_000_000,
   merged_submissions: 10,
   refused_submissions: 0,
-  progress: { state: 'training', round: 3, steps, loss: 2.345678, tokens_per_second: 3210.5 },
+  progress: { state: 'working', round: 3, amount: steps, amount_per_second: 3210.5, numbers: { steps } },
   bytes_up: 123_456,
   bytes_down: 654_321,
 });
@@ -140,7 +140,7 @@ describe('history', () => {
       id: RUN,
       round: 0,
       spec: EXAMPLE_WORDS,
-      merged_tokens: 0,
+      merged_amount: 0,
       bytes_submitted: 0,
       submissions: new Map(),
     } as unknown as RunState;
@@ -149,12 +149,12 @@ describe('history', () => {
     const apply = (body: object) => watched.apply(state, { id: HASH, author: HASH, body } as LoggedEvent);
     for (let round = 0; round < rounds; round++) {
       run.submissions = new Map([
-        ['x', { body: { loss_micro: 3_000_000, tokens: 300 } }],
-        ['y', { body: { loss_micro: 1_000_000, tokens: 100 } }],
-        ['z', { body: { loss_micro: 9_000_000, tokens: 100 } }],
+        ['x', { body: { amount: 300, numbers: { loss_micro: 3_000_000 } } }],
+        ['y', { body: { amount: 100, numbers: { loss_micro: 1_000_000 } } }],
+        ['z', { body: { amount: 100, numbers: { loss_micro: 9_000_000 } } }],
       ]) as unknown as RunState['submissions'];
       run.round = round + 1;
-      run.merged_tokens += 400;
+      run.merged_amount += 400;
       state.time_ms += 1000;
       apply({ type: 'round.merged', run: RUN, accepted: ['x', 'y'], bundle: HASH });
       apply({ type: 'model.evaluated', run: RUN, measured: { loss_micro: 4_000_000 - round } });
@@ -162,13 +162,13 @@ describe('history', () => {
     return { histories, apply, run };
   }
 
-  test('has the loss of the merged work by tokens, and the last measurement of each model', () => {
+  test('has the loss of the merged work by its amount, and the last measurement of each model', () => {
     const { histories, apply, run } = play(2);
     apply({ type: 'model.evaluated', run: RUN, measured: { loss_micro: 5 } });
     apply({ type: 'round.merged', run: RUN, accepted: [], bundle: null }); // nothing was merged: no point
     const { rounds, evaluations } = histories.of(RUN);
     assert.deepEqual(rounds.value, [2.5, 2.5]);
-    assert.deepEqual(rounds.tokens, [400, 800]);
+    assert.deepEqual(rounds.amount, [400, 800]);
     assert.deepEqual(evaluations.value, [4, 5e-6]);
     assert.deepEqual(evaluations.merged_rounds, [1, 2]);
     assert.deepEqual(histories.takeFresh(), [histories.of(RUN)]);
@@ -185,7 +185,7 @@ describe('history', () => {
   test('stays small for any number of rounds, with its first and last point', () => {
     const { histories } = play(50_000);
     const { rounds } = histories.of(RUN);
-    assert.ok(rounds.tokens.length <= 1024 && rounds.tokens.length > 500, String(rounds.tokens.length));
+    assert.ok(rounds.amount.length <= 1024 && rounds.amount.length > 500, String(rounds.amount.length));
     assert.equal(rounds.merged_rounds[0], 1);
     assert.equal(rounds.merged_rounds.at(-1), 50_000);
     assert.deepEqual(

@@ -12,7 +12,7 @@ const POINTS = 1024;
 interface Point {
   readonly merged_rounds: number;
   readonly time_ms: number;
-  readonly tokens: number;
+  readonly amount: number;
   readonly bytes: number;
   /** By the run's first metric, in its unit; null: no worker of this round reported it. */
   readonly value: number | null;
@@ -52,7 +52,7 @@ export function openHistories(): Histories {
     const at = (value: number | null): Point => ({
       merged_rounds: run.round,
       time_ms: state.time_ms,
-      tokens: run.merged_tokens,
+      amount: run.merged_amount,
       bytes: run.bytes_submitted,
       value: value === null ? null : inUnit(name, value),
     });
@@ -93,18 +93,20 @@ export function openHistories(): Histories {
   };
 }
 
-/** What workers say themselves by the run's first metric in the round that is about to be merged: the mean, each by its tokens. */
+/** What workers say themselves by the run's first metric in the round that is about to be merged: the mean, each by its amount; null: its game names no such number. */
 function meanOfWorkers(state: NetworkState, { body }: LoggedEvent): number | null {
   const run: RunState | undefined = body.type === 'round.merged' ? state.runs.get(body.run) : undefined;
-  if (!run || body.type !== 'round.merged' || run.spec.metrics[0].name !== 'loss_micro') return null;
-  let [sum, tokens] = [0, 0];
+  if (!run || body.type !== 'round.merged') return null;
+  const [{ name }] = run.spec.metrics;
+  let [sum, amount] = [0, 0];
   for (const id of body.accepted) {
     const work = run.submissions.get(id)?.body;
-    if (!work) continue;
-    sum += work.loss_micro * work.tokens;
-    tokens += work.tokens;
+    const value = work?.numbers[name];
+    if (!work || value === undefined) continue;
+    sum += value * work.amount;
+    amount += work.amount;
   }
-  return tokens === 0 ? null : Math.round(sum / tokens);
+  return amount === 0 ? null : Math.round(sum / amount);
 }
 
 /** A later point of the same round replaces the one before, because two validators may measure one model. */
@@ -128,7 +130,7 @@ function columns(points: readonly Point[]): Series {
   return {
     merged_rounds: points.map((point) => point.merged_rounds),
     time_ms: points.map((point) => point.time_ms),
-    tokens: points.map((point) => point.tokens),
+    amount: points.map((point) => point.amount),
     bytes: points.map((point) => point.bytes),
     value: points.map((point) => point.value),
   };

@@ -29,7 +29,7 @@ const HUB = createIdentity().id;
 const REPORT: DeviceReport = {
   ...{ certificate: '', name: 'the laptop', version: '0.1.0', role: 'worker', run: null, do: 'pause' },
   ...{ reasons: [{ code: 'too-hot', message: 'it is 95 degrees hot' }], for_ms: 5, doing: null },
-  ...{ tokens_per_second: null, temperature_c: 95, settings: {}, accepts: true, taken: null, refused: null },
+  ...{ speed: null, temperature_c: 95, settings: {}, accepts: true, taken: null, refused: null },
 };
 
 function desk(more: Partial<LettersOptions> = {}) {

@@ -96,7 +96,7 @@ export function openModels(
     };
     if (accepted.length === 0) return { ...base, model: run.model, bundle: null, checkpoint: false };
     const { model: last, rest: left } = await catchUp(run);
-    const from = accepted.map(({ body }) => ({ work: body.work, weight: body.steps }));
+    const from = accepted.map(({ body }) => ({ work: body.work, weight: body.amount }));
     const checkpoint = isCheckpoint(run, { bundle: '' }); // there is work, so there will be one
     const put = checkpoint ? 'named' : 'present';
     const { model, bundle, step, rest } = await advance(run, {

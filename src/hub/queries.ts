@@ -55,9 +55,9 @@ export function openQueries({ hub, state, time, policy, abandoned }: QueryOption
       const { workers } = partsOf(run.rules.emission, run.round, royaltyOf(run).permille);
       const paid = run.withheld.get(peer) ?? [];
       return {
-        ...{ hub, run: id, peer, unit: run.spec.unit, merged_rounds: run.round, merged_units: run.merged_tokens },
+        ...{ hub, run: id, peer, unit: run.spec.unit, merged_rounds: run.round, merged_units: run.merged_amount },
         worker_shares_per_round: workers,
-        paid: paid.map(({ round, shares, tokens }) => ({ round, units: tokens, shares })),
+        paid: paid.map(({ round, shares, amount }) => ({ round, units: amount, shares })),
         lost_shares: device.forfeited_shares,
       };
     },

@@ -69,10 +69,10 @@ async function begunIn(blobs: BlobStore): Promise<RunState> {
     model: await keepState(game, example.params, example.weights, blobs.put),
   };
   const submissions = new Map<string, Submission>();
-  for (const { work, steps } of claims) {
+  for (const { work, amount } of claims) {
     const id = sha256Hex(work);
     submissions.set(id, {
-      ...{ id, worker: `w${id}`, body: { steps, work: await blobs.put(work) }, verdicts: new Map() },
+      ...{ id, worker: `w${id}`, body: { amount, work: await blobs.put(work) }, verdicts: new Map() },
     } as unknown as Submission);
   }
   const run = {
@@ -105,7 +105,7 @@ describe('a merge', () => {
         const works: AcceptedWork[] = decodeBundle((await blobs.get(merged.bundle!))!);
         assert.deepEqual(
           works.map(({ weight }) => weight),
-          claims.map(({ steps }) => steps),
+          claims.map(({ amount }) => amount),
         );
         const cut: Cut<Weights> = (await cutState(game, example.params, { state, rest }, works))!;
         state = await followState(game, example.params, state, cut.step);

@@ -55,7 +55,7 @@ const any = 'a'.repeat(64);
 const created = (params: string, model: string): EventBody => ({
   ...{
     type: 'run.created',
-    version: 2,
+    version: 3,
     ...EXAMPLE_WORDS,
     name: 'x',
     game: 'g',
@@ -71,12 +71,12 @@ const created = (params: string, model: string): EventBody => ({
   }),
 });
 const work = (hash: string): EventBody => ({
-  ...{ type: 'work.submitted', version: 1, run: any, round: 0, attempt: 0, base: any, work: hash, pledge: any },
-  ...{ size_bytes: 1, steps: 1, tokens: 1, loss_micro: 0 },
+  ...{ type: 'work.submitted', version: 2, run: any, round: 0, attempt: 0, base: any, work: hash, pledge: any },
+  ...{ size_bytes: 1, amount: 1, numbers: { steps: 1, loss_micro: 0 } },
 });
 const verdict = (evidence: string): EventBody => ({
-  ...{ type: 'verdict.given', version: 1, run: any, submission: any, salt: any, accepted: false, fraud: false },
-  ...{ code: 'x', weight: 0, score_micro: 0, loss_before_micro: 0, loss_after_micro: 0, evidence },
+  ...{ type: 'verdict.given', version: 2, run: any, submission: any, salt: any, accepted: false, fraud: false },
+  ...{ code: 'x', weight: 0, score_micro: 0, numbers: {}, evidence },
 });
 const merged = (bundle: string, model: string, checkpoint: boolean): EventBody => ({
   ...{ type: 'round.merged', version: 1, run: any, round: 0, attempt: 0, accepted: [], bundle, model, checkpoint },

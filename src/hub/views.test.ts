@@ -5,7 +5,13 @@ import { ALICE, BOB, created, History, joined, OWNER, RUN } from '../core/testin
 import { type PeerTelemetry, runStatuses, runView } from './views.ts';
 
 const slow = { code: 'too-slow', message: 'a step takes 14 s here, a round has 6.0 s' };
-const progress = { state: 'waiting' as const, round: 0, steps: 0, loss: 0, tokens_per_second: 0 };
+const progress = {
+  state: 'waiting' as const,
+  round: 0,
+  amount: 0,
+  amount_per_second: 0,
+  numbers: { steps: 0, loss_micro: 0 },
+};
 const says = (obstacle?: typeof slow): PeerTelemetry => ({
   ...{ progress: { ...progress, ...(obstacle && { obstacle }) }, bytes_up: 0, bytes_down: 0 },
 });
@@ -41,9 +47,9 @@ test('that it has paused is the last that is told of a device that is away, and 
   history.happen(OWNER, created(), RUN);
   history.happen(ALICE, joined());
   history.run.peers.get(ALICE)!.present = false;
-  const shown = (state: 'paused' | 'training') => {
+  const shown = (state: 'paused' | 'working') => {
     const telemetry = new Map([[ALICE, { progress: { ...progress, state }, bytes_up: 0, bytes_down: 0 }]]);
     return runStatuses(history.state, time, telemetry, () => 0)[0].peers[0].progress?.state;
   };
-  assert.deepEqual([shown('paused'), shown('training')], ['paused', undefined]);
+  assert.deepEqual([shown('paused'), shown('working')], ['paused', undefined]);
 });

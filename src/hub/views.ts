@@ -1,6 +1,6 @@
 // The core's state as peers and people see it.
 import { isShown } from '../core/rounds/contest.ts';
-import { mostTokens } from '../core/rounds/first-work.ts';
+import { mostAmount } from '../core/rounds/first-work.ts';
 import { bondPermille } from '../core/rounds/re-execution.ts';
 import { type NetworkState, type RunState, workersNeeded } from '../core/state.ts';
 import { inUnit } from '../protocol/measures.ts';
@@ -41,13 +41,13 @@ const shared = (run: RunState, time: TimeLeft) => ({
   model: run.model,
 });
 
-/** A worker's view of itself: whether its work is in the last merge, and how many tokens it may claim while it has little to lose. */
-export function ownView(run: RunState, worker: string): Pick<RunView, 'most_tokens' | 'merged'> {
-  const most_tokens = mostTokens(run, worker);
+/** A worker's view of itself: whether its work is in the last merge, and how much it may claim while it has little to lose. */
+export function ownView(run: RunState, worker: string): Pick<RunView, 'most_amount' | 'merged'> {
+  const most_amount = mostAmount(run, worker);
   const merged_round = run.peers.get(worker)?.merged_round ?? null;
   return {
     merged: merged_round !== null && merged_round === run.round - 1,
-    ...(most_tokens !== null && { most_tokens }),
+    ...(most_amount !== null && { most_amount }),
   };
 }
 
@@ -58,7 +58,7 @@ export function runView(
   run: RunState,
   time: TimeLeft,
   withSubmissions: boolean,
-  own: Pick<RunView, 'most_tokens' | 'merged'> = {},
+  own: Pick<RunView, 'most_amount' | 'merged'> = {},
 ): RunView {
   return {
     ...shared(run, time),
@@ -75,12 +75,11 @@ export function runView(
           worker,
           runtime: run.peers.get(worker)!.runtime,
           consecutive_valid: run.peers.get(worker)!.consecutive_valid,
-          bond_permille: bondPermille(run, worker, body.tokens),
+          bond_permille: bondPermille(run, worker, body.amount),
           work: body.work,
           size_bytes: body.size_bytes,
-          steps: body.steps,
-          tokens: body.tokens,
-          loss_micro: body.loss_micro,
+          amount: body.amount,
+          numbers: body.numbers,
           judges,
           appealed: first !== null,
           sealed: [...seals.keys()],
@@ -126,7 +125,7 @@ export function runStatuses(
         bytes_down: seen?.bytes_down ?? 0,
       };
     });
-    const training = peers.filter((peer) => peer.progress?.state === 'training');
+    const working = peers.filter((peer) => peer.progress?.state === 'working');
     const submitted = run.submissions.size;
     return {
       ...shared(run, time),
@@ -135,11 +134,12 @@ export function runStatuses(
       min_workers: run.spec.min_workers,
       peers,
       submitted,
-      merged_tokens: run.merged_tokens,
+      merged_amount: run.merged_amount,
       bytes_submitted: run.bytes_submitted,
       dense_bytes: denseBytes(run),
-      tokens_per_second: training.reduce((sum, peer) => sum + (peer.progress?.tokens_per_second ?? 0), 0),
+      amount_per_second: working.reduce((sum, peer) => sum + (peer.progress?.amount_per_second ?? 0), 0),
       unit: run.spec.unit,
+      numbers: run.spec.numbers,
       metrics: metricsOf(run),
       evaluated_rounds: run.evaluation?.merged_rounds ?? null,
       problem: problemOf(run) ?? tooSlow(peers),

@@ -11,7 +11,10 @@ const [ADA, BEN] = ['ada', 'ben'];
 
 function machine(refuses = false) {
   const state = initialState('b'.repeat(64));
-  const submission = (worker: string) => ({ worker, body: { steps: 7, tokens: 70, loss_micro: 2_000_000 } });
+  const submission = (worker: string) => ({
+    worker,
+    body: { amount: 70, numbers: { steps: 7, loss_micro: 2_000_000 } },
+  });
   const submissions = new Map([
     ['one', submission(ADA)],
     ['two', submission(BEN)],
@@ -34,7 +37,9 @@ test('merged work is remembered with its round, and work that was not merged is 
   const { state, bare, merge } = machine();
   const histories = openWorkerHistories();
   histories.watched(bare).apply(state, merge(['one']));
-  assert.deepEqual(histories.of(RUN, ADA), [{ merged_rounds: 1, steps: 7, tokens: 70, loss_micro: 2_000_000 }]);
+  assert.deepEqual(histories.of(RUN, ADA), [
+    { merged_rounds: 1, amount: 70, numbers: { steps: 7, loss_micro: 2_000_000 } },
+  ]);
   assert.deepEqual(histories.of(RUN, BEN), []);
   const refusing = machine(true);
   histories.watched(refusing.bare).apply(refusing.state, refusing.merge(['two']));

@@ -1,4 +1,4 @@
-// The course of each worker's own loss, for people who open its row: rebuilt from the log or kept with a snapshot.
+// The course of each worker's own work and its numbers, for people who open its row: rebuilt from the log or kept with a snapshot.
 
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import type { LoggedEvent } from '../core/events.ts';
@@ -30,8 +30,8 @@ export function openWorkerHistories(): WorkerHistories {
     const workers = runs.get(run) ?? new Map<string, WorkerPoint[]>();
     runs.set(run, workers);
     if (!workers.has(worker) && workers.size >= LIMITS.workers) return;
-    const { steps, tokens, loss_micro } = work;
-    const points = [...(workers.get(worker) ?? []), { merged_rounds, steps, tokens, loss_micro }];
+    const { amount, numbers } = work;
+    const points = [...(workers.get(worker) ?? []), { merged_rounds, amount, numbers }];
     const last = points.length - 1;
     workers.set(worker, last < LIMITS.points ? points : points.filter((_, i) => i % 2 === 0 || i === last));
   };

@@ -175,12 +175,13 @@ export async function makeCertificate(where: string, options: CertificateOptions
     holder: { account: holder, devices: devicesBy('device.bound'), revoked: devicesBy('device.revoked') },
   };
   const certificate: Certificate = {
-    format: 'potluck-certificate-v1',
+    format: 'potluck-certificate-v2',
     ...claimed,
     shares: table[index].shares,
     total_shares: statement.shares + statement.unearned_shares,
-    tokens: table[index].tokens,
-    total_tokens: statement.tokens,
+    unit: run.spec.unit,
+    amount: table[index].amount,
+    total_amount: statement.amount,
     row: { index, inclusion_proof: rowProof(table, index).map(toBase64) },
     evidence: countEvidence(claimed, bodies),
     checkpoint: log.checkpoint,

@@ -6,6 +6,7 @@ import { GameError } from '../games/errors.ts';
 import { withFirstWork } from '../games/first-work.ts';
 import type { AnyGame } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
+import { wordsOfGame } from '../games/parts.ts';
 import type { PretrainParams } from '../games/pretrain.ts';
 import { loadGame } from '../games/registry.ts';
 import { keepState } from '../games/state.ts';
@@ -100,8 +101,8 @@ export async function createRun(url: string, identity: Identity, folder: string,
   const weights = (): Weights =>
     roundedWeights(prepared.params.sparse.weights, options.weights ?? initialWeights(model, options.seed));
   const event = await signEvent(identity, {
-    ...{ type: 'run.created', version: 2, name: options.name, game: game.name },
-    ...{ unit: game.unit, metrics: [...game.metrics] },
+    ...{ type: 'run.created', version: 3, name: options.name, game: game.name },
+    ...wordsOfGame(game),
     params: await blobs.upload(params),
     model: ancestor?.model ?? (await keepState(game, prepared.params, weights(), blobs.upload)),
     ...(ancestor && { ancestor }),
@@ -134,8 +135,8 @@ export async function createGameRun(
   const hub = await hubWithRoom(url, identity);
   const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder) });
   const event = await signEvent(identity, {
-    ...{ type: 'run.created', version: 2, name, game: game.name, created_ms: Date.now() },
-    ...{ unit: game.unit, metrics: [...game.metrics] },
+    ...{ type: 'run.created', version: 3, name, game: game.name, created_ms: Date.now() },
+    ...wordsOfGame(game),
     params: await blobs.upload(new TextEncoder().encode(JSON.stringify(params))),
     ...(file && { game_file: await blobs.upload(file) }),
     model: await keepState(game, params, await game.first(params), blobs.upload),

@@ -10,6 +10,7 @@ import { type ShareRow, shareTable, verifyTable } from '../core/shares/share-tab
 import { nameOfFolder } from '../model/checkpoint-folder.ts';
 import { signFolder, type VerifiedFolder, verifyFolder } from '../model/manifest.ts';
 import type { Identity } from '../protocol/identity.ts';
+import { UnitSchema } from '../protocol/measures.ts';
 import { count, hash } from '../protocol/schemas.ts';
 
 const SHARES_FILE = 'shares.json';
@@ -19,14 +20,16 @@ const WEIGHTS_FILE = 'model.safetensors';
 const MAX_SHARES_BYTES = 64 * 2 ** 20;
 
 const SharesFileSchema = z.strictObject({
-  format: z.literal('potluck-shares-v1'),
+  format: z.literal('potluck-shares-v2'),
   hub: hash,
   run: hash,
   name: z.string().min(1).max(CORE_LIMITS.name_characters),
   model: hash,
   merged_rounds: count,
   unearned_shares: count,
-  accounts: z.array(z.strictObject({ account: hash, shares: count, tokens: count })).max(2 * CORE_LIMITS.peers_per_run),
+  /** What the run counts work in. */
+  unit: UnitSchema,
+  accounts: z.array(z.strictObject({ account: hash, shares: count, amount: count })).max(2 * CORE_LIMITS.peers_per_run),
   /** The run, and the hub's statement of this table; null for a model whose shares the hub has not stated. */
   proof: z.strictObject({ created: ProvenEventSchema, stated: ProvenEventSchema }).nullable(),
 });
@@ -46,12 +49,16 @@ export async function addProvenance(
   return [join(dir, SHARES_FILE), join(dir, CHECKPOINT_FILE), manifest];
 }
 
+type FoundTable = Pick<SharesFile, 'merged_rounds' | 'unearned_shares' | 'name' | 'unit'> & {
+  readonly rows: ShareRow[];
+};
+
 /** The table of shares when a model was made, with the hub's statement where there is one. */
 async function sharesOfModel(
   where: string,
   { run: id, model }: { readonly run: string; readonly model: string },
 ): Promise<{ readonly file: SharesFile; readonly checkpoint: string }> {
-  let table: { rows: ShareRow[]; merged_rounds: number; unearned_shares: number; name: string } | null = null;
+  let table: FoundTable | null = null;
   let created: { index: number; bytes: Uint8Array } | null = null;
   let stated: { index: number; bytes: Uint8Array } | null = null;
   const log = await replayLog(where, (event, index, bytes, state) => {
@@ -63,23 +70,25 @@ async function sharesOfModel(
     if (body.type === 'shares.stated' && body.model === model) stated = { index, bytes: bytes.slice() };
     if ((body.type === 'round.merged' || body.type === 'run.created') && run.model === model) {
       const { round: merged_rounds, unearned_shares } = run;
-      table = { rows: shareTable(run), merged_rounds, unearned_shares, name: run.spec.name };
+      const { name, unit } = run.spec;
+      table = { rows: shareTable(run), merged_rounds, unearned_shares, name, unit };
     }
   });
-  const found = table as { rows: ShareRow[]; merged_rounds: number; unearned_shares: number; name: string } | null;
+  const found = table as FoundTable | null;
   if (!found || !created) throw new OwnershipError('unknown-run', `the log knows no model ${model} of run ${id}`);
   const prove = ({ index, bytes }: { index: number; bytes: Uint8Array }) =>
     proveEvent(bytes, index, log.size, log.node);
   return {
     checkpoint: log.checkpoint,
     file: {
-      format: 'potluck-shares-v1',
+      format: 'potluck-shares-v2',
       hub: log.hub,
       run: id,
       name: found.name,
       model,
       merged_rounds: found.merged_rounds,
       unearned_shares: found.unearned_shares,
+      unit: found.unit,
       accounts: found.rows,
       proof: stated ? { created: prove(created), stated: prove(stated) } : null,
     },
@@ -119,6 +128,7 @@ export async function checkFolder(dir: string): Promise<CheckedFolder> {
     created.id === run &&
     created.body.type === 'run.created' &&
     created.body.name === shares.name &&
+    created.body.unit === shares.unit &&
     body.type === 'shares.stated' &&
     author === shares.hub &&
     body.run === run &&

@@ -49,7 +49,7 @@ function device({ wanted = null }: { wanted?: string | null } = {}) {
       joined.push(run);
       const at_once = await world.join(run);
       if (at_once) return at_once;
-      onNews({ type: 'joined', peer: 'p', run, run_name: run });
+      onNews({ type: 'joined', peer: 'p', run, run_name: run, unit: 'tokens' });
       hear = onNews;
       return Promise.race([
         fired(signal).then(() => {

@@ -17,8 +17,8 @@ export async function checkSubmission(
 ): Promise<Verdict> {
   const task = await game.task(params, roundOf(view), submission.worker, state);
   const work = await device.fetchBlob(submission.work);
-  const { steps, tokens, loss_micro, runtime } = submission;
-  return game.check(task, { work, steps, tokens, loss_micro }, device, {
+  const { amount, numbers, runtime } = submission;
+  return game.check(task, { work, amount, numbers }, device, {
     ...{ runtime, ...judging },
     earlier: () => earlierWork(device, view, submission),
   });

@@ -73,7 +73,7 @@ export function contestJuror(context: RoleContext, orTell: (error: unknown) => v
     const { evidence, ...found } = await repeat(contested);
     const published = { submission, validator: identity.id, contest, ...evidence };
     const verdict: VerdictGiven = {
-      ...{ type: 'verdict.given', version: 1, run, submission, contest },
+      ...{ type: 'verdict.given', version: 2, run, submission, contest },
       salt: bytesToHex(await saltFor(identity, submission, `contest ${contest}`)),
       ...found,
       evidence: await blobs.upload(utf8(`${JSON.stringify(published, null, 1)}\n`)),
@@ -129,6 +129,5 @@ const keyOf = ({ submission, contest }: ContestView): string => `${submission} $
 /** A verdict that counts for neither side. */
 const cannot = (reason: string): Verdict => ({
   ...{ accepted: false, fraud: false, code: CANNOT_REPEAT, weight: 0 },
-  ...{ score_micro: 0, loss_before_micro: 0, loss_after_micro: 0 },
-  evidence: { reason },
+  ...{ score_micro: 0, numbers: {}, evidence: { reason } },
 });

@@ -2,14 +2,14 @@
 import type { Device } from '../games/game.ts';
 import type { Clock } from '../protocol/clock.ts';
 
-/** Counted from the end of the first step, because that one loads and compiles, on any device. */
+/** Counted from the end of the first piece, because that one loads and compiles, on any device. */
 export const FIRST_WORK_MS = 1000;
 
 const KEPT = 'handed-in';
 
 export interface FirstWork {
-  /** Called after each step of a round; true when the work is long enough. */
-  enough(steps: number): boolean;
+  /** Called after each piece of a round, with their count; true when the work is long enough. */
+  enough(pieces: number): boolean;
   /** The hub has accepted a submission. */
   handedIn(): Promise<void>;
 }
@@ -19,8 +19,8 @@ export async function watchFirstWork({ drawer }: Pick<Device, 'drawer'>, clock: 
   let first = (await drawer.get(KEPT)) === null;
   let since_ms = clock.elapsed_ms();
   return {
-    enough(steps) {
-      if (steps <= 1) since_ms = clock.elapsed_ms();
+    enough(pieces) {
+      if (pieces <= 1) since_ms = clock.elapsed_ms();
       return first && clock.elapsed_ms() - since_ms >= FIRST_WORK_MS;
     },
     async handedIn() {

@@ -10,7 +10,7 @@ import type { RoleContext } from './role.ts';
 import { workerRole } from './worker.ts';
 
 const HASH = 'a'.repeat(64);
-const CLAIM: Claim = { work: Uint8Array.of(1), steps: 1, tokens: 4, loss_micro: 1 };
+const CLAIM: Claim = { work: Uint8Array.of(1), amount: 4, numbers: { steps: 1, loss_micro: 1 } };
 
 /** A worker at work in a game whose steps the test takes, and what it tells. */
 async function workerAtWork(follow = async (): Promise<unknown> => null, drawer = memoryDrawer()) {
@@ -57,7 +57,7 @@ async function workerAtWork(follow = async (): Promise<unknown> => null, drawer 
     submitted,
     states,
     keep: (bytes: Uint8Array) => device!.drawer.put('kept', bytes),
-    step: () => device!.progress({ steps: 1, loss: 1, tokens: 4 }),
+    step: () => device!.progress({ amount: 4, numbers: { steps: 1 } }),
     finish: (claim: Claim | null) => finish(claim),
   };
 }

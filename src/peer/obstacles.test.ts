@@ -86,7 +86,7 @@ function worker(rested?: () => Promise<void>, away_ms?: () => number) {
   const game = {
     task: () => ({}),
     perform: (_: unknown, device: Device) => {
-      step.report = () => device.progress({ steps: 1, loss: 1, tokens: 1 });
+      step.report = () => device.progress({ amount: 1, numbers: { steps: 1 } });
       return new Promise<Claim | null>((resolve) => {
         step.done = resolve;
       });
@@ -124,7 +124,7 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 const round = (number: number, more: Partial<RunView> = {}) =>
   exampleView({ round: number, remaining_ms: 6000, ...more });
 const never = new AbortController().signal;
-const claim: Claim = { work: new Uint8Array(3), steps: 1, tokens: 1, loss_micro: 1 };
+const claim: Claim = { work: new Uint8Array(3), amount: 1, numbers: { steps: 1, loss_micro: 1 } };
 
 describe('a worker', () => {
   test('whose first step outlasts the round is told at the end of the round, then how long a step takes', async () => {

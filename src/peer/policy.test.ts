@@ -16,7 +16,7 @@ for (const duty of [0.01, 0.1, 0.5]) {
         for (let step = 1; step <= 20; step++) {
           await sleep(clock, step_ms);
           worked_ms += step_ms;
-          await progress({ steps: step, loss: 1, tokens: 1 });
+          await progress({ amount: 1, numbers: { steps: step } });
         }
       };
       await clock.run(work());
@@ -37,7 +37,7 @@ test('a duty of 0.01 is kept with steps of a second in rounds of six, which brea
     for (let step = 1; !over.signal.aborted; step++) {
       await sleep(clock, 1000);
       worked_ms += 1000;
-      await Promise.race([progress({ steps: step, loss: 1, tokens: 1 }), fired(over.signal)]);
+      await Promise.race([progress({ amount: 1, numbers: { steps: step } }), fired(over.signal)]);
     }
   };
   const rounds = async (): Promise<void> => {
@@ -58,7 +58,7 @@ test('time between rounds is no work', async () => {
     await sleep(clock, 100_000);
     await rested();
     await sleep(clock, 1000);
-    await progress({ steps: 1, loss: 1, tokens: 1 });
+    await progress({ amount: 1, numbers: { steps: 1 } });
   };
   await clock.run(work());
   assert.equal(clock.elapsed_ms(), 102_000);
@@ -79,7 +79,7 @@ test('a halt holds back the next unit of work, and the time in it is neither wor
   let went_on_ms = 0;
   const work = async (): Promise<void> => {
     await sleep(clock, 1000); // a unit, in whose middle the halt begins, that goes on in a process that is stopped
-    await progress({ steps: 1, loss: 1, tokens: 1 });
+    await progress({ amount: 1, numbers: { steps: 1 } });
     went_on_ms = clock.elapsed_ms();
   };
   clock.setTimeout(halt, 400);
@@ -95,7 +95,7 @@ test('rest is owed for the work before a halt', async () => {
   const { progress, halt, go } = openThrottle(0.1, clock);
   await clock.pass(1000);
   halt();
-  const going = progress({ steps: 1, loss: 1, tokens: 1 });
+  const going = progress({ amount: 1, numbers: { steps: 1 } });
   await clock.pass(2000);
   go(0.1);
   await clock.run(going);
@@ -108,7 +108,7 @@ test('another part of the time counts from the next unit on, and a halt while it
   const unit = async (): Promise<number> => {
     const before_ms = clock.elapsed_ms();
     await clock.pass(1000);
-    await clock.run(progress({ steps: 1, loss: 1, tokens: 1 }));
+    await clock.run(progress({ amount: 1, numbers: { steps: 1 } }));
     return clock.elapsed_ms() - before_ms;
   };
   assert.equal(await unit(), 1000);
@@ -127,7 +127,7 @@ test('timers that come late take nothing from the time that it may compute, and 
   const unit = async (): Promise<number> => {
     const before_ms = clock.elapsed_ms();
     await clock.pass(1000);
-    await clock.run(progress({ steps: 1, loss: 1, tokens: 1 }));
+    await clock.run(progress({ amount: 1, numbers: {} }));
     return clock.elapsed_ms() - before_ms;
   };
   assert.deepEqual([await unit(), await unit(), await unit()], [2050, 2000, 2000]);

@@ -17,8 +17,8 @@ function memory() {
     delete: async (name: string) => void kept.delete(name),
   };
 }
-const work = (id: string, improvement: number, steps = 30): JudgedWork => {
-  return { id, steps, improvement, on_assigned: 2, on_random: 1, steps_apart: 0 };
+const work = (id: string, improvement: number, amount = 30): JudgedWork => {
+  return { id, amount, improvement, on_assigned: 2, on_random: 1, steps_apart: 0 };
 };
 
 test('what was measured counts when its round is merged, also after a restart in between', async () => {
@@ -122,19 +122,19 @@ test('weights are whole, never 0, never more than the check vouched for, and unt
 test('a verdict is rated by the gain in its evidence, by its score where a game has none, and only where work was accepted', () => {
   const verdict: Verdict = {
     ...{ accepted: true, fraud: false, code: 'ok', weight: 5, score_micro: 7 },
-    ...{ loss_before_micro: 2_000_000, loss_after_micro: 0, evidence: {} },
+    ...{ numbers: {}, evidence: {} },
   };
-  assert.deepEqual(judgedWork('a', { steps: 4 }, verdict), {
+  assert.deepEqual(judgedWork('a', { amount: 4 }, verdict), {
     id: 'a',
-    steps: 4,
+    amount: 4,
     improvement: 7,
     on_assigned: 1,
     on_random: 0,
     steps_apart: 0,
   });
-  const evidence = { gain: { assigned: 0.5, random: 0.25 } };
-  assert.deepEqual(judgedWork('a', { steps: 4 }, { ...verdict, evidence }), {
-    ...{ id: 'a', steps: 4, improvement: 0.125, on_assigned: 0.5, on_random: 0.25, steps_apart: 0 },
+  const evidence = { gain: { assigned: 0.5, random: 0.25, before: 2 } };
+  assert.deepEqual(judgedWork('a', { amount: 4 }, { ...verdict, evidence }), {
+    ...{ id: 'a', amount: 4, improvement: 0.125, on_assigned: 0.5, on_random: 0.25, steps_apart: 0 },
   });
-  assert.equal(judgedWork('a', { steps: 4 }, { ...verdict, accepted: false, weight: 0 }), null);
+  assert.equal(judgedWork('a', { amount: 4 }, { ...verdict, accepted: false, weight: 0 }), null);
 });

@@ -2,7 +2,7 @@
 
 import type { PublicLog } from '../audit/public-log.ts';
 import type { EventBody } from '../core/events.ts';
-import type { AnyGame, Device, Round } from '../games/game.ts';
+import type { AnyGame, Device, Numbers, Round } from '../games/game.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Clock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -12,8 +12,17 @@ import type { ChosenRuntime } from './choose-runtime.ts';
 import type { ModelFollower } from './model.ts';
 
 /** What a peer reports to its owner. */
+/** The activity of a peer that has done nothing of a round's work so far. */
+export const NOTHING_DONE = { amount: 0, amount_per_second: 0, numbers: {} } as const;
+
 export type PeerNews =
-  | { readonly type: 'joined'; readonly peer: string; readonly run: string; readonly run_name: string }
+  | {
+      readonly type: 'joined';
+      readonly peer: string;
+      readonly run: string;
+      readonly run_name: string;
+      readonly unit: string;
+    }
   /** What this device computes with, why, and what was timed where there was a choice. */
   | ({ readonly type: 'computes'; readonly runtime: string } & Omit<ChosenRuntime, 'runtime'>)
   | { readonly type: 'progress'; readonly progress: Omit<Progress, 'type'> }
@@ -23,8 +32,9 @@ export type PeerNews =
       /** The event's id and its index in the log. */
       readonly submission: string;
       readonly index: number;
-      readonly steps: number;
-      readonly tokens: number;
+      /** In the run's unit, with the numbers that its game names. */
+      readonly amount: number;
+      readonly numbers: Numbers;
       readonly size_bytes: number;
     }
   | { readonly type: 'refused'; readonly round: number; readonly code: string; readonly message: string }
@@ -82,9 +92,9 @@ export interface Role {
 
 /** A view's round in the form that games use. */
 export function roundOf(view: RunView): Round {
-  const { run, round: number, rounds, seed, draw, most_tokens } = view;
+  const { run, round: number, rounds, seed, draw, most_amount } = view;
   const last = view.recent.at(-1)?.bundle ?? null;
-  return { run, number, rounds, seed, draw, last, ...(most_tokens !== undefined && { most_tokens }) };
+  return { run, number, rounds, seed, draw, last, ...(most_amount !== undefined && { most_amount }) };
 }
 
 /** A key that distinguishes rounds: a round that was opened again, or is on another model, is another round. */

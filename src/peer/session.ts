@@ -150,10 +150,10 @@ class Session {
   }
 
   #onWelcome(welcome: Welcome): void {
-    const { blobs, identity, run, run_name } = this.#options;
+    const { blobs, game, identity, run, run_name } = this.#options;
     this.#number = welcome.session;
     blobs.renew();
-    this.#tell({ type: 'joined', peer: identity.id, run, run_name });
+    this.#tell({ type: 'joined', peer: identity.id, run, run_name, unit: game.unit });
     void this.#announce(welcome);
   }
 

@@ -6,7 +6,13 @@ import { exampleView } from '../protocol/testing/example-views.ts';
 import { openStatus } from './status.ts';
 
 const slow = { code: 'too-slow', message: 'this device is too slow' } as const;
-const training = { state: 'training', round: 1, steps: 2, loss: 3, tokens_per_second: 4 } as const;
+const training = {
+  state: 'working',
+  round: 1,
+  amount: 2,
+  amount_per_second: 4,
+  numbers: { steps: 2, loss_micro: 3000000 },
+} as const;
 
 test('an obstacle goes to the hub with the present progress and every later one, until it is over', () => {
   const sent: (string | undefined)[] = [];
@@ -61,5 +67,5 @@ test('a pause goes to the hub at once, with its reason where that is shared, and
   status.progress({ ...training, state: 'sending' });
   status.paused({ why: { code: 'in-use', message: 'its owner uses it' } });
   status.paused(null);
-  assert.deepEqual(sent, ['training', 'training: too-slow', 'paused', 'paused: in-use', 'sending: too-slow']);
+  assert.deepEqual(sent, ['working', 'working: too-slow', 'paused', 'paused: in-use', 'sending: too-slow']);
 });

@@ -3,7 +3,7 @@ import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { Clock } from '../protocol/clock.ts';
 import type { Obstacle, Progress, RunView } from '../protocol/messages.ts';
 import { obstacleOf, obstacleTeller } from './obstacles.ts';
-import type { PeerNews, RoleContext } from './role.ts';
+import { NOTHING_DONE, type PeerNews, type RoleContext } from './role.ts';
 
 type Doing = Omit<Progress, 'type'>;
 
@@ -33,7 +33,7 @@ export function openStatus(
   send: (progress: Doing) => void,
   tell: (news: PeerNews) => void,
 ): Status {
-  let doing: Doing = { state: 'waiting', round: 0, steps: 0, loss: 0, tokens_per_second: 0 };
+  let doing: Doing = { state: 'waiting', round: 0, ...NOTHING_DONE };
   let obstacle: Obstacle | null = null;
   let newest: RunView | null = null;
   let here = false;
@@ -56,7 +56,7 @@ export function openStatus(
       if (!pause && !isPaused) return;
       isPaused = pause !== null;
       const why = pause?.why ? { obstacle: pause.why } : {};
-      send(pause ? { state: 'paused', round: doing.round, steps: 0, loss: 0, tokens_per_second: 0, ...why } : doing);
+      send(pause ? { state: 'paused', round: doing.round, ...NOTHING_DONE, ...why } : doing);
     },
     saw(view) {
       newest = view;

@@ -57,7 +57,7 @@ async function play(courses: readonly Course[], time_ms: number, duty = 1) {
 async function workFor(turn: Turn, step: () => Promise<void>, signal: AbortSignal): Promise<void> {
   for (let steps = 1; !signal.aborted; steps++) {
     await step();
-    await Promise.race([turn.throttle.progress({ steps, loss: 1, tokens: 1 }), fired(signal)]);
+    await Promise.race([turn.throttle.progress({ amount: steps, numbers: {} }), fired(signal)]);
   }
 }
 
@@ -162,7 +162,7 @@ test('time before a check is no work: nothing is owed for it', async () => {
   await clock.pass(60 * MINUTES_MS);
   const check = async (): Promise<null> => {
     await sleep(clock, 1000);
-    await one.throttle.progress({ steps: 1, loss: 1, tokens: 1 });
+    await one.throttle.progress({ amount: 1, numbers: {} });
     return null;
   };
   const begun_ms = clock.elapsed_ms();

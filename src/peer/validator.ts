@@ -14,7 +14,7 @@ import { checkSubmission, type SubmissionView } from './check-submission.ts';
 import { type ContestJuror, contestJuror } from './contest-juror.ts';
 import { lateWords } from './late-words.ts';
 import { openRatings, type Ratings } from './ratings.ts';
-import { type Role, type RoleContext, roundKey } from './role.ts';
+import { NOTHING_DONE, type Role, type RoleContext, roundKey } from './role.ts';
 import { openSampler, type Sampler } from './sampler.ts';
 import { openSealedVerdicts, type SealedVerdicts } from './sealed-verdicts.ts';
 import { instanceOf, isToEvaluate, type Judgement, nextToJudge, toReveal } from './validator-plan.ts';
@@ -84,7 +84,7 @@ class Validator implements Role {
     await this.#reveal(toReveal(view, identity.id)).catch(orTell);
     await this.#juror.act(view, leaving);
     if (isToEvaluate(view, this.#evaluated)) await this.#evaluate(view);
-    this.#context.progress({ state: 'waiting', round: view.round, steps: 0, loss: 0, tokens_per_second: 0 });
+    this.#context.progress({ state: 'waiting', round: view.round, ...NOTHING_DONE });
   }
 
   async #beginRound(view: RunView): Promise<void> {
@@ -98,9 +98,9 @@ class Validator implements Role {
 
   async #judge(view: RunView, { submission, time_ms }: Judgement): Promise<void> {
     const { identity, run } = this.#context;
-    const { id, worker, steps, appealed } = submission;
+    const { id, worker, appealed } = submission;
     const { round } = view;
-    this.#context.progress({ state: 'judging', round, steps, loss: 0, tokens_per_second: 0 });
+    this.#context.progress({ state: 'judging', round, ...NOTHING_DONE });
     const state = await this.#context.model.follow(view);
     const ratings = await this.#ratingsHere();
     const finding = await this.#find(state, view, submission, time_ms);
@@ -139,7 +139,7 @@ class Validator implements Role {
     const published = { submission: id, validator: identity.id, ...evidence, rating };
     return {
       type: 'verdict.given',
-      version: 1,
+      version: 2,
       run,
       submission: id,
       ...instanceFields(submission),
@@ -162,7 +162,7 @@ class Validator implements Role {
     const { model, round: merged_rounds } = view;
     this.#evaluated = model;
     const state = await this.#context.model.follow(view);
-    this.#context.progress({ state: 'evaluating', round: merged_rounds, steps: 0, loss: 0, tokens_per_second: 0 });
+    this.#context.progress({ state: 'evaluating', round: merged_rounds, ...NOTHING_DONE });
     const measured = await game.evaluate(params, state, device);
     await this.#context.submit({ type: 'model.evaluated', version: 2, run, merged_rounds, model, measured });
     this.#context.tell({ type: 'evaluated', merged_rounds, measured });

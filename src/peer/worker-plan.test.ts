@@ -34,7 +34,7 @@ test('work goes on while its round does, is handed in when that closes, and is m
 });
 
 test('what there is to hand in is handed in, also when it was cut off or the owner wants the device back', () => {
-  const claim = { work: new Uint8Array(), steps: 1, tokens: 1, loss_micro: 1 };
+  const claim = { work: new Uint8Array(), amount: 1, numbers: { steps: 1, loss_micro: 1 } };
   const tooSlow = { code: 'too-slow', message: 'this device is too slow' } as const;
   const ended: Ended = { claim, counts: true, rested: false, stopped: false, leaving: false, tooSlow: null };
   const after = (change: Partial<Ended>): string | null => word(planAfterWork({ ...ended, ...change }));

@@ -11,7 +11,7 @@ import { keepHandedIn, ownMerged } from './handed-in.ts';
 import { lateWords } from './late-words.ts';
 import { unlessEmptyHanded } from './leaving.ts';
 import { type RoundWatch, roundWatcher } from './obstacles.ts';
-import { type Role, type RoleContext, roundKey, roundOf } from './role.ts';
+import { NOTHING_DONE, type Role, type RoleContext, roundKey, roundOf } from './role.ts';
 import { openStepping, type Stepping, type StepReport } from './stepping.ts';
 import {
   FIRST_RESERVE_MS,
@@ -158,12 +158,13 @@ class Worker implements Role {
       const first = await this.#firstWork();
       if (!signal.aborted && (await this.#restsThrough(work, signal))) return { claim: null, rested: true };
       const tell = progressTeller(this.#context, view);
+      let pieces = 0;
       work.round.begun();
       this.#stepping.begin(signal, (report) => {
         work.round.step();
         work.begun = true;
         tell(report);
-        if (first.enough(report.steps)) work.stop.abort();
+        if (first.enough(++pieces)) work.stop.abort();
       });
       return { claim: await game.perform(task, device, signal), rested: false };
     } finally {
@@ -185,24 +186,23 @@ class Worker implements Role {
   async #handIn(view: RunView, claim: Claim): Promise<void> {
     const { blobs, identity, clock, pledge, run } = this.#context;
     const worked_ms = this.#awake_ms() - (clock.elapsed_ms() - this.#stepping.finished_ms());
-    const { steps, tokens, loss_micro } = claim;
+    const { amount, numbers } = claim;
     const { round } = view;
     const size_bytes = claim.work.length;
-    this.#context.progress({ state: 'sending', round, steps, loss: loss_micro / 1e6, tokens_per_second: 0 });
+    this.#context.progress({ state: 'sending', round, amount, numbers, amount_per_second: 0 });
     try {
       const work = await blobs.upload(claim.work);
       const receipt = await this.#context.submit({
         type: 'work.submitted',
-        version: 1,
+        version: 2,
         run,
         round,
         attempt: view.attempt,
         base: view.model,
         work,
         size_bytes,
-        steps,
-        tokens,
-        loss_micro,
+        amount,
+        numbers,
         pledge: (await pledge?.(work)) ?? (await ordinaryPledge(identity, work)),
         ...(this.#heard.key === roundKey(view) ? { seen_ms: this.#heard.seen_ms } : {}),
       });
@@ -211,7 +211,7 @@ class Worker implements Role {
       await keepHandedIn(this.#stepping.device.drawer, { round, work });
       this.#context.heldUp(null);
       const { event_id: submission, index } = receipt;
-      this.#context.tell({ type: 'accepted', round, submission, index, steps, tokens, size_bytes });
+      this.#context.tell({ type: 'accepted', round, submission, index, amount, numbers, size_bytes });
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       if (error.code === 'refused') this.#reserve_ms *= 2;
@@ -242,7 +242,7 @@ class Worker implements Role {
   }
 
   #tellIdle(state: 'waiting' | 'catching up', { round }: RunView): void {
-    this.#context.progress({ state, round, steps: 0, loss: 0, tokens_per_second: 0 });
+    this.#context.progress({ state, round, ...NOTHING_DONE });
   }
 }
 
@@ -256,11 +256,11 @@ function progressTeller(context: RoleContext, view: RunView): (report: StepRepor
   const { clock } = context;
   const started_ms = clock.elapsed_ms();
   let told_ms = 0;
-  return ({ steps, loss, tokens }) => {
+  return ({ amount, numbers }) => {
     const now_ms = clock.elapsed_ms();
     if (now_ms - told_ms < PROGRESS_EVERY_MS) return;
     told_ms = now_ms;
-    const tokens_per_second = (tokens / (now_ms - started_ms)) * 1000;
-    context.progress({ state: 'training', round: view.round, steps, loss, tokens_per_second });
+    const amount_per_second = (amount / (now_ms - started_ms)) * 1000;
+    context.progress({ state: 'working', round: view.round, amount, numbers, amount_per_second });
   };
 }

@@ -45,9 +45,10 @@ export const DeviceReportSchema = z.object({
   reasons: z.array(z.object({ code: shownText(60), message: shownText(400) })).max(8),
   /** How long it has been so. */
   for_ms: count,
-  /** What it is at, in the words of its role: training. */
+  /** What it is at, in the words of its role: working. */
   doing: shownText(40).nullable(),
-  tokens_per_second: z.number().min(0).nullable(),
+  /** How much it does, in what its run counts work in; null while it does not work. */
+  speed: z.strictObject({ amount_per_second: z.number().min(0), unit: shownText(40) }).nullable(),
   temperature_c: z.number().nullable(),
   today: DeviceTodaySchema.nullable().optional(),
   /** What was set on it, by whom ever, as it counts now; null: too much for a letter. */

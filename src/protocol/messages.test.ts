@@ -47,9 +47,8 @@ const view: RunView = {
         size_bytes: 5_000_000_000,
       },
       ...{
-        steps: 3,
-        tokens: 99,
-        loss_micro: -1,
+        amount: 99,
+        numbers: { steps: 3, loss_micro: -1 },
         appealed: false,
         judges: [HASH],
         sealed: [HASH],
@@ -85,19 +84,26 @@ const status: RunStatus = {
       role: 'worker',
       runtime: 'native-cpu',
       present: true,
-      credit_tokens: 2 ** 40,
+      credit_amount: 2 ** 40,
       merged_submissions: 1,
       refused_submissions: 0,
-      progress: { state: 'training', round: 3, steps: 4, loss: 3.5, tokens_per_second: 1e4 },
+      progress: {
+        state: 'working',
+        round: 3,
+        amount: 4,
+        amount_per_second: 1e4,
+        numbers: { steps: 4, loss_micro: 3500000 },
+      },
       bytes_up: 12,
       bytes_down: 2 ** 33,
     },
   ],
   submitted: 1,
-  merged_tokens: 5,
+  merged_amount: 5,
   bytes_submitted: 77,
   dense_bytes: 7777,
-  tokens_per_second: 0.25,
+  amount_per_second: 0.25,
+  numbers: { work: [], verdict: [] },
   unit: 'tokens',
   metrics: [{ name: 'loss_micro', words: 'validation loss', unit: 'nats', better: 'lower', first: 5.5, last: null }],
   evaluated_rounds: 0,
@@ -108,7 +114,14 @@ const fromPeer: FromPeer[] = [
   { type: 'hello', protocol: 1, role: 'observer' },
   { type: 'hello', protocol: 1, role: 'worker', run: HASH, peer: HASH, signature: new Uint8Array(64) },
   { type: 'event', event: new Uint8Array(WIRE_LIMITS.event_bytes).fill(7) },
-  { type: 'progress', state: 'training', round: 1, steps: 2, loss: 1.5, tokens_per_second: 12.25 },
+  {
+    type: 'progress',
+    state: 'working',
+    round: 1,
+    amount: 2,
+    amount_per_second: 12.25,
+    numbers: { steps: 2, loss_micro: 1500000 },
+  },
   { type: 'sample', model: HASH, prompt: 'It was', text: '<b>a\u202e\u{1f600}' },
 ];
 const fromHub: FromHub[] = [
@@ -175,9 +188,9 @@ describe('what is refused', () => {
         type: 'progress',
         state: 'waiting',
         round: 0,
-        steps: 0,
-        loss: 0,
-        tokens_per_second: 0,
+        amount: 0,
+        amount_per_second: 0,
+        numbers: { steps: 0, loss_micro: 0 },
         obstacle: { code: 'x', message: long.slice(0, 400) },
       },
     ] satisfies FromPeer[]) {
@@ -195,7 +208,14 @@ describe('what is refused', () => {
       assert.throws(() => decodeFromPeer(encode({ ...message, extra: 1 })), { code: 'malformed', message: /extra/ });
       assert.throws(() => decodeFromPeer(encode({ ...message, ...more(40) })), /expected at most 32 fields, got \d+/);
     }
-    const progress = { type: 'progress', state: 'waiting', round: 0, steps: 0, loss: 0, tokens_per_second: 0 };
+    const progress = {
+      type: 'progress',
+      state: 'waiting',
+      round: 0,
+      amount: 0,
+      amount_per_second: 0,
+      numbers: { steps: 0, loss_micro: 0 },
+    };
     const obstacle = { code: 'x', message: 'y', extra: 1 };
     assert.throws(() => decodeFromPeer(encode({ ...progress, obstacle })), { code: 'malformed', message: /extra/ });
   });
@@ -214,16 +234,16 @@ describe('what is refused', () => {
   });
 
   test('NaN and infinities where people see a number', () => {
-    for (const loss of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+    for (const amount_per_second of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       const frame = encodeMessage({
         type: 'progress',
-        state: 'training',
+        state: 'working',
         round: 0,
-        steps: 0,
-        loss,
-        tokens_per_second: 0,
+        amount: 0,
+        amount_per_second,
+        numbers: {},
       });
-      assert.throws(() => decodeFromPeer(frame), /loss/);
+      assert.throws(() => decodeFromPeer(frame), /amount_per_second/);
     }
   });
 

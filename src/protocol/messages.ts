@@ -3,15 +3,17 @@ import { Decoder, Encoder } from 'cbor-x';
 import { z } from 'zod';
 import { checkCborForm } from './cbor-form.ts';
 import { ProtocolError } from './errors.ts';
+import { NumbersSchema, ValuesSchema } from './measures.ts';
 import { count, hash, role } from './schemas.ts';
 
 /**
  * The version of this protocol: of the messages and of the events in them. Either side refuses messages and events that it does not know,
  * so the version rises with each change that the other side must know. A peer of another version is told so and disconnected.
  * 2: draws, appeals and contests; heads of the log in events. 3: rules that bound a first work, and views that say so. 4: a model's hash
- * is that of its manifest. 5: steps. 6: metrics in the game's words. 7: models in bf16 and f16.
+ * is that of its manifest. 5: steps. 6: metrics in the game's words. 7: models in bf16 and f16. 8: amounts and numbers in the
+ * game's words.
  */
-export const PROTOCOL_VERSION = 7;
+export const PROTOCOL_VERSION = 8;
 
 /** Says in words which side has the older version, and what that side can do about it. */
 export function otherVersion(versions: { readonly hub: number; readonly peer: number }): string {
@@ -26,7 +28,7 @@ export function otherVersion(versions: { readonly hub: number; readonly peer: nu
 export const WIRE_LIMITS = {
   message_bytes: 1 << 20, // a hub's status with thousands of peers stays below 1 MiB
   from_peer_bytes: 70_000, // a peer's largest message is one event plus 40 bytes of frame
-  from_peer_fields: 32, // entries of all lists and maps of a message; a peer's largest message has 12
+  from_peer_fields: 32, // entries of all lists and maps of a message; a peer's largest message has 17
   blob_bytes: 1 << 30, // a round's work of 60,000 workers on a small model, or of 200 on one of 300M parameters; models come in parts
   model_bytes: 4 * 2 ** 30, // a run's first model that one key may upload, in parts: a billion float32 parameters
   event_bytes: 65_535, // C2SP tlog-tiles: entries carry a 16-bit length
@@ -74,9 +76,9 @@ export const RunViewSchema = z.object({
       bond_permille: count,
       work: hash,
       size_bytes: count,
-      steps: count,
-      tokens: count,
-      loss_micro: z.int(),
+      /** In the run's unit, and the numbers that its game names. */
+      amount: count,
+      numbers: ValuesSchema,
       /** Not all of its first judges accepted it, so everybody who may judge judges it again. */
       appealed: z.boolean(),
       /** The validators drawn to judge it, those who have committed (sealed) a verdict, and those who have revealed it. */
@@ -108,8 +110,8 @@ export const RunViewSchema = z.object({
   reexecute_permille: count,
   /** For a worker: whether its own work is in the last merge. */
   merged: z.boolean().optional(),
-  /** For a worker that has little to lose yet: how many tokens it may claim in the open round. */
-  most_tokens: count.optional(),
+  /** For a worker that has little to lose yet: how much it may claim in the open round. */
+  most_amount: count.optional(),
   /** How many submissions of a newcomer are re-executed by all of its judges. */
   probation: count,
   /** How much of what a verdict vouches for, in thousandths, depends on its judge's rating of the worker. */
@@ -124,11 +126,12 @@ export type Obstacle = z.infer<typeof ObstacleSchema>;
 /** What a worker reports about itself while it works. People see it; neither pay nor a deadline depends on it. `paused`: by its owner's rules. */
 export const ProgressSchema = z.object({
   type: z.literal('progress'),
-  state: z.enum(['waiting', 'catching up', 'training', 'sending', 'judging', 'evaluating', 'paused']),
+  state: z.enum(['waiting', 'catching up', 'working', 'sending', 'judging', 'evaluating', 'paused']),
   round: count,
-  steps: count,
-  loss: z.number(),
-  tokens_per_second: z.number(),
+  /** What is done of the round, in the run's unit, and the numbers that its game names for work. */
+  amount: count,
+  amount_per_second: z.number(),
+  numbers: ValuesSchema,
   obstacle: ObstacleSchema.optional(),
 });
 export type Progress = z.infer<typeof ProgressSchema>;
@@ -176,7 +179,7 @@ export const PeerViewSchema = z.object({
   role,
   runtime: z.string().max(40),
   present: z.boolean(),
-  credit_tokens: count,
+  credit_amount: count,
   merged_submissions: count,
   refused_submissions: count,
   progress: ProgressSchema.omit({ type: true }).nullable(),
@@ -202,7 +205,7 @@ export const RunStatusSchema = RunViewSchema.omit({
   checkpoint: true,
   draw: true,
   reexecute_permille: true,
-  most_tokens: true,
+  most_amount: true,
   merged: true,
   probation: true,
   rating_permille: true,
@@ -214,13 +217,14 @@ export const RunStatusSchema = RunViewSchema.omit({
   min_workers: count,
   peers: z.array(PeerViewSchema),
   submitted: count,
-  merged_tokens: count,
+  merged_amount: count,
   bytes_submitted: count,
   /** What the same submissions would be as dense float32, in bytes, for comparison. */
   dense_bytes: count,
-  tokens_per_second: z.number(),
-  /** What its work is counted in, and what its models are measured by, in the game's words. */
+  amount_per_second: z.number(),
+  /** What its work is counted in, what its models are measured by, and which numbers come with work, in the game's words. */
   unit: z.string().max(40),
+  numbers: NumbersSchema,
   metrics: z.array(MetricViewSchema).min(1).max(8),
   evaluated_rounds: count.nullable(),
   /** What keeps the run from going on, in words. */
@@ -236,14 +240,14 @@ export type RunOverview = z.infer<typeof RunOverviewSchema>;
 export const SeriesSchema = z.object({
   merged_rounds: z.array(count),
   time_ms: z.array(count),
-  tokens: z.array(count),
+  amount: z.array(count),
   bytes: z.array(count),
   value: z.array(z.number().nullable()),
 });
 export type Series = z.infer<typeof SeriesSchema>;
 
-/** One worker's work in one round, as the worker reported it: rounds merged, steps, tokens. */
-export const WorkerPointSchema = z.object({ merged_rounds: count, steps: count, tokens: count, loss_micro: z.int() });
+/** One worker's work in one round, as the worker reported it. */
+export const WorkerPointSchema = z.object({ merged_rounds: count, amount: count, numbers: ValuesSchema });
 export type WorkerPoint = z.infer<typeof WorkerPointSchema>;
 
 /** The course of a run: what validators measured, and what workers reported of their rounds. Thinned out where there is much of it. */

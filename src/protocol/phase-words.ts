@@ -3,7 +3,7 @@ import type { RunView } from './messages.ts';
 
 export const PHASE_WORDS: Readonly<Record<RunView['phase'], string>> = {
   gathering: 'waiting for devices',
-  working: 'training',
+  working: 'at work',
   judging: 'checking work',
   revealing: 'checking work',
   merging: 'merging',

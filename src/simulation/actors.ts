@@ -7,9 +7,9 @@ import { balanceOf } from '../core/shares/balances.ts';
 import { settleable, settlementRoot } from '../core/shares/settlement.ts';
 import { nextStakeChange } from '../core/shares/stake.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
-import { EXAMPLE_WORDS } from '../core/testing/example-events.ts';
 import { CodedError } from '../errors.ts';
 import { withFirstWork } from '../games/first-work.ts';
+import { wordsOfGame } from '../games/parts.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
@@ -49,8 +49,8 @@ export async function ownRun(world: World): Promise<void> {
   const named = world.peers.filter((peer) => peer.plan.stake !== undefined);
   const body: EventBody = {
     type: 'run.created',
-    version: 2,
-    ...EXAMPLE_WORDS,
+    version: 3,
+    ...wordsOfGame(tally),
     name: `seed ${plan.seed}`,
     game: 'tally',
     params: '',

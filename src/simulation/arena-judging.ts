@@ -95,8 +95,8 @@ export class ArenaJudging {
       worker,
       this.#arena.present,
     );
-    const { work, steps, tokens, loss_micro } = this.#arena.claims.get(id)!;
-    return participant.game.check(task, { work, steps, tokens, loss_micro }, participant.lent, judging);
+    const { work, amount, numbers } = this.#arena.claims.get(id)!;
+    return participant.game.check(task, { work, amount, numbers }, participant.lent, judging);
   }
 
   /** What everybody can read after the verdicts are revealed. */

@@ -9,6 +9,7 @@ import { CodedError } from '../errors.ts';
 import { GameError, type GameErrorCode } from '../games/errors.ts';
 import { withFirstWork } from '../games/first-work.ts';
 import type { AnyGame, Claim, Round } from '../games/game.ts';
+import { wordsOfGame } from '../games/parts.ts';
 import { keepState } from '../games/state.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
@@ -115,9 +116,8 @@ export class ArenaNetwork {
     const { id } = await this.must(this.owner, {
       ...{
         type: 'run.created',
-        version: 2,
-        unit: game.unit,
-        metrics: [...game.metrics],
+        version: 3,
+        ...wordsOfGame(game),
         name: 'arena',
         game: game.name,
         rounds,

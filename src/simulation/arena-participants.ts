@@ -79,8 +79,8 @@ export function participantsOf(device: ArenaDevice, table: Table, place: string)
     const cost: Cost = { units: 0, cpu_ms: 0 };
     const time = { up: new AbortController() };
     const fates = new Map<string, number>();
-    const lent = deviceInMemory(device.runtime, table.fetchBlob, cost, (steps) => {
-      if (device.steps_a_round !== undefined && steps >= device.steps_a_round) time.up.abort();
+    const lent = deviceInMemory(device.runtime, table.fetchBlob, cost, (pieces) => {
+      if (device.steps_a_round !== undefined && pieces >= device.steps_a_round) time.up.abort();
     });
     const counted = countChecks(table.game, cost);
     const random: Random = seededRandom('arena adversary', table.seed, place, i);
@@ -122,19 +122,20 @@ function deviceInMemory(
   runtime: Runtime,
   fetchBlob: Device['fetchBlob'],
   cost: Cost,
-  onSteps: (steps: number) => void,
+  onPiece: (pieces: number) => void,
 ): Device {
-  let last = 0;
+  let [last, pieces] = [0, 0];
   return {
     runtime,
     fetchBlob,
     drawer: memoryDrawer(),
     run: runProgram,
-    // Reports count from the beginning of a piece of work, so a smaller number begins another piece.
-    async progress({ steps }) {
-      cost.units += steps > last ? steps - last : steps;
-      last = steps;
-      onSteps(steps);
+    // Reports count from the beginning of a piece of work, so a smaller amount begins another one.
+    async progress({ amount }) {
+      cost.units++;
+      pieces = amount > last && last > 0 ? pieces + 1 : 1;
+      last = amount;
+      onPiece(pieces);
     },
   };
 }

@@ -15,12 +15,10 @@ export async function verdictEvent(
   evidence: string,
 ): Promise<VerdictGiven> {
   return {
-    ...{ type: 'verdict.given', version: 1, run: run.id, submission: id, ...found, evidence },
+    ...{ type: 'verdict.given', version: 2, run: run.id, submission: id, ...found, evidence },
     ...(first && { appeal: true }),
     score_micro: bounded(found.score_micro),
-    loss_before_micro: bounded(found.loss_before_micro),
-    loss_after_micro: bounded(found.loss_after_micro),
-    weight: Math.min(found.weight, body.tokens),
+    weight: Math.min(found.weight, body.amount),
     salt: Buffer.from(await saltFor(judge, id, first ? 'appeal' : 'first')).toString('hex'),
   };
 }

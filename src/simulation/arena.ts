@@ -1,7 +1,7 @@
 // The arena: plays a game with the real core, real work, checks, merges and pay, one device after another and without a network,
 // so that a designer sees before a launch which strategy would earn how much. One seed gives one history.
 import { silentFrom_ms } from '../core/rounds/deadlines.ts';
-import { mostTokens } from '../core/rounds/first-work.ts';
+import { mostAmount } from '../core/rounds/first-work.ts';
 import { acceptedSubmissions } from '../core/rounds/judging.ts';
 import { isCheckpoint } from '../core/rounds/merging.ts';
 import { awaitsDraw, roundDrawn } from '../core/rounds/panel.ts';
@@ -16,7 +16,6 @@ import { ArenaNetwork, type ArenaOptions } from './arena-network.ts';
 import { countFate, HANDED_IN, type Participant } from './arena-participants.ts';
 import { ArenaPlanting } from './arena-planting.ts';
 import { type ArenaResult, resultOf } from './arena-result.ts';
-import { bounded } from './arena-verdict.ts';
 import { SimulationError } from './errors.ts';
 
 /**
@@ -55,12 +54,12 @@ class Arena extends ArenaNetwork {
     };
   }
 
-  /** Gives a worker a record, and the largest bond that makes a difference: more tokens than any claim has. */
+  /** Gives a worker a record, and the largest bond that makes a difference: more than any claim has. */
   trust(id: string, record: number): void {
     const peer = this.run.peers.get(id);
     if (!peer) return;
     peer.consecutive_valid = record;
-    this.run.withheld.set(id, [{ round: 0, account: id, shares: 0, tokens: Number.MAX_SAFE_INTEGER }]);
+    this.run.withheld.set(id, [{ round: 0, account: id, shares: 0, amount: Number.MAX_SAFE_INTEGER }]);
   }
 
   async playRound(): Promise<void> {
@@ -138,8 +137,8 @@ class Arena extends ArenaNetwork {
     const { identity, cost } = participant;
     const before_ms = cost.cpu_ms;
     const claim = await this.call(participant, 'perform', async () => {
-      const most_tokens = mostTokens(this.run, identity.id);
-      const round = { ...this.roundNow(), ...(most_tokens !== null && { most_tokens }) };
+      const most_amount = mostAmount(this.run, identity.id);
+      const round = { ...this.roundNow(), ...(most_amount !== null && { most_amount }) };
       const task = await participant.game.task(params, round, identity.id, this.present);
       participant.time.up = new AbortController();
       return participant.game.perform(task, participant.lent, participant.time.up.signal);
@@ -156,12 +155,12 @@ class Arena extends ArenaNetwork {
       return this.broke(participant, error, 'the hub refuses its form');
     }
     const { round, attempt, model: base, id: run } = this.run;
-    const { steps, tokens, loss_micro } = claim;
+    const { amount, numbers } = claim;
     const work = this.put(claim.work);
     const pledge = (await this.planting.pledge(participant, work)) ?? sha256Hex(claim.work);
     const { event, refused } = await this.send(identity, {
-      ...{ type: 'work.submitted', version: 1, run, round, attempt, base, work, size_bytes },
-      ...{ steps, tokens, loss_micro: bounded(loss_micro), pledge },
+      ...{ type: 'work.submitted', version: 2, run, round, attempt, base, work, size_bytes },
+      ...{ amount, numbers, pledge },
     });
     if (refused) return countFate(participant, `the hub refuses it: ${refused}`);
     this.claims.set(event.id, claim);
@@ -176,7 +175,7 @@ class Arena extends ArenaNetwork {
     const accepted = acceptedSubmissions(this.state, run).map(({ submission }) => submission);
     const works: AcceptedWork[] = accepted.map(({ body }) => ({
       work: this.blobs.get(body.work)!,
-      weight: body.steps,
+      weight: body.amount,
     }));
     let { model } = run;
     let bundle: string | null = null;

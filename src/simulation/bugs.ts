@@ -112,7 +112,7 @@ export const BUGS: readonly Bug[] = [
       // Compares a loss that was cut off in the claim with one that was not.
       async check(task: TallyTask, claim, device, judging) {
         const verdict = await tally.check(task, claim, device, judging);
-        if (claim.loss_micro === lossOf(task)) return verdict;
+        if (claim.numbers.loss_micro === lossOf(task)) return verdict;
         return { ...verdict, accepted: false, fraud: true, weight: 0, code: 'not-on-its-data' };
       },
     },

@@ -43,10 +43,10 @@ export const fabricates: Part = (_game, _liar, ring) => ({
   async perform(task: TallyTask, device: Device): Promise<Claim> {
     const { tokens_per_step } = task.params;
     const steps = stepsAllowed(task.params.steps, tokens_per_step, task.round);
-    await device.progress({ steps: 1, loss: 1, tokens: tokens_per_step });
+    await device.progress({ amount: tokens_per_step, numbers: { steps: 1 } });
     const work = madeUp(workOf(task, steps));
     ring.lies.add(sha256Hex(work));
-    return { work, steps, tokens: steps * tokens_per_step, loss_micro: toldLoss(task) };
+    return { work, amount: steps * tokens_per_step, numbers: { steps, loss_micro: toldLoss(task) } };
   },
 });
 

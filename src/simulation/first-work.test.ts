@@ -33,7 +33,7 @@ describe('in a run of thirty steps', () => {
       onEvent({ author, body }) {
         if (body.type !== 'work.submitted') return;
         const { plan } = world.peers.find(({ identity }) => identity.id === author)!;
-        steps[isLiar(plan) ? 'liar' : 'honest'].push(body.steps);
+        steps[isLiar(plan) ? 'liar' : 'honest'].push(body.numbers.steps);
       },
     });
     assert.equal((await world.play()).violation, null);

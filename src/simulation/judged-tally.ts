@@ -13,15 +13,16 @@ export function judgedAsTraining(game: AnyGame, step_ms: number): AnyGame {
   return {
     ...game,
     async check(task: TallyTask, claim, device, judging) {
-      const asked = Math.ceil((claim.steps * judging.repeat_permille) / 1000);
-      const right = workOf(task, claim.steps);
+      const claimed = claim.numbers.steps;
+      const asked = Math.ceil((claimed * judging.repeat_permille) / 1000);
+      const right = workOf(task, claimed);
       const [isRight, isSlightlyWrong] = [right, slightlyWrong(right)].map(
         (work) => Buffer.compare(claim.work, work) === 0,
       );
       const repeated = isRight || isSlightlyWrong ? asked : asked * MADE_UP_PART;
       const least = judging.looks ? LOOK_STEPS : 0;
       const steps = Math.max(least, Math.min(repeated, judging.time_ms / step_ms));
-      for (let i = 1; i < steps; i++) await device.progress({ steps: i, loss: 0, tokens: 0 });
+      for (let i = 1; i < steps; i++) await device.progress({ amount: i, numbers: {} });
       const looksRight = asked === 0 && (isSlightlyWrong || !judging.looks);
       return game.check(task, looksRight ? { ...claim, work: right } : claim, device, judging);
     },

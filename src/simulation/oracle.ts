@@ -273,7 +273,7 @@ export class Oracle {
     const works: AcceptedWork[] = [];
     for (const submission of [...body.accepted].sort()) {
       const { body: work } = run.submissions.get(submission) ?? violated(`merge ${id}: no submission ${submission}`);
-      works.push({ work: await this.#needBlob(work.work), weight: work.steps });
+      works.push({ work: await this.#needBlob(work.work), weight: work.amount });
     }
     const bundle = decodeBundle(await this.#needBlob(body.bundle));
     const same =

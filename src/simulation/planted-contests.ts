@@ -76,7 +76,7 @@ export const CONTESTS: readonly PlantedFault[] = [
   {
     name: 'credit-for-made-up-work-stays',
     file: 'core/rounds/contest.ts',
-    find: '  peer.credit_tokens -= tokens;\n  run.tokens.set(account, run.tokens.get(account)! - tokens);\n',
+    find: '  peer.credit_amount -= amount;\n  run.amounts.set(account, run.amounts.get(account)! - amount);\n',
     replace: '',
     by: 'rules',
   },

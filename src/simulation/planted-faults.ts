@@ -15,6 +15,23 @@ const NETWORK: readonly PlantedFault[] = [
     unit: ['core/rounds/run-life.test.ts', 'an end by the hub, unless nobody has been here'],
   },
   {
+    name: 'counts-past-what-is-exact',
+    file: 'core/events/work-submitted.ts',
+    find: 'run.merged_amount > CORE_LIMITS.merged_amount',
+    replace: 'false',
+    // No drawn history merges so much.
+    by: null,
+    unit: ['core/reduce-refusals.test.ts', 'more work than a number can count'],
+  },
+  {
+    name: 'work-weighs-the-same-whatever-its-amount',
+    file: 'hub/models.ts',
+    find: 'weight: body.amount',
+    replace: 'weight: 1',
+    by: 'world',
+    unit: ['hub/states.test.ts', 'gives what everybody computes'],
+  },
+  {
     name: 'an-owner-of-devices-becomes-a-device',
     file: 'core/devices.ts',
     find: ' || state.owners.has(author)',

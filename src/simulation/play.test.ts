@@ -69,7 +69,7 @@ describe('play', () => {
   });
 
   test('calls a check that a liar can hang an exploit', async () => {
-    const hang = 'async check(task, claim) { if (claim.tokens > 500) for (;;); return sound.check(task, claim); }';
+    const hang = 'async check(task, claim) { if (claim.amount > 500) for (;;); return sound.check(task, claim); }';
     const { exploits } = await play(changed(EXAMPLE, 'hang.ts', hang), ['boast'], 4000);
     assert.match(exploits[0].verdict, /boast stops the run: game-late/);
   });
@@ -82,7 +82,7 @@ describe('play', () => {
 
   test('tells what a liar brings about in the hands of an honest judge', async () => {
     const throws =
-      "async check(task, claim) { if (claim.tokens > 500) throw 'a liar'; return sound.check(task, claim); }";
+      "async check(task, claim) { if (claim.amount > 500) throw 'a liar'; return sound.check(task, claim); }";
     const { reports } = await play(changed(EXAMPLE, 'throws-at-liars.ts', throws), ['boast']);
     assert.match(
       reports[0].verdict,

@@ -74,7 +74,7 @@ export const tally = gameOf<Game<TallyParams, TallyTask, Tally>>({
     params: TallyParamsSchema,
     unit: 'tokens',
     task: (params, round, peer, state) => ({ params, round, peer, state }),
-    firstTokens: ({ steps, tokens_per_step }) => firstSteps(steps) * tokens_per_step,
+    firstAmount: ({ steps, tokens_per_step }) => firstSteps(steps) * tokens_per_step,
     merge: mergeWork,
     cut(params, rest, accepted) {
       if (params.plain) return null;
@@ -113,27 +113,28 @@ export const tally = gameOf<Game<TallyParams, TallyTask, Tally>>({
       let steps = 0;
       while (steps < most && !signal.aborted) {
         steps++;
-        await device.progress({ steps, loss: 1 / steps, tokens: steps * params.tokens_per_step });
+        await device.progress({ amount: steps * params.tokens_per_step, numbers: { steps } });
       }
       if (steps === 0) return null;
       await device.drawer.put('last', uint32(task.round.number));
-      return { work: workOf(task, steps), steps, tokens: steps * params.tokens_per_step, loss_micro: toldLoss(task) };
+      const numbers = { steps, loss_micro: toldLoss(task) };
+      return { work: workOf(task, steps), amount: steps * params.tokens_per_step, numbers };
     },
     async check(task, claim, device) {
-      await device.progress({ steps: 1, loss: 0, tokens: 0 });
+      await device.progress({ amount: 0, numbers: {} });
+      const { steps, loss_micro } = claim.numbers;
       const right =
-        claim.steps <= task.params.steps &&
-        claim.tokens === claim.steps * task.params.tokens_per_step &&
-        claim.loss_micro === toldLoss(task) &&
-        Buffer.compare(workOf(task, claim.steps), claim.work) === 0;
+        steps <= task.params.steps &&
+        claim.amount === steps * task.params.tokens_per_step &&
+        loss_micro === toldLoss(task) &&
+        Buffer.compare(workOf(task, steps), claim.work) === 0;
       const verdict: Verdict = {
         accepted: right,
         fraud: !right,
-        weight: right ? claim.tokens : 0,
+        weight: right ? claim.amount : 0,
         code: right ? 'ok' : 'wrong-work',
-        score_micro: right ? claim.steps : 0,
-        loss_before_micro: 1,
-        loss_after_micro: 1,
+        score_micro: right ? steps : 0,
+        numbers: {},
         evidence: {},
       };
       return verdict;
@@ -141,8 +142,14 @@ export const tally = gameOf<Game<TallyParams, TallyTask, Tally>>({
   },
   shows: {
     metrics: [{ name: 'loss_micro', words: 'validation loss', unit: 'nats', better: 'lower' }],
+    numbers: {
+      work: [
+        { name: 'steps', words: 'steps', unit: 'steps' },
+        { name: 'loss_micro', words: 'training loss', unit: 'nats' },
+      ],
+    },
     async evaluate({ diverges }, state, device: Device) {
-      await device.progress({ steps: 1, loss: 0, tokens: 0 });
+      await device.progress({ amount: 0, numbers: {} });
       return { loss_micro: 1_000_000 + state.count * (diverges ? 400_000 : -1) };
     },
   },

@@ -59,7 +59,7 @@ describe('a promise that is broken is named by its part and what came', () => {
     ['idle', 'perform: async () => null', 'perform', /work of 0, null of the others/],
     [
       'unsound-stop',
-      'async perform(task, device, signal) { const claim = await sound.perform(task, device, signal); return signal.aborted ? { work: new Uint8Array(2), steps: 1, tokens: 1, loss_micro: 0 } : claim; }',
+      'async perform(task, device, signal) { const claim = await sound.perform(task, device, signal); return signal.aborted ? { work: new Uint8Array(2), amount: 1, numbers: {} } : claim; }',
       'perform',
       /bad-form/,
     ],

@@ -144,7 +144,7 @@ async function playRound(options: Playing, before: Before): Promise<Omit<Before,
     await whenStopped(options, before);
     await garbage(options, before, claims.get(ADA) ?? [...claims.values()][0]);
   }
-  const works = [...claims.values()].map(({ work, steps }) => ({ work, weight: steps }));
+  const works = [...claims.values()].map(({ work, amount }) => ({ work, weight: amount }));
   const parent = await kept(game, params, before.state);
   let state: unknown;
   const merged = await promise(
@@ -237,13 +237,13 @@ async function perform(options: Playing, before: Before, peer: string, signal: A
   const { game, params } = options.setup;
   const device = deviceFor(options, stop);
   await game.prepare?.(params, device);
-  const most_tokens = before.number === 0 ? await game.firstTokens?.(params) : undefined;
-  const round = { ...roundOf(before.number, before.last, null), ...(most_tokens !== undefined && { most_tokens }) };
+  const most_amount = before.number === 0 ? await game.firstAmount?.(params) : undefined;
+  const round = { ...roundOf(before.number, before.last, null), ...(most_amount !== undefined && { most_amount }) };
   const claim = await game.perform(await game.task(params, round, peer, before.state), device, signal);
-  if (claim && most_tokens !== undefined && claim.tokens > most_tokens) {
+  if (claim && most_amount !== undefined && claim.amount > most_amount) {
     throw new CodedError(
-      'too-many-tokens',
-      `a first work of ${claim.tokens} tokens where firstTokens allows ${most_tokens}`,
+      'too-much',
+      `a first work of ${claim.amount} ${game.unit} where firstAmount allows ${most_amount}`,
     );
   }
   return claim;

@@ -8,7 +8,7 @@ import { agreeingUpdates } from './robust.ts';
 import type { SparseOptions, SparseTensor, SparseUpdate } from './sparse.ts';
 import { median } from './statistics.ts';
 
-/** One accepted update. `weight` is a positive integer: the verified inner steps or tokens behind it. */
+/** One accepted update. `weight` is a positive integer: the amount of verified work behind it. */
 export interface WeightedUpdate {
   readonly update: SparseUpdate;
   readonly weight: number;

@@ -89,7 +89,7 @@ export class ExampleLog {
     this.run = await this.add(this.owner, {
       ...{
         type: 'run.created',
-        version: 2,
+        version: 3,
         ...EXAMPLE_WORDS,
         name: 'x',
         game: 'pretrain',
@@ -130,8 +130,8 @@ export class ExampleLog {
   /** One submission. */
   async handIn(who: Identity, seen_ms?: number): Promise<string> {
     const { round, attempt, model } = this.open;
-    const numbers = { size_bytes: 10, steps: 5, tokens: TOKENS, loss_micro: 1, pledge: WORK };
-    const body = { version: 1, run: this.run, round, attempt, base: model, work: WORK, ...numbers } as const;
+    const size = { size_bytes: 10, amount: TOKENS, numbers: { steps: 5, loss_micro: 1 }, pledge: WORK };
+    const body = { version: 2, run: this.run, round, attempt, base: model, work: WORK, ...size } as const;
     return this.add(who, { type: 'work.submitted', ...body, ...(seen_ms === undefined ? {} : { seen_ms }) });
   }
 

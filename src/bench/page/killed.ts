@@ -43,7 +43,7 @@ export async function measureKill(network: PageNetwork, browser: Browser): Promi
   await contribute(page, `${network.url}/r/${run}`, TAB);
   const before = await network.until(run, (status) => {
     const progress = tabOf(status)?.progress;
-    return progress?.state === 'training' && progress.round === LAST_ROUND && progress.steps >= BEGUN_STEPS;
+    return progress?.state === 'working' && progress.round === LAST_ROUND && progress.numbers.steps >= BEGUN_STEPS;
   });
   const handed_in = await handedIn(page).evaluate(({ firstChild }) => Number(firstChild!.textContent));
   await crash(page);
@@ -53,14 +53,14 @@ export async function measureKill(network: PageNetwork, browser: Browser): Promi
   );
   await context.close();
   const [tab, other] = [tabOf(after)!, after.peers.find(({ name }) => name === OTHER)!];
-  const step_tokens = other.credit_tokens / (other.merged_submissions * INNER_STEPS);
+  const step_tokens = other.credit_amount / (other.merged_submissions * INNER_STEPS);
   return {
     handed_in,
     credited: tab.merged_submissions,
     handed_in_tokens: handed_in * INNER_STEPS * step_tokens,
-    credited_tokens: tab.credit_tokens,
+    credited_tokens: tab.credit_amount,
     refused: tab.refused_submissions,
-    steps_lost: tabOf(before)!.progress!.steps,
+    steps_lost: tabOf(before)!.progress!.numbers.steps,
     round: LAST_ROUND,
     merged_without_it: other.merged_submissions === ROUNDS,
     other_refused: other.refused_submissions,

@@ -47,7 +47,7 @@ export async function train(
     for (const [i, context] of contexts.entries()) {
       await contribute(await context.newPage(), `${network.url}/r/${run}`, `tab-${i}`);
     }
-    const { metrics, merged_tokens, peers } = await network.until(
+    const { metrics, merged_amount, peers } = await network.until(
       run,
       ({ phase, evaluated_rounds }) => phase === 'finished' && evaluated_rounds === rounds,
     );
@@ -56,7 +56,7 @@ export async function train(
       tabs,
       rounds,
       validation_loss: metrics[0].last!,
-      verified_tokens: merged_tokens,
+      verified_tokens: merged_amount,
       refused: peers.reduce((sum, { refused_submissions }) => sum + refused_submissions, 0),
       seconds: (performance.now() - started_ms) / 1000,
     };

@@ -47,7 +47,13 @@ export async function measureScrolling(network: PageNetwork, browser: Browser, p
     let turn = 0;
     reporting = setInterval(() => {
       for (let i = 0; i < REPORTS_A_SECOND / 10; i++, turn++) {
-        const progress = { state: 'training' as const, round: 0, steps: turn, loss: 2.5, tokens_per_second: 3000 };
+        const progress = {
+          state: 'working' as const,
+          round: 0,
+          amount: turn,
+          amount_per_second: 3000,
+          numbers: { steps: turn, loss_micro: 2500000 },
+        };
         crowd[turn % peers].progress(progress);
       }
     }, 100);

@@ -98,8 +98,8 @@ async function idleValidator(network: PageNetwork, run: string): Promise<Child> 
 
 /** The steps of the first work that is merged. */
 async function firstSteps(network: PageNetwork, run: string): Promise<number> {
-  const { merged_tokens } = await network.until(run, (status) => status.merged_tokens > 0);
-  return merged_tokens / (WORKLOADS.small.batch * WORKLOADS.small.context);
+  const { merged_amount } = await network.until(run, (status) => status.merged_amount > 0);
+  return merged_amount / (WORKLOADS.small.batch * WORKLOADS.small.context);
 }
 
 /** On the page of a device: the number of its submissions, once it is not 0. */

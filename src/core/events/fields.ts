@@ -1,17 +1,34 @@
-// The fields that events of several kinds have in common, as schemas.
+// The fields that events of several kinds have in common, as schemas, and the names that a run's game gives to numbers.
 import { z } from 'zod';
+import { measureName, type Named } from '../../protocol/measures.ts';
 import { count, hash, oneLine } from '../../protocol/schemas.ts';
 import { CORE_LIMITS } from '../limits.ts';
+import { type Refusal, refuse } from '../refusal.ts';
 
 export const name = oneLine(CORE_LIMITS.name_characters);
 export const micro = z.int().min(-CORE_LIMITS.score_micro).max(CORE_LIMITS.score_micro);
 /** A value of a metric: a double has it exactly, also five times of it. */
-export const measure = z.int().min(-CORE_LIMITS.measure).max(CORE_LIMITS.measure);
+const measure = z.int().min(-CORE_LIMITS.measure).max(CORE_LIMITS.measure);
+/** Integers by the names that the run's game gives them. */
+export const measures = z.record(measureName, measure);
+export type Measures = z.infer<typeof measures>;
+
+/** Numbers that the run's game does not name are refused; one that nobody measured may be missing. */
+export function refusalOfNumbers(numbers: Measures, named: readonly Named[]): Refusal | null {
+  const names = named.map(({ name }) => name);
+  const other = Object.keys(numbers).find((name) => !names.includes(name));
+  if (other === undefined) return null;
+  return refuse(
+    'wrong-numbers',
+    `expected the run's numbers, ${names.join(', ') || 'of which there are none'}; got ${other}`,
+  );
+}
 export const time_ms = count;
 export const duration_ms = z.int().min(CORE_LIMITS.round_ms.min).max(CORE_LIMITS.round_ms.max);
 
 export const v1 = { version: z.literal(1) };
 export const v2 = { version: z.literal(2) };
+export const v3 = { version: z.literal(3) };
 
 /**
  * A head of this log that the hub had signed for the author before, with the signature of the checkpoint (ledger/checkpoint.ts).

@@ -22,7 +22,8 @@ export interface Say {
   count(value: number, what: string): string;
   whole(value: number): string;
   bytes(size_bytes: number): string;
-  loss(loss_micro: number): string;
+  /** What a run's work is counted in. */
+  unit(run: string): string;
   /** Named numbers (protocol/measures.ts). */
   measures(numbers: Readonly<Record<string, number>>): string;
   short(hash: string): string;

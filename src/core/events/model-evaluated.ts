@@ -1,16 +1,11 @@
 // A validator measures the present model by the run's metrics.
 import { z } from 'zod';
-import { measureName } from '../../protocol/measures.ts';
 import { count, hash } from '../../protocol/schemas.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import { noteMeasured } from '../rounds/worse-models.ts';
 import type { RunState } from '../state.ts';
-import { measure, v2 } from './fields.ts';
+import { measures, v2 } from './fields.ts';
 import { type Logged, runEvent } from './kind.ts';
-
-/** By name of the metric, in integers. */
-const MeasuredSchema = z.record(measureName, measure);
-export type Measured = z.infer<typeof MeasuredSchema>;
 
 /** By a validator, once a model: what it measured of the present model, a number for each of the run's metrics. */
 export const ModelEvaluatedSchema = z.strictObject({
@@ -19,7 +14,7 @@ export const ModelEvaluatedSchema = z.strictObject({
   run: hash,
   merged_rounds: count,
   model: hash,
-  measured: MeasuredSchema,
+  measured: measures,
 });
 export type ModelEvaluated = z.infer<typeof ModelEvaluatedSchema>;
 

@@ -1,6 +1,6 @@
 // A run begins: its game, its first model, its rules.
 import { z } from 'zod';
-import { MetricsSchema, UnitSchema } from '../../protocol/measures.ts';
+import { MetricsSchema, NumbersSchema, UnitSchema } from '../../protocol/measures.ts';
 import { hash, oneLine, permille } from '../../protocol/schemas.ts';
 import { CORE_LIMITS } from '../limits.ts';
 import { type Refusal, refuse } from '../refusal.ts';
@@ -11,7 +11,7 @@ import { refusalOfAnotherRun } from '../rounds/run-life.ts';
 import { RulesSchema } from '../rules.ts';
 import { lineageOf, refusalOfLineage } from '../shares/lineage.ts';
 import { accountOf, type Lineage, type NetworkState, type RunState } from '../state.ts';
-import { duration_ms, name, time_ms, v2 } from './fields.ts';
+import { duration_ms, name, time_ms, v3 } from './fields.ts';
 import { type Logged, networkEvent } from './kind.ts';
 
 /**
@@ -28,12 +28,13 @@ const AncestorSchema = z.strictObject({
 /** By the run's owner. The event's id is the run's id. `params` and `model` name blobs: the game's settings and the first model. */
 export const RunCreatedSchema = z.strictObject({
   type: z.literal('run.created'),
-  ...v2,
+  ...v3,
   name,
   game: oneLine(40),
-  /** The game's words: what work is counted and paid in, and what its states are measured by. */
+  /** The game's words: what work is counted and paid in, what its states are measured by, what numbers come with work and verdicts. */
   unit: UnitSchema,
   metrics: MetricsSchema,
+  numbers: NumbersSchema,
   params: hash,
   /** A blob with the game's file as JavaScript that imports `potluck/game` alone: whoever agrees to this hash can run it. */
   game_file: hash.optional(),
@@ -95,7 +96,7 @@ function newRun(
     round: 0,
     attempt: 0,
     seed: '',
-    ...{ eligible: [], first_tokens: null, draw: null, replaced: false, silent: [], appeals: false },
+    ...{ eligible: [], first_amount: null, draw: null, replaced: false, silent: [], appeals: false },
     opened_ms: 0,
     deadline_ms: 0,
     grace_deadline_ms: 0,
@@ -124,11 +125,11 @@ function newRun(
     shares: new Map(),
     unearned_shares: 0,
     emitted_shares: 0,
-    tokens: new Map(),
+    amounts: new Map(),
     stated_rounds: 0,
     stated: null,
     lineage,
-    merged_tokens: 0,
+    merged_amount: 0,
     submissions_total: 0,
     bytes_submitted: 0,
     evaluation: null,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
 import { rememberHolders } from '../shares/lineage.ts';
 import { refusalOfStatement } from '../shares/share-table.ts';
-import { v1 } from './fields.ts';
+import { v2 } from './fields.ts';
 import { runEvent } from './kind.ts';
 
 /**
@@ -12,7 +12,7 @@ import { runEvent } from './kind.ts';
  */
 export const SharesStatedSchema = z.strictObject({
   type: z.literal('shares.stated'),
-  ...v1,
+  ...v2,
   run: hash,
   merged_rounds: count,
   model: hash,
@@ -22,7 +22,7 @@ export const SharesStatedSchema = z.strictObject({
   /** The sums over all rows, and what nobody had earned. */
   shares: count,
   unearned_shares: count,
-  tokens: count,
+  amount: count,
 });
 export type SharesStated = z.infer<typeof SharesStatedSchema>;
 

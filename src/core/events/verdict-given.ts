@@ -4,17 +4,17 @@ import { count, hash, oneLine } from '../../protocol/schemas.ts';
 import { countVerdict } from '../rounds/attendance.ts';
 import { refusalOfJurorsVerdict } from '../rounds/contest.ts';
 import { refusalOfVerdict } from '../rounds/judging.ts';
-import { appeal, contest, micro, v1 } from './fields.ts';
+import { appeal, contest, measures, micro, v2 } from './fields.ts';
 import { runEvent } from './kind.ts';
 
 /**
- * By a validator, when all verdicts are sealed: what it found, with the numbers behind it. Losses are in millionths of a nat.
- * `weight` is how many of the submission's tokens it vouches for; `fraud` says that the work is not merely poor but made up;
+ * By a validator, when all verdicts are sealed: what it found, with the numbers behind it, as the run's game names them.
+ * `weight` is how much of the submission's amount it vouches for; `fraud` says that the work is not merely poor but made up;
  * `evidence` names a blob with the measurements.
  */
 export const VerdictGivenSchema = z.strictObject({
   type: z.literal('verdict.given'),
-  ...v1,
+  ...v2,
   run: hash,
   submission: hash,
   appeal,
@@ -25,8 +25,7 @@ export const VerdictGivenSchema = z.strictObject({
   code: oneLine(60),
   weight: count,
   score_micro: micro,
-  loss_before_micro: micro,
-  loss_after_micro: micro,
+  numbers: measures,
   evidence: hash,
 });
 export type VerdictGiven = z.infer<typeof VerdictGivenSchema>;
@@ -34,12 +33,10 @@ export type VerdictGiven = z.infer<typeof VerdictGivenSchema>;
 export const verdictGiven = runEvent(VerdictGivenSchema, {
   about: 'verdict',
   blobs: ({ evidence }) => [evidence],
-  words({ accepted, contest, submission, loss_before_micro, loss_after_micro }, who, say) {
-    const change = loss_before_micro - loss_after_micro;
-    // A verdict that measured nothing has no losses to compare.
-    const effect = change === 0 ? '' : `: the loss goes ${change > 0 ? 'down' : 'up'} by ${say.loss(Math.abs(change))}`;
+  words({ accepted, contest, submission, numbers }, who, say) {
+    const found = say.measures(numbers);
     const work = `the ${contest === undefined ? '' : 'contested '}work ${say.short(submission)}`;
-    return `${who} ${accepted ? 'accepted' : 'refused'} ${work}${effect}`;
+    return `${who} ${accepted ? 'accepted' : 'refused'} ${work}${found && `: ${found}`}`;
   },
   refusalOf: (_state, run, { author, body }) =>
     body.contest === undefined ? refusalOfVerdict(run, author, body) : refusalOfJurorsVerdict(run, author, body),

@@ -1,27 +1,29 @@
 // A worker hands in what it learned in a round.
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
+import { CORE_LIMITS } from '../limits.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import { countSubmission } from '../rounds/attendance.ts';
-import { mostTokens } from '../rounds/first-work.ts';
+import { mostAmount } from '../rounds/first-work.ts';
 import { isListOpen } from '../rounds/panel.ts';
 import type { RunState, Submission } from '../state.ts';
-import { micro, SeenHeadSchema, time_ms, v1 } from './fields.ts';
+import { measures, refusalOfNumbers, SeenHeadSchema, time_ms, v2 } from './fields.ts';
 import { type Logged, runEvent } from './kind.ts';
 
 /** By a worker: its work of one round, durably uploaded before. `base` is the model that it started from. */
 export const WorkSubmittedSchema = z.strictObject({
   type: z.literal('work.submitted'),
-  ...v1,
+  ...v2,
   run: hash,
   round: count,
   attempt: count,
   base: hash,
   work: hash,
   size_bytes: z.int().min(1),
-  steps: z.int().min(1).max(1_000_000),
-  tokens: z.int().min(1),
-  loss_micro: micro,
+  /** How much it is, in the run's unit: what is paid, and what it weighs in the merge. */
+  amount: z.int().min(1).max(CORE_LIMITS.amount),
+  /** What its worker says of it, as the run's game names it. */
+  numbers: measures,
   /** Any hash; that of a planted submission is opened later. */
   pledge: hash,
   /** When the worker heard that the round was open, by its own clock: audits hold the hub's ticks against it. */
@@ -33,8 +35,10 @@ export type WorkSubmitted = z.infer<typeof WorkSubmittedSchema>;
 export const workSubmitted = runEvent(WorkSubmittedSchema, {
   about: 'work',
   blobs: ({ work }) => [work],
-  words: ({ steps, tokens, size_bytes }, who, say) =>
-    `${who} handed in ${say.count(steps, 'step')} over ${say.count(tokens, 'token')}, in ${say.bytes(size_bytes)}`,
+  words({ run, amount, numbers, size_bytes }, who, say) {
+    const told = say.measures(numbers);
+    return `${who} handed in ${say.whole(amount)} ${say.unit(run)}, in ${say.bytes(size_bytes)}${told && `: ${told}`}`;
+  },
   refusalOf: (_state, run, event) => refusalOfWork(run, event),
   apply(_state, run, { id, author: worker, body }) {
     const none = { judges: [], first: null, duties: new Map(), seals: new Map(), verdicts: new Map() };
@@ -60,8 +64,17 @@ function refusalOfWork(run: RunState, { author, body }: Logged<WorkSubmitted>): 
   }
   if (body.base !== run.model) return refuse('wrong-model', `expected work on model ${run.model}, got ${body.base}`);
   if (run.peers.get(author)!.handed_in) return refuse('already-submitted', `${author} has handed in for this round`);
-  const most = mostTokens(run, author);
-  if (most === null || body.tokens <= most) return null;
-  const expected = `${author} has little to lose in this run yet: expected work of at most ${most} tokens`;
-  return refuse('first-work-too-long', `${expected}, got ${body.tokens}`);
+  if (run.merged_amount > CORE_LIMITS.merged_amount) {
+    return refuse(
+      'run-full',
+      `no more is counted after ${CORE_LIMITS.merged_amount}, and ${run.merged_amount} is merged`,
+    );
+  }
+  const named = refusalOfNumbers(body.numbers, run.spec.numbers.work);
+  if (named) return named;
+  const { unit } = run.spec;
+  const most = mostAmount(run, author);
+  if (most === null || body.amount <= most) return null;
+  const expected = `${author} has little to lose in this run yet: expected work of at most ${most} ${unit}`;
+  return refuse('first-work-too-long', `${expected}, got ${body.amount}`);
 }

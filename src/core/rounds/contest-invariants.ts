@@ -13,11 +13,12 @@ export function* contestProblems(run: RunState): Generator<string, void> {
   const add = (sums: Map<string, number>, id: string, amount: number) => sums.set(id, (sums.get(id) ?? 0) + amount);
   for (const [id, work] of run.decided) {
     yield* decidedProblems(run, id, work);
-    if (work.found === 'accepted') add(credited, work.account, work.tokens);
+    if (work.found === 'accepted') add(credited, work.account, work.amount);
     for (const { shares } of work.lost) add(lost, work.worker, shares);
   }
-  for (const [account, tokens] of credited) {
-    if (tokens > (run.tokens.get(account) ?? 0)) yield `${short(account)} can lose ${tokens} tokens, more than it has`;
+  for (const [account, amount] of credited) {
+    if (amount > (run.amounts.get(account) ?? 0))
+      yield `${short(account)} can lose ${amount} ${run.spec.unit}, more than it has`;
   }
   for (const [worker, shares] of lost) {
     if (shares > run.peers.get(worker)!.forfeited_shares) yield `${short(worker)} can get back more than it lost`;

@@ -76,7 +76,7 @@ describe('accepted work that a jury finds to be made up', () => {
     playRound();
     for (const id of VALIDATORS.slice(1)) h.joinLongAgo(id);
     playRound();
-    const { model, merged_tokens } = h.run;
+    const { model, merged_amount } = h.run;
     const earned = held(ALICE);
     const [judge, by] = [VALIDATORS[0], VALIDATORS[1]];
     // Who has never judged has nothing to lose yet.
@@ -87,16 +87,16 @@ describe('accepted work that a jury finds to be made up', () => {
     assert.deepEqual(h.run.contests.get(a)!.judges, VALIDATORS);
     jurySays(a, (id) => (id === judge ? {} : FRAUD));
     assert.ok(held(ALICE) > earned);
-    const credit = peer(ALICE).credit_tokens;
+    const credit = peer(ALICE).credit_amount;
     playRound();
     assert.equal(held(ALICE), 0);
     assert.deepEqual(
-      [peer(ALICE).consecutive_valid, peer(ALICE).credit_tokens, peer(ALICE).refused_submissions],
+      [peer(ALICE).consecutive_valid, peer(ALICE).credit_amount, peer(ALICE).refused_submissions],
       [0, credit, 0],
       'one submission more is credited, the contested one is not',
     );
-    assert.equal(h.run.tokens.get(ALICE), credit);
-    assert.ok(h.run.merged_tokens > merged_tokens);
+    assert.equal(h.run.amounts.get(ALICE), credit);
+    assert.ok(h.run.merged_amount > merged_amount);
     assert.equal(peer(ALICE).merged_submissions, 6);
     assert.deepEqual([peer(judge).strikes, peer(by).strikes], [1, 0]);
     h.refused('not-contestable', by, contest(a, 1));

@@ -97,7 +97,7 @@ export function refusalOfJurorsVerdict(run: RunState, author: string, body: Verd
   if (!isShown(run, contest)) return refuse('wrong-phase', 'the verdicts of this contest are not shown yet');
   const seal = contest.seals.get(author);
   if (seal === undefined) return refuse('not-sealed', `${author} has sealed no verdict on ${body.submission}`);
-  return refusalOfContent(author, body, seal, run.decided.get(body.submission)!.tokens);
+  return refusalOfContent(run, author, body, seal, run.decided.get(body.submission)!.amount);
 }
 
 function refusalOfJuror(run: RunState, author: string, body: VerdictSealed | VerdictGiven): Refusal | null {
@@ -138,12 +138,12 @@ export function rememberFraud(
 function remember(
   run: RunState,
   { id, body }: Submission,
-  work: Omit<DecidedWork, 'round' | 'tokens' | 'refusals' | 'contests'>,
+  work: Omit<DecidedWork, 'round' | 'amount' | 'refusals' | 'contests'>,
 ): void {
   if (contestRounds(run.rules) === 0) return;
   const said = [...new Set(work.said)].sort();
   const refusals = run.peers.get(work.worker)!.refused_submissions;
-  run.decided.set(id, { ...work, said, round: run.round, tokens: body.tokens, refusals, contests: 0 });
+  run.decided.set(id, { ...work, said, round: run.round, amount: body.amount, refusals, contests: 0 });
 }
 
 /** After a merge or the end of the run: forgets decisions that can no longer be contested. */
@@ -199,11 +199,11 @@ export function foundByJury(
 }
 
 /** Accepted work was made up: its worker loses what fraud costs, and its credit for the work. What was merged stays in the model. */
-function takeBack(run: RunState, { worker, account, tokens }: DecidedWork): void {
+function takeBack(run: RunState, { worker, account, amount }: DecidedWork): void {
   const peer = run.peers.get(worker)!;
   peer.consecutive_valid = 0;
-  peer.credit_tokens -= tokens;
-  run.tokens.set(account, run.tokens.get(account)! - tokens);
+  peer.credit_amount -= amount;
+  run.amounts.set(account, run.amounts.get(account)! - amount);
   forfeit(run, peer);
 }
 

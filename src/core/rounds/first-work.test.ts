@@ -22,7 +22,7 @@ import {
   VERA,
   work,
 } from '../testing/example-history.ts';
-import { lacksRecord, mostTokens } from './first-work.ts';
+import { lacksRecord, mostAmount } from './first-work.ts';
 
 const EMISSION = { shares_per_round: 1000, halving_rounds: 0, owner_permille: 0 } as const;
 const rulesWith = (more: Partial<Rules>): Rules =>
@@ -33,19 +33,19 @@ const MOST_SEEDS = 200;
 const BOUND = TOKENS - 1;
 
 let h: History;
-const most = (worker: string): number | null => mostTokens(h.run, worker);
+const most = (worker: string): number | null => mostAmount(h.run, worker);
 const works = (more: Parameters<typeof work>[0] = {}) =>
   work({ round: h.run.round, attempt: h.run.attempt, base: h.run.model, ...more });
 
 /** A run in which alice and bob work and vera judges, its first round open. */
 const begin = (rules: Partial<Rules> = {}, validators: readonly string[] = [VERA]): void =>
-  h.openWith(validators, { rounds: 8, checkpoint_every: 100, rules: rulesWith({ first_tokens: BOUND, ...rules }) });
+  h.openWith(validators, { rounds: 8, checkpoint_every: 100, rules: rulesWith({ first_amount: BOUND, ...rules }) });
 
 /** Alice and bob hand in what they may, vera says of it what she is told to. */
 function playRound(says: (worker: string) => { accepted?: boolean; fraud?: boolean } | null = () => ({})): void {
   const ids = new Map<string, string>();
   for (const worker of [ALICE, BOB]) {
-    ids.set(h.happen(worker, works({ tokens: most(worker) ?? TOKENS })), worker);
+    ids.set(h.happen(worker, works({ amount: most(worker) ?? TOKENS })), worker);
   }
   h.judgeAll((_judge, id) => {
     const words = says(ids.get(id)!);
@@ -61,20 +61,20 @@ beforeEach(() => {
 describe('a worker without a record may claim', () => {
   test('as much as the rules say, and not a token more', () => {
     begin();
-    h.refused('first-work-too-long', ALICE, works({ tokens: BOUND + 1 }));
+    h.refused('first-work-too-long', ALICE, works({ amount: BOUND + 1 }));
     assert.deepEqual([most(ALICE), most(name('9'))], [BOUND, BOUND], 'nor may who has not joined yet');
-    h.happen(ALICE, works({ tokens: BOUND }));
+    h.happen(ALICE, works({ amount: BOUND }));
     assert.equal(h.run.peers.get(ALICE)!.refused_submissions, 0, 'a refusal at the door is held against nobody');
   });
 
   test('no more in what it hands in late, or when it has left and come back', () => {
     begin();
-    h.happen(BOB, works({ tokens: 1 }));
+    h.happen(BOB, works({ amount: 1 }));
     h.happen(ALICE, left(ALICE));
     h.happen(ALICE, joined('worker', 1));
     h.happen(HUB, tick(2000));
     h.refused('first-work-too-long', ALICE, works());
-    h.happen(ALICE, works({ tokens: BOUND }));
+    h.happen(ALICE, works({ amount: BOUND }));
   });
 
   test('so little again once its work was refused', () => {
@@ -87,24 +87,24 @@ describe('a worker without a record may claim', () => {
     assert.deepEqual([most(ALICE), most(BOB)], [BOUND, null]);
     h.refused('first-work-too-long', ALICE, works());
     h.happen(BOB, works());
-    h.happen(ALICE, works({ tokens: BOUND }));
+    h.happen(ALICE, works({ amount: BOUND }));
   });
 
   test('as much more as it can lose', () => {
     const first = 10;
-    begin({ first_tokens: first, withheld_rounds: 3 });
+    begin({ first_amount: first, withheld_rounds: 3 });
     const claims = { [ALICE]: 5, [BOB]: 10 } as Record<string, number>;
     const both = (): (number | null)[] => [most(ALICE), most(BOB)];
     const round = (): void => {
-      const ids = new Map([ALICE, BOB].map((worker) => [h.happen(worker, works({ tokens: claims[worker] })), worker]));
+      const ids = new Map([ALICE, BOB].map((worker) => [h.happen(worker, works({ amount: claims[worker] })), worker]));
       h.judgeAll((_judge, id) => ({ accepted: true, weight: claims[ids.get(id)!] }));
       h.merge();
       h.openNext();
     };
     round();
     assert.deepEqual(both(), [first + 5, first + 10]);
-    h.refused('first-work-too-long', ALICE, works({ tokens: first + 6 }));
-    h.refused('first-work-too-long', BOB, works({ tokens: first + 11 }));
+    h.refused('first-work-too-long', ALICE, works({ amount: first + 6 }));
+    h.refused('first-work-too-long', BOB, works({ amount: first + 11 }));
     claims[BOB] = 20;
     round();
     assert.deepEqual(both(), [first + 10, first + 30], 'a whole round of ten first works with the fifth claim');
@@ -132,9 +132,9 @@ describe('a worker without a record may claim', () => {
 
 describe('workers may claim as much as they like', () => {
   test('where the rules do not bound it', () => {
-    begin({ first_tokens: undefined });
+    begin({ first_amount: undefined });
     assert.equal(most(ALICE), null);
-    h.happen(ALICE, works({ tokens: 1_000_000 }));
+    h.happen(ALICE, works({ amount: 1_000_000 }));
   });
 
   test('in a round in which, where nobody could judge when it opened, somebody comes to judge', () => {
@@ -155,7 +155,7 @@ describe('workers may claim as much as they like', () => {
     begin();
     playRound();
     h.openNext();
-    h.happen(ALICE, works({ tokens: 1_000_000 }));
+    h.happen(ALICE, works({ amount: 1_000_000 }));
     assert.equal(most(name('9')), BOUND);
   });
 });
@@ -169,7 +169,7 @@ test('what a worker may claim does not change while a round is open: neither wit
   h.happen(VERA, { type: 'verdict.contested', version: 1, run: RUN, submission, contest: 0 });
   h.happen(OWNER, {
     ...{ type: 'rules.proposed', version: 1, run: RUN, proposal: 0, from_round: h.run.round + 1 },
-    rules: rulesWith({ first_tokens: 1, probation: 9, withheld_rounds: 8 }),
+    rules: rulesWith({ first_amount: 1, probation: 9, withheld_rounds: 8 }),
   });
   assert.equal(most(accused), 2 * BOUND);
   playRound();
@@ -194,13 +194,13 @@ test('drawn histories come to both sides of each bound', async () => {
     for (let i = 0; i < 300; i++) {
       const event = next();
       const run = event.body.type === 'work.submitted' ? state.runs.get(event.body.run) : undefined;
-      const first = run?.first_tokens ?? null;
-      const bound = run && mostTokens(run, event.author);
+      const first = run?.first_amount ?? null;
+      const bound = run && mostAmount(run, event.author);
       const refusal = apply(state, event);
       if (event.body.type !== 'work.submitted' || first === null) continue;
       if (refusal && refusal.code !== 'first-work-too-long') continue;
       const who = bound === null ? 'free' : bound === first ? 'new' : 'grown';
-      const much = event.body.tokens > (bound ?? Number.POSITIVE_INFINITY) ? 'more' : 'as much';
+      const much = event.body.amount > (bound ?? Number.POSITIVE_INFINITY) ? 'more' : 'as much';
       const what = `${who}, ${much}: ${refusal?.code ?? 'taken'}`;
       seen.set(what, (seen.get(what) ?? 0) + 1);
     }

@@ -2,7 +2,7 @@
 // its first work is short, and later work grows with what the worker has earned and could lose.
 
 import type { Rules } from '../rules.ts';
-import { withheldTokens } from '../shares/balances.ts';
+import { withheldAmount } from '../shares/balances.ts';
 import type { PeerState, RunState } from '../state.ts';
 
 /** Whether a worker's record, its merged submissions since the last refused one, is so short that every judge re-executes its work. */
@@ -13,19 +13,19 @@ export const lacksRecord = (
 
 /** Called when a round opens and validators are seated: without any, nobody waits for a judge, and nobody can get a record. */
 export function boundFirstWork(run: RunState): void {
-  run.first_tokens = run.eligible.length > 0 ? (run.rules.first_tokens ?? null) : null;
+  run.first_amount = run.eligible.length > 0 ? (run.rules.first_amount ?? null) : null;
 }
 
 /**
- * How many tokens a worker may claim in the open round; null for any number. Without a record it may claim one first work; with one, a first
+ * How much a worker may claim in the open round; null for any amount. Without a record it may claim one first work; with one, a first
  * work plus as much as it can lose. So a claim at most doubles all that the worker has earned, and a lie on a small bond is short, however
  * rarely lies are found. Where the rules withhold nothing there is no bond that could grow. Records, bonds and rules change in merges only,
  * so the bound that a worker hears when the round opens, or when it joins, still holds when it submits.
  */
-export function mostTokens(run: RunState, worker: string): number | null {
-  const { first_tokens, rules } = run;
-  if (first_tokens === null) return null;
+export function mostAmount(run: RunState, worker: string): number | null {
+  const { first_amount, rules } = run;
+  if (first_amount === null) return null;
   const peer = run.peers.get(worker);
-  if (!peer || lacksRecord(peer, rules)) return first_tokens;
-  return rules.withheld_rounds > 0 ? first_tokens + withheldTokens(run, worker) : null;
+  if (!peer || lacksRecord(peer, rules)) return first_amount;
+  return rules.withheld_rounds > 0 ? first_amount + withheldAmount(run, worker) : null;
 }

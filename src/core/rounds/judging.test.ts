@@ -38,7 +38,7 @@ function opened(
   const times = { rounds: 9, round_ms: 1000, judging_ms: 400, min_workers: 1, checkpoint_every: 9, created_ms: 0 };
   const created = { name: 'x', game: 'pretrain', params: MODEL, model: MODEL, ...times };
   const body: EventBody = {
-    ...{ type: 'run.created', version: 2, ...EXAMPLE_WORDS, ...created },
+    ...{ type: 'run.created', version: 3, ...EXAMPLE_WORDS, ...created },
     rules: exampleRules(EMISSION, { withheld_rounds: 10, ...rules }),
   };
   assert.equal(apply(state, { id: RUN, author: OWNER, body }), null);
@@ -53,14 +53,13 @@ function opened(
 
 const work = (state: NetworkState, author: string, pledge = name('d')): string =>
   happen(state, author, {
-    ...{ type: 'work.submitted', version: 1, run: RUN, round: state.runs.get(RUN)!.round, attempt: 0 },
+    ...{ type: 'work.submitted', version: 2, run: RUN, round: state.runs.get(RUN)!.round, attempt: 0 },
     ...{
       base: state.runs.get(RUN)!.model,
       work: name('7'),
       size_bytes: 1,
-      steps: 1,
-      tokens: 10,
-      loss_micro: 1,
+      amount: 10,
+      numbers: {},
       pledge,
     },
   });

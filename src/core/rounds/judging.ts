@@ -2,6 +2,7 @@
 // panel.ts says who judges, appeal.ts what happens where judges disagree.
 import { sha256Hex } from '../../protocol/hash.ts';
 import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
+import { refusalOfNumbers } from '../events/fields.ts';
 import type { PlantRevealed } from '../events/plant-revealed.ts';
 import type { VerdictGiven } from '../events/verdict-given.ts';
 import type { VerdictSealed } from '../events/verdict-sealed.ts';
@@ -48,20 +49,26 @@ export function refusalOfVerdict(run: RunState, author: string, body: VerdictGiv
   }
   const seal = submission.seals.get(author);
   if (seal === undefined) return refuse('not-sealed', `${author} has sealed no verdict on ${body.submission}`);
-  return refusalOfInstance(run, body) ?? refusalOfContent(author, body, seal, submission.body.tokens);
+  return refusalOfInstance(run, body) ?? refusalOfContent(run, author, body, seal, submission.body.amount);
 }
 
 /** Checks that a verdict is the committed one, and does not contradict itself. */
-export function refusalOfContent(author: string, body: VerdictGiven, seal: string, tokens: number): Refusal | null {
+export function refusalOfContent(
+  { spec }: RunState,
+  author: string,
+  body: VerdictGiven,
+  seal: string,
+  amount: number,
+): Refusal | null {
   const found = sealOf(author, body);
   if (found !== seal) return refuse('wrong-seal', `expected the verdict whose seal is ${seal}, got one with ${found}`);
-  if (body.weight > tokens) {
-    return refuse('bad-verdict', `weight: at most the ${tokens} tokens claimed, got ${body.weight}`);
+  if (body.weight > amount) {
+    return refuse('bad-verdict', `weight: at most the amount of ${amount} claimed, got ${body.weight}`);
   }
   if (body.accepted !== body.weight > 0 || (body.accepted && body.fraud)) {
     return refuse('bad-verdict', 'accepted work has a weight and is not fraud; refused work has no weight');
   }
-  return null;
+  return refusalOfNumbers(body.numbers, spec.numbers.verdict);
 }
 
 /** A verdict of the first judging does not count in the appeal. */
@@ -137,7 +144,7 @@ export function judgementOf(state: NetworkState, run: RunState, submission: Subm
 }
 
 /**
- * The submissions that the round's merge must take, in canonical order (by event id), with their weights (inner steps).
+ * The submissions that the round's merge must take, in canonical order (by event id), with their weights (amounts).
  * If a validator revealed a verdict in this round, verdicts decide, and work without one is left out. If none did, because no validator is
  * present or those present stay silent, the work is merged but earns nothing: silent validators delay a run and do not stop it. Where the
  * rules name validators and one is present, that holds only for workers with a record, because a newcomer might be anybody.

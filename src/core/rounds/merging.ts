@@ -78,13 +78,13 @@ export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged
     }
     peer.merged_submissions++;
     peer.merged_round = run.round;
-    run.merged_tokens += submission.body.tokens;
+    run.merged_amount += submission.body.amount;
     if (!verified) continue;
     const account = accountOf(state, submission.worker);
     rememberAccepted(run, submission, account);
     peer.consecutive_valid++;
-    peer.credit_tokens += submission.body.tokens;
-    run.tokens.set(account, (run.tokens.get(account) ?? 0) + submission.body.tokens);
+    peer.credit_amount += submission.body.amount;
+    run.amounts.set(account, (run.amounts.get(account) ?? 0) + submission.body.amount);
   }
   if (body.bundle === null) noteIdle(run, state.time_ms);
   else settleContests(state, run);

@@ -189,7 +189,7 @@ function drawn(use: 'repeat' | 'whole' | 'part' | 'order' | 'place', ...of: read
 export function repeatableOf(run: RunState, { worker, body, judges, first }: Submission): Repeatable {
   const { reexecute_permille, probation } = run.rules;
   const { consecutive_valid } = run.peers.get(worker)!;
-  const bond_permille = bondPermille(run, worker, body.tokens);
+  const bond_permille = bondPermille(run, worker, body.amount);
   return {
     ...{ draw: run.draw!, worker, judges, appealed: first !== null },
     ...{ consecutive_valid, bond_permille, reexecute_permille, probation },

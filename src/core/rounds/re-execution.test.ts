@@ -45,10 +45,10 @@ describe('how many judges repeat', () => {
 });
 
 test('a bond is what may still be lost, in submissions like this one', () => {
-  const run = (round: number, tokens: readonly number[]) =>
+  const run = (round: number, amount: readonly number[]) =>
     ({
       ...{ round, rules: { withheld_rounds: 40 } },
-      withheld: new Map([['ada', tokens.map((each, i) => ({ round: i, account: 'ada', shares: 1, tokens: each }))]]),
+      withheld: new Map([['ada', amount.map((each, i) => ({ round: i, account: 'ada', shares: 1, amount: each }))]]),
     }) as unknown as RunState;
   assert.equal(bondPermille(run(3, [10, 100, 100]), 'ada', 100), 2100);
   assert.equal(bondPermille(run(3, [10, 100, 100]), 'ada', 1000), 210, 'ten short ones are no bond for a long one');

@@ -1,5 +1,5 @@
 // How often work is re-executed, and by how many judges: often enough that a lie costs its worker more than it brings.
-import { withheldTokens } from '../shares/balances.ts';
+import { withheldAmount } from '../shares/balances.ts';
 import type { RunState } from '../state.ts';
 import { lacksRecord } from './first-work.ts';
 
@@ -20,9 +20,9 @@ export interface RepeatRules {
 /** A larger bond changes nothing. */
 const MOST_BOND_PERMILLE = 1_000_000;
 
-/** A worker's bond beside a claim of so many tokens: its merged tokens whose pay is withheld, however much each round paid. */
-export function bondPermille(run: RunState, worker: string, tokens: number): number {
-  const permille = (BigInt(withheldTokens(run, worker)) * 1000n) / BigInt(Math.max(1, tokens));
+/** A worker's bond beside a claim of this amount: its merged work whose pay is withheld, however much each round paid. */
+export function bondPermille(run: RunState, worker: string, amount: number): number {
+  const permille = (BigInt(withheldAmount(run, worker)) * 1000n) / BigInt(Math.max(1, amount));
   return permille < MOST_BOND_PERMILLE ? Number(permille) : MOST_BOND_PERMILLE;
 }
 

@@ -167,7 +167,7 @@ describe('an end', () => {
       h.playRound();
       come();
       assert.equal(h.run.phase, phase);
-      const { round, model, shares, unearned_shares, emitted_shares, tokens, recent, merged_tokens } = structuredClone(
+      const { round, model, shares, unearned_shares, emitted_shares, amounts, recent, merged_amount } = structuredClone(
         h.run,
       );
       h.happen(OWNER, say('run.ended'));
@@ -182,9 +182,9 @@ describe('an end', () => {
         [h.run.shares, shares],
         [h.run.unearned_shares, unearned_shares],
         [h.run.emitted_shares, emitted_shares],
-        [h.run.tokens, tokens],
+        [h.run.amounts, amounts],
         [h.run.recent, recent],
-        [h.run.merged_tokens, merged_tokens],
+        [h.run.merged_amount, merged_amount],
       ]) {
         assert.deepEqual(kept, before);
       }

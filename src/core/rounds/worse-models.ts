@@ -1,6 +1,6 @@
 // Halting on models that get worse: the hub halts such a run, and its owner decides how it goes on. Each validator's measurements are compared
 // with its own earlier ones, and all who measure must see it, so no single validator can halt a run by a bad value or an earlier good one.
-import type { Measured } from '../events/model-evaluated.ts';
+import type { Measures } from '../events/fields.ts';
 import type { RunHalted } from '../events/run-halted.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import type { ModelWatch, RunState } from '../state.ts';
@@ -10,7 +10,7 @@ const WORSE_MODELS = 4;
 const WORSE = { times: 5, of: 4 } as const;
 
 /** A validator has measured the current model; the core accepts one measurement of each validator. The first of the run's metrics counts. */
-export function noteMeasured({ watches, round, spec }: RunState, validator: string, measured: Measured): void {
+export function noteMeasured({ watches, round, spec }: RunState, validator: string, measured: Measures): void {
   const [{ name, better }] = spec.metrics;
   const value = measured[name];
   const before = watches.get(validator);

@@ -20,9 +20,9 @@ export const isWithheld = (run: RunState, round: number): boolean => round + run
 export const hasWithheld = (run: RunState, device: string): boolean =>
   (run.withheld.get(device) ?? []).some(({ round }) => isWithheld(run, round));
 
-/** The merged tokens whose pay a device can still lose. */
-export const withheldTokens = (run: RunState, device: string): number =>
-  (run.withheld.get(device) ?? []).reduce((sum, { round, tokens }) => (isWithheld(run, round) ? sum + tokens : sum), 0);
+/** How much merged work a device can still lose its pay for. */
+export const withheldAmount = (run: RunState, device: string): number =>
+  (run.withheld.get(device) ?? []).reduce((sum, { round, amount }) => (isWithheld(run, round) ? sum + amount : sum), 0);
 
 /** The shares that an account has locked behind validators. */
 function lockedShares(run: RunState, account: string): number {

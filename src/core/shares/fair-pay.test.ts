@@ -35,7 +35,7 @@ beforeEach(() => {
     {
       ...{
         type: 'run.created',
-        version: 2,
+        version: 3,
         ...EXAMPLE_WORDS,
         name: 'test',
         game: 'g',
@@ -57,11 +57,11 @@ beforeEach(() => {
   join(VERA, 'validator');
 });
 
-const submit = (worker: string, tokens: number): string => {
+const submit = (worker: string, amount: number): string => {
   const { round, attempt, model: base } = run();
   return happen(worker, {
-    ...{ type: 'work.submitted', version: 1, run: RUN, round, attempt, base, work: name('7'), size_bytes: 10 },
-    ...{ steps: 5, tokens, loss_micro: 1, pledge: name('d') },
+    ...{ type: 'work.submitted', version: 2, run: RUN, round, attempt, base, work: name('7'), size_bytes: 10 },
+    ...{ amount, numbers: {}, pledge: name('d') },
   });
 };
 
@@ -71,11 +71,11 @@ function playRound(works: Record<string, number>, late: Record<string, number> =
   const { round, attempt } = run();
   happen(HUB, { type: 'round.opened', version: 1, run: RUN, round, attempt });
   const verdicts = new Map<string, number>();
-  for (const [worker, tokens] of Object.entries(works)) verdicts.set(submit(worker, tokens), tokens);
+  for (const [worker, amount] of Object.entries(works)) verdicts.set(submit(worker, amount), amount);
   if (run().phase === 'working') tick(run().deadline_ms);
   assert.equal(run().phase, 'judging');
-  for (const [worker, tokens] of Object.entries(late)) verdicts.set(submit(worker, tokens), tokens);
-  const shown = [...verdicts].map(([id, tokens]) => exampleVerdict(RUN, id, tokens));
+  for (const [worker, amount] of Object.entries(late)) verdicts.set(submit(worker, amount), amount);
+  const shown = [...verdicts].map(([id, amount]) => exampleVerdict(RUN, id, amount));
   if (run().attendance.handed_in < run().attendance.workers) tick(run().grace_deadline_ms);
   happen(HUB, drawnBy(EXAMPLE_HUB, run()));
   for (const verdict of shown) happen(VERA, sealFor(VERA, verdict));

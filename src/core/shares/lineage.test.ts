@@ -60,10 +60,10 @@ class Story {
     }
     const place = { version: 1, run: id, round: run.round, attempt: 0 } as const;
     this.happen(HUB, { type: 'round.opened', ...place });
-    const size = { size_bytes: 1, steps: 5, tokens: 50, loss_micro: 1 };
+    const size = { size_bytes: 1, amount: 50, numbers: {} };
     const work = { ...place, base: run.model, work: name('7'), pledge: name('7'), ...size };
-    const submission = this.happen(worker, { type: 'work.submitted', ...work });
-    const verdict = exampleVerdict(id, submission, size.tokens);
+    const submission = this.happen(worker, { type: 'work.submitted', ...work, version: 2 });
+    const verdict = exampleVerdict(id, submission, size.amount);
     this.happen(HUB, drawnBy(EXAMPLE_HUB, run));
     this.happen(VERA, sealFor(VERA, verdict));
     this.happen(VERA, verdict);

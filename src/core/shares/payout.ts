@@ -19,7 +19,7 @@ export interface RoundPay extends RoundPayout {
 }
 
 /**
- * The weights that a round's verdicts give: for each validator that revealed all verdicts that it sealed (first judging included), the tokens
+ * The weights that a round's verdicts give: for each validator that revealed all verdicts that it sealed (first judging included), the amount
  * that it vouches for of each worker. Where a validator was not drawn, the median of those who were stands in, so that it neither pulls
  * the consensus nor is paid more.
  */
@@ -79,14 +79,14 @@ export function applyPayout(state: NetworkState, run: RunState): void {
   run.emitted_shares += emissionOf(run.rules.emission, run.round);
   run.unearned_shares += unearned;
   run.bonds = bonds;
-  const tokens = new Map([...run.submissions.values()].map(({ worker, body }) => [worker, body.tokens]));
+  const amounts = new Map([...run.submissions.values()].map(({ worker, body }) => [worker, body.amount]));
   for (const { id, account, shares, part } of payouts) {
     run.shares.set(account, (run.shares.get(account) ?? 0) + shares);
     if (part === 'owner' || part === 'ancestors' || shares === 0) continue;
     const kept = (run.withheld.get(id) ?? []).filter(({ round }) => isWithheld(run, round));
     run.withheld.set(id, [
       ...kept,
-      { round: run.round, account, shares, tokens: part === 'workers' ? tokens.get(id)! : 0 },
+      { round: run.round, account, shares, amount: part === 'workers' ? amounts.get(id)! : 0 },
     ]);
   }
 }
@@ -100,12 +100,12 @@ export function forfeitLast(run: RunState, peer: PeerState): void {
 }
 
 /** Shares that were locked or settled while they were free cannot be taken a second time. */
-function take(run: RunState, peer: PeerState, { round, account, shares, tokens }: Withheld): Withheld {
+function take(run: RunState, peer: PeerState, { round, account, shares, amount }: Withheld): Withheld {
   const lost = Math.min(shares, sharesAtHand(run, account));
   run.shares.set(account, run.shares.get(account)! - lost);
   run.unearned_shares += lost;
   peer.forfeited_shares += lost;
-  return { round, account, shares: lost, tokens };
+  return { round, account, shares: lost, amount };
 }
 
 /**

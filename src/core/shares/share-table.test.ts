@@ -61,17 +61,17 @@ function play(rounds: number): NetworkState {
     const base = state.runs.get(RUN)!.model;
     const place = { ...run, round, attempt: 0 };
     happen(state, HUB, { type: 'round.opened', ...place });
-    const size = { size_bytes: 1, steps: 5, tokens: 50 };
+    const size = { size_bytes: 1, amount: 50, numbers: {} };
     const work = happen(state, ALICE, {
       type: 'work.submitted',
       ...place,
+      version: 2,
       base,
       work: name('7'),
       ...size,
-      loss_micro: 1,
       pledge: name('7'),
     });
-    const verdict = exampleVerdict(RUN, work, size.tokens);
+    const verdict = exampleVerdict(RUN, work, size.amount);
     happen(state, HUB, drawnBy(EXAMPLE_HUB, state.runs.get(RUN)!));
     happen(state, VERA, sealFor(VERA, verdict));
     happen(state, VERA, verdict);
@@ -96,8 +96,8 @@ test('the hub states the true table, once for each model that is kept whole, and
   assert.deepEqual(
     { ...body, root: '', model: '' },
     {
-      ...{ type: 'shares.stated', version: 1, run: RUN, merged_rounds: 2, model: '', accounts: 3, root: '' },
-      ...{ shares: 2000, unearned_shares: 0, tokens: 100 },
+      ...{ type: 'shares.stated', version: 2, run: RUN, merged_rounds: 2, model: '', accounts: 3, root: '' },
+      ...{ shares: 2000, unearned_shares: 0, amount: 100 },
     },
   );
   const refused = (author: string, wrong: EventBody, code: string): void => {
@@ -106,7 +106,7 @@ test('the hub states the true table, once for each model that is kept whole, and
     assert.equal(stateHash(state), hash);
   };
   refused(ALICE, body, 'not-the-hub');
-  for (const field of ['merged_rounds', 'accounts', 'shares', 'unearned_shares', 'tokens'] as const) {
+  for (const field of ['merged_rounds', 'accounts', 'shares', 'unearned_shares', 'amount'] as const) {
     refused(HUB, { ...body, [field]: body[field] + 1 }, 'wrong-statement');
   }
   for (const field of ['root', 'model'] as const) refused(HUB, { ...body, [field]: name('4') }, 'wrong-statement');
@@ -116,7 +116,7 @@ test('the hub states the true table, once for each model that is kept whole, and
 
 const account = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('hex'));
 const rows: fc.Arbitrary<ShareRow[]> = fc
-  .uniqueArray(fc.record({ account, shares: fc.nat(), tokens: fc.nat() }), {
+  .uniqueArray(fc.record({ account, shares: fc.nat(), amount: fc.nat() }), {
     selector: (row) => row.account,
     minLength: 1,
     maxLength: 70,
@@ -127,7 +127,7 @@ function stateOfTable(table: readonly ShareRow[]) {
   const state = play(2);
   const held = state.runs.get(RUN)!;
   held.shares = new Map(table.map(({ account, shares }) => [account, shares]));
-  held.tokens = new Map(table.map(({ account, tokens }) => [account, tokens]));
+  held.amounts = new Map(table.map(({ account, amount }) => [account, amount]));
   return statementOf(held);
 }
 
@@ -144,7 +144,7 @@ test('every row of any table is provable, and no row with another account, amoun
       const proof = rowProof(table, index);
       for (const wrong of [
         { ...row, shares: row.shares + 1 },
-        { ...row, tokens: row.tokens + 1 },
+        { ...row, amount: row.amount + 1 },
         { ...row, account: name('9') },
       ]) {
         assert.equal(verifyRow(stated, wrong, index, proof), false);
@@ -157,12 +157,12 @@ test('every row of any table is provable, and no row with another account, amoun
   );
 });
 
-test('the table follows from the state: shares and tokens by account, in order', () => {
+test('the table follows from the state: shares and amount by account, in order', () => {
   const table = shareTable(play(2).runs.get(RUN)!);
   assert.deepEqual(table, [
-    { account: OWNER, shares: 360, tokens: 0 },
-    { account: ALICE, shares: 820, tokens: 100 },
-    { account: VERA, shares: 820, tokens: 0 },
+    { account: OWNER, shares: 360, amount: 0 },
+    { account: ALICE, shares: 820, amount: 100 },
+    { account: VERA, shares: 820, amount: 0 },
   ]);
 });
 

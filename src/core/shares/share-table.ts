@@ -13,18 +13,18 @@ import type { SharesStated } from '../events/shares-stated.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import type { RunState } from '../state.ts';
 
-/** One holder's row. `tokens` are those of its verified and merged work. */
+/** One holder's row. `amount` is that of its verified and merged work. */
 export interface ShareRow {
   readonly account: string;
   readonly shares: number;
-  readonly tokens: number;
+  readonly amount: number;
 }
 
-/** Everybody who earned shares or trained verified tokens, in order of account. It changes only with a merge. */
+/** Everybody who earned shares or did verified work, in order of account. It changes only with a merge. */
 export function shareTable(run: RunState): ShareRow[] {
-  return [...new Set([...run.shares.keys(), ...run.tokens.keys()])]
+  return [...new Set([...run.shares.keys(), ...run.amounts.keys()])]
     .sort()
-    .map((account) => ({ account, shares: run.shares.get(account) ?? 0, tokens: run.tokens.get(account) ?? 0 }));
+    .map((account) => ({ account, shares: run.shares.get(account) ?? 0, amount: run.amounts.get(account) ?? 0 }));
 }
 
 /** The only statement about the run's current table that the core accepts. */
@@ -34,7 +34,7 @@ export function statementOf(run: RunState): SharesStated {
   for (const row of table) tree.append(rowHash(row));
   return {
     type: 'shares.stated',
-    version: 1,
+    version: 2,
     run: run.id,
     merged_rounds: run.round,
     model: run.model,
@@ -42,7 +42,7 @@ export function statementOf(run: RunState): SharesStated {
     root: bytesToHex(tree.root()),
     shares: table.reduce((sum, { shares }) => sum + shares, 0),
     unearned_shares: run.unearned_shares,
-    tokens: table.reduce((sum, { tokens }) => sum + tokens, 0),
+    amount: table.reduce((sum, { amount }) => sum + amount, 0),
   };
 }
 
@@ -64,7 +64,7 @@ export function refusalOfStatement(run: RunState, body: SharesStated): Refusal |
     );
   }
   const expected = statementOf(run);
-  for (const field of ['merged_rounds', 'model', 'accounts', 'root', 'shares', 'unearned_shares', 'tokens'] as const) {
+  for (const field of ['merged_rounds', 'model', 'accounts', 'root', 'shares', 'unearned_shares', 'amount'] as const) {
     if (body[field] !== expected[field]) {
       return refuse('wrong-statement', `${field}: expected ${expected[field]}, got ${body[field]}`);
     }
@@ -94,7 +94,7 @@ export function verifyTable(stated: Pick<SharesStated, 'accounts' | 'root'>, tab
   return table.length === stated.accounts && equalHashes(tree.root(), hexToBytes(stated.root));
 }
 
-/** The leaf of a row: deterministic DAG-CBOR [account, shares, tokens]. */
-function rowHash({ account, shares, tokens }: ShareRow): Uint8Array {
-  return leafHash(encodeStrict([account, shares, tokens]));
+/** The leaf of a row: deterministic DAG-CBOR [account, shares, amount]. */
+function rowHash({ account, shares, amount }: ShareRow): Uint8Array {
+  return leafHash(encodeStrict([account, shares, amount]));
 }

@@ -93,7 +93,7 @@ export function forfeitStake(run: RunState, peer: PeerState): Withheld[] {
     run.shares.set(account, run.shares.get(account)! - shares);
     run.unearned_shares += shares;
     peer.forfeited_shares += shares;
-    lost.push({ round: run.round, account, shares, tokens: 0 });
+    lost.push({ round: run.round, account, shares, amount: 0 });
   }
   run.locks = run.locks.filter(({ device }) => device !== peer.id);
   return lost;

@@ -1,9 +1,10 @@
 // Generated histories: events drawn from the state, mostly such as may follow, now and then such as may not.
 import { HASH_FORM, sha256Hex, utf8 } from '../../protocol/hash.ts';
 import { type Random, seededRandom } from '../../protocol/random.ts';
+import type { Measures } from '../events/fields.ts';
 import type { VerdictGiven } from '../events/verdict-given.ts';
 import { type EventBody, EventBodySchema, type LoggedEvent } from '../events.ts';
-import { mostTokens } from '../rounds/first-work.ts';
+import { mostAmount } from '../rounds/first-work.ts';
 import { acceptedSubmissions, pledgeOf, sealOf } from '../rounds/judging.ts';
 import { isCheckpoint } from '../rounds/merging.ts';
 import { awaitsDraw } from '../rounds/panel.ts';
@@ -142,16 +143,22 @@ const now = ({ run }: Scene) => ({ round: run.round, attempt: run.attempt });
 const submissionsOf = ({ run }: Scene): Submission[] => [...run.submissions.values()];
 
 /** Half of all rules bound first works. Decided by the name, so that everything else is drawn as before. */
-function firstTokens(fresh: string): Pick<Rules, 'first_tokens'> {
+function firstAmount(fresh: string): Pick<Rules, 'first_amount'> {
   const digit = Number.parseInt(fresh[0], 16);
-  return digit < 8 ? { first_tokens: 20 + 10 * digit } : {};
+  return digit < 8 ? { first_amount: 20 + 10 * digit } : {};
 }
 
 /** How much a worker claims: most workers without a record keep to the bound. */
-function claimOf(run: RunState, worker: string, tokens: number, fresh: string): number {
-  const most = mostTokens(run, worker);
-  return most === null || Number.parseInt(fresh[1], 16) < 3 ? tokens : 1 + (tokens % most);
+function claimOf(run: RunState, worker: string, amount: number, fresh: string): number {
+  const most = mostAmount(run, worker);
+  return most === null || Number.parseInt(fresh[1], 16) < 3 ? amount : 1 + (amount % most);
 }
+
+/** What a worker says beside the amount; a few use a name that is not the game's. */
+const numbersOf = (fresh: string): Measures => ({
+  steps: Number.parseInt(fresh.slice(2, 4), 16),
+  [fresh[4] === '0' ? 'other' : 'loss_micro']: Number.parseInt(fresh.slice(5, 9), 16),
+});
 
 function drawRules(cast: Cast, below: Scene['below'], fresh: string): Rules {
   const [owner_permille, validators_permille] = [oneOf(below, [0, 180]), oneOf(below, [0, 410, 500])];
@@ -167,7 +174,7 @@ function drawRules(cast: Cast, below: Scene['below'], fresh: string): Rules {
     judges: 1 + below(3),
     withheld_rounds: oneOf(below, [0, 0, 1, 4, 9]),
     probation: below(3),
-    ...firstTokens(fresh),
+    ...firstAmount(fresh),
     reexecute_permille: oneOf(below, [50, 500]),
     notice_rounds: 1 + below(2),
     release_rounds: 2 + below(2),
@@ -181,8 +188,8 @@ function newRun({ cast, state, below, fresh }: Omit<Scene, 'run'>): EventBody {
     ? { run: id, merged_rounds: stated.merged_rounds, model: stated.model, royalty_permille: oneOf(below, [0, 250]) }
     : null;
   return {
-    ...{ type: 'run.created', version: 2, name: below(3) === 0 ? 'diverges' : 'learns', game: 'any', params: SALT },
-    unit: EXAMPLE_WORDS.unit,
+    ...{ type: 'run.created', version: 3, name: below(3) === 0 ? 'diverges' : 'learns', game: 'any', params: SALT },
+    ...EXAMPLE_WORDS,
     metrics: [{ ...EXAMPLE_WORDS.metrics[0], better: oneOf(below, ['lower', 'higher']) }],
     ...{ model: ancestor?.model ?? SALT, rounds: 4 + below(9), round_ms: 1000, judging_ms: 400 },
     ...{
@@ -198,19 +205,19 @@ function newRun({ cast, state, below, fresh }: Omit<Scene, 'run'>): EventBody {
 /** What is judged, and in which instance. */
 interface Judged extends Pick<Submission, 'judges' | 'seals' | 'verdicts'> {
   readonly id: string;
-  readonly tokens: number;
+  readonly amount: number;
   readonly instance: Pick<VerdictGiven, 'appeal' | 'contest'>;
 }
 
 const judgedNow = (scene: Scene): Judged[] =>
   submissionsOf(scene).map(({ id, body, first, judges, seals, verdicts }) => {
-    return { id, tokens: body.tokens, instance: first ? { appeal: true } : {}, judges, seals, verdicts };
+    return { id, amount: body.amount, instance: first ? { appeal: true } : {}, judges, seals, verdicts };
   });
 
 const contestedNow = ({ run }: Scene): Judged[] =>
   [...run.contests].map(([id, { judges, seals, verdicts }]) => {
-    const { tokens, contests } = run.decided.get(id)!;
-    return { id, tokens, instance: { contest: contests - 1 }, judges, seals, verdicts };
+    const { amount, contests } = run.decided.get(id)!;
+    return { id, amount, instance: { contest: contests - 1 }, judges, seals, verdicts };
   });
 
 /** An owed verdict, committed (sealed): `worth` is what the work is worth (`verdictsOf`); one judge in five finds something else. */
@@ -219,7 +226,7 @@ function sealOne(scene: Scene, judged: readonly Judged[], worthOf: (judged: Judg
   const owed = judged.flatMap((one) => one.judges.filter((id) => !one.seals.has(id)).map((judge) => ({ judge, one })));
   if (owed.length === 0) return null;
   const { judge, one } = oneOf(below, owed);
-  const found = verdictsOf(judge, one, run.id)[below(5) === 0 ? below(5) : worthOf(one)];
+  const found = verdictsOf(judge, one, run.id)[below(5) === 0 ? below(6) : worthOf(one)];
   const { id: submission, instance } = one;
   return [judge, { type: 'verdict.sealed', ...inRun(scene), submission, ...instance, seal: sealOf(judge, found) }];
 }
@@ -242,13 +249,14 @@ const worthOfContested = ({ run }: Scene, { id }: Judged): number => {
 };
 
 /** What a judge finds: mostly what the work is worth, so that most rounds end in agreement; the same every time. */
-function verdictsOf(judge: string, { id, tokens, instance }: Judged, run: string): VerdictGiven[] {
-  const most = exampleVerdict(run, id, tokens, true, instance);
-  const half = { ...most, weight: Math.ceil(tokens / 2) };
-  const poor = exampleVerdict(run, id, tokens, false, instance);
+function verdictsOf(judge: string, { id, amount, instance }: Judged, run: string): VerdictGiven[] {
+  const most = exampleVerdict(run, id, amount, true, instance);
+  const half = { ...most, weight: Math.ceil(amount / 2) };
+  const poor = exampleVerdict(run, id, amount, false, instance);
   const madeUp = { ...poor, fraud: true, code: `made up, says ${judge.slice(0, 4)}` };
-  const tooMuch = { ...most, weight: tokens + 1 };
-  return [most, half, poor, madeUp, tooMuch];
+  const tooMuch = { ...most, weight: amount + 1 };
+  const otherwise = { ...poor, numbers: { other: 1 } };
+  return [most, half, poor, madeUp, tooMuch, otherwise];
 }
 
 const SAYINGS = {
@@ -316,14 +324,13 @@ const SAYINGS = {
       base: run.model,
       work: fresh,
       size_bytes: 1,
-      steps: 5,
-      tokens: 1 + below(99),
-      loss_micro: 0,
+      amount: 1 + below(99),
+      numbers: numbersOf(fresh),
       pledge,
     };
     const { id } = oneOf(below, workers);
-    const tokens = claimOf(run, id, done.tokens, fresh);
-    return [id, { type: 'work.submitted', ...inRun(scene), ...now(scene), ...done, tokens }];
+    const amount = claimOf(run, id, done.amount, fresh);
+    return [id, { type: 'work.submitted', ...inRun(scene), version: 2, ...now(scene), ...done, amount }];
   },
   draw: (scene: Scene): Said => {
     const { cast, state, run, below } = scene;

@@ -6,15 +6,25 @@ import { sealOf } from '../rounds/judging.ts';
 import type { Rules } from '../rules.ts';
 
 /** What runs by hand count and measure: as pre-training does. */
-export const EXAMPLE_WORDS: Pick<RunCreated, 'unit' | 'metrics'> = {
+export const EXAMPLE_WORDS: Pick<RunCreated, 'unit' | 'metrics' | 'numbers'> = {
   unit: 'tokens',
   metrics: [{ name: 'loss_micro', words: 'validation loss', unit: 'nats', better: 'lower' }],
+  numbers: {
+    work: [
+      { name: 'steps', words: 'steps', unit: 'steps' },
+      { name: 'loss_micro', words: 'training loss', unit: 'nats' },
+    ],
+    verdict: [
+      { name: 'loss_before_micro', words: 'loss before', unit: 'nats' },
+      { name: 'loss_after_micro', words: 'loss after', unit: 'nats' },
+    ],
+  },
 };
 
 /** How the creation of a run by hand begins. */
 export const EXAMPLE_RUN = {
   type: 'run.created',
-  version: 2,
+  version: 3,
   ...EXAMPLE_WORDS,
   name: 'test',
   game: 'pretrain',
@@ -36,27 +46,26 @@ export function exampleRules(emission: Rules['emission'], more: Partial<Rules> =
 
 const ANY_HASH = 'a'.repeat(64);
 
-/** A verdict that vouches for all `tokens`, or refuses. */
+/** A verdict that vouches for the whole amount, or refuses. */
 export function exampleVerdict(
   run: string,
   submission: string,
-  tokens: number,
+  amount: number,
   accepted = true,
   more: Partial<VerdictGiven> = {},
 ): VerdictGiven {
   return {
     type: 'verdict.given',
-    version: 1,
+    version: 2,
     run,
     submission,
     salt: ANY_HASH,
     accepted,
     fraud: false,
     code: accepted ? 'ok' : 'harmful',
-    weight: accepted ? tokens : 0,
+    weight: accepted ? amount : 0,
     score_micro: 1,
-    loss_before_micro: 2,
-    loss_after_micro: 1,
+    numbers: { loss_before_micro: 2, loss_after_micro: 1 },
     evidence: ANY_HASH,
     ...more,
   };

@@ -21,7 +21,7 @@ export const BOB = name('b');
 export const VERA = name('e');
 export const RUN = name('f');
 export const FIRST_MODEL = name('5');
-/** The tokens that alice and bob claim. */
+/** The amount that alice and bob claim. */
 export const TOKENS = 50;
 
 type Body<T extends EventBody['type']> = Extract<EventBody, { type: T }>;
@@ -56,8 +56,8 @@ export const opened = (round = 0, attempt = 0): EventBody => ({
   ...{ type: 'round.opened', version: 1, run: RUN, round, attempt },
 });
 export const work = (more: Partial<Body<'work.submitted'>> = {}): EventBody => ({
-  ...{ type: 'work.submitted', version: 1, run: RUN, round: 0, attempt: 0, base: FIRST_MODEL, work: name('7') },
-  ...{ size_bytes: 10, steps: 5, tokens: TOKENS, loss_micro: 1, pledge: name('d') },
+  ...{ type: 'work.submitted', version: 2, run: RUN, round: 0, attempt: 0, base: FIRST_MODEL, work: name('7') },
+  ...{ size_bytes: 10, amount: TOKENS, numbers: { steps: 5, loss_micro: 1 }, pledge: name('d') },
   ...more,
 });
 export const verdict = (submission: string, accepted = true) => exampleVerdict(RUN, submission, TOKENS, accepted);

@@ -186,7 +186,7 @@ describe('what a game asks of its device', () => {
   test('is heard: a signal stops it there', async () => {
     const there = await host(
       'stops',
-      "async perform(task, device, signal) { while (!signal.aborted) await device.progress({ steps: 1, loss: 0, tokens: 1 }); return 'stopped'; }",
+      "async perform(task, device, signal) { while (!signal.aborted) await device.progress({ amount: 1, numbers: { steps: 1 } }); return 'stopped'; }",
     );
     const stop = new AbortController();
     let steps = 0;

@@ -4,6 +4,7 @@ import type { Runtime } from '../../tensor/runtime.ts';
 import { GameError } from '../errors.ts';
 import type { Device, Judging } from '../game.ts';
 import type { FileGame } from '../game-form.ts';
+import { wordsOfGame } from '../parts.ts';
 import { openAsks } from './asks.ts';
 import { type Asked, type Called, type FromGame, PARTS, type ToGame } from './wire.ts';
 
@@ -52,7 +53,7 @@ export function serveGame(game: FileGame, post: (message: FromGame) => void): (m
         put: (name, bytes) => ask(of, 'put', name, bytes),
         delete: (name) => ask(of, 'delete', name),
       },
-      progress: ({ steps, loss, tokens }) => ask(of, 'progress', { steps, loss, tokens }),
+      progress: ({ amount, numbers }) => ask(of, 'progress', { amount, numbers }),
       ...(over.runs && { run: (program, input, limits) => ask(of, 'run', program, input, limits) }),
       ...(over.rests && { rested: () => ask<void>(of, 'rested') }),
     };
@@ -101,7 +102,8 @@ export function serveGame(game: FileGame, post: (message: FromGame) => void): (m
   post({
     type: 'ready',
     name: game.name,
-    ...{ needs: [...(game.needs ?? [])], unit: game.unit, metrics: [...game.metrics] },
+    needs: [...(game.needs ?? [])],
+    ...wordsOfGame(game),
     parts: Object.keys(PARTS).filter((part) => part in game && game[part as never]),
   });
   return (message) => {

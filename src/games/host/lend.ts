@@ -2,7 +2,7 @@
 import { firstIssue } from '../../errors.ts';
 import type { CompiledGraph, Program, TensorMap } from '../../tensor/runtime.ts';
 import { GameError } from '../errors.ts';
-import type { Device } from '../game.ts';
+import type { Device, Told } from '../game.ts';
 import { ASKS, type Asked } from './wire.ts';
 
 /** What a game may keep on a device, and hold in its runtime: its owner's disk and memory are not the game's. */
@@ -64,7 +64,7 @@ export function lendTo(device: Device, compute_ms: number = LIMITS.compute_ms): 
   }
 
   const answers = {
-    progress: async ([report]: [{ steps: number; loss: number; tokens: number }]) => device.progress(report),
+    progress: async ([report]: [Told]) => device.progress(report),
     rested: async () => device.rested?.(),
     earlier: (): never => {
       throw nonsense('earlier: it is asked while work is judged');

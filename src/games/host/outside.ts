@@ -1,8 +1,8 @@
 // The program's side of a host: a game that runs elsewhere, called as if it were here. Where it loops or dies only its own calls fail, and it begins afresh.
-import type { Metric } from '../../protocol/measures.ts';
 import { GameError } from '../errors.ts';
 import type { AnyGame, Device, Judging } from '../game.ts';
 import type { Capability } from '../needs.ts';
+import type { GameWords } from '../parts.ts';
 import type { DeviceOverThere } from './inside.ts';
 import { type Lent, lendTo } from './lend.ts';
 import {
@@ -70,10 +70,10 @@ export interface HostedGame {
 /** Begins a game elsewhere. Throws GameError bad-game-file where it is none, game-late where it is not there in time. */
 export async function hostGame(options: HostOptions): Promise<HostedGame> {
   const host = new Host(options);
-  const { name, needs, unit, metrics, parts } = await host.started();
+  const { parts, ...about } = await host.started();
   const call = (part: Called, values: readonly unknown[]): Promise<never> => host.call(part, values) as Promise<never>;
   const game = {
-    ...{ name, needs, unit, metrics },
+    ...about,
     params: {
       safeParseAsync: async (value: unknown) => {
         try {
@@ -89,11 +89,9 @@ export async function hostGame(options: HostOptions): Promise<HostedGame> {
   return { game: game as unknown as AnyGame, close: () => host.end('it was closed') };
 }
 
-interface Ready {
+interface Ready extends GameWords {
   readonly name: string;
   readonly needs: readonly Capability[];
-  readonly unit: string;
-  readonly metrics: readonly Metric[];
   readonly parts: readonly Part[];
 }
 
@@ -254,8 +252,8 @@ class Host {
     } else if (heard.type === 'ready') {
       this.#name = heard.name;
       const parts = heard.parts.filter((part): part is Part => Object.hasOwn(PARTS, part));
-      const { name, needs, unit, metrics } = heard;
-      this.#done(LOADING)?.answered({ name, needs, unit, metrics, parts } satisfies Ready);
+      const { name, needs, unit, metrics, numbers } = heard;
+      this.#done(LOADING)?.answered({ name, needs, unit, metrics, numbers, parts } satisfies Ready);
     } else this.end(heard.message);
   }
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { CodedError, type ErrorDetails } from '../../errors.ts';
 import { HASH_FORM } from '../../protocol/hash.ts';
-import { MetricsSchema, UnitSchema } from '../../protocol/measures.ts';
+import { MetricsSchema, NumbersSchema, UnitSchema, ValuesSchema } from '../../protocol/measures.ts';
 import { CAPABILITIES, type Capability } from '../needs.ts';
 
 /**
@@ -14,7 +14,7 @@ type Crossing = 'value' | 'held' | 'device' | 'signal' | 'judging';
 /** The parts of a game that are called, with how their arguments cross (those that are not named here are copied), and their answer. */
 export const PARTS = {
   first: { takes: ['value'], gives: 'held' },
-  firstTokens: { takes: ['value'], gives: 'value' },
+  firstAmount: { takes: ['value'], gives: 'value' },
   task: { takes: ['value', 'value', 'value', 'held'], gives: 'held' },
   prepare: { takes: ['value', 'device'], gives: 'nothing' },
   perform: { takes: ['held', 'device', 'signal'], gives: 'value' },
@@ -59,7 +59,8 @@ const asked = z.string().max(40);
 /** From the game, which nobody trusts. `of`: the device that is asked, or for `earlier` the call. */
 export const FromGameSchema = z.discriminatedUnion('type', [
   z.object({
-    ...{ type: z.literal('ready'), name: z.string(), needs: NeedsSchema, unit: UnitSchema, metrics: MetricsSchema },
+    ...{ type: z.literal('ready'), name: z.string(), needs: NeedsSchema },
+    ...{ unit: UnitSchema, metrics: MetricsSchema, numbers: NumbersSchema },
     parts: z.array(z.string()),
   }),
   z.object({ type: z.literal('no-game'), message: z.string() }),
@@ -104,7 +105,7 @@ const TensorSchema = z.discriminatedUnion('dtype', [
 
 /** What a device is asked for, by what a game calls. */
 export const ASKS = {
-  progress: z.tuple([z.object({ steps: z.number(), loss: z.number(), tokens: z.number() })]),
+  progress: z.tuple([z.object({ amount: z.int().min(0), numbers: ValuesSchema })]),
   rested: z.tuple([]),
   earlier: z.tuple([]),
   fetchBlob: z.tuple([z.string().regex(HASH_FORM)]),

@@ -14,10 +14,10 @@ import type { Claim, Device, Judging, Verdict } from '../game.ts';
 import { AFRESH, statesLeft } from './carried.ts';
 import { loadedOf, updateOf } from './device.ts';
 import { lookAtJumps } from './jumps.ts';
-import { type LossChange, lookedAt, lossChange, ownLosses, SMALL_STEP, smallStep, toldMicro } from './losses.ts';
+import { type LossChange, lookedAt, lossChange, ownLosses, SMALL_STEP, smallStep } from './losses.ts';
 import type { PretrainTask } from './params.ts';
 import { type KnownStart, knownStart, type Repeated, repeatExactly, repeatLoosely } from './repeat.ts';
-import { decodeWork, type PretrainWork } from './work.ts';
+import { decodeWork, type PretrainWork, toldMicro } from './work.ts';
 
 /**
  * The share of kept values that an honest update has in common with another's is near a half in the first rounds (seven tenths in
@@ -39,26 +39,30 @@ class Refused extends Error {
   }
 }
 
-type Numbers = { -readonly [Name in 'score_micro' | 'loss_before_micro' | 'loss_after_micro']: Verdict[Name] };
-
-/** Work whose form is right, with everything that judges it; the checks write what they measure into `evidence` and `numbers`. */
-interface Case extends Repeated {
+/** What checks measure. */
+interface Measuring {
   readonly evidence: Record<string, unknown>;
-  readonly numbers: Numbers;
+  score_micro: number;
+  numbers: Verdict['numbers'];
+}
+
+/** Work whose form is right, with everything that judges it; the checks write what they measure into `found`. */
+interface Case extends Repeated {
+  readonly found: Measuring;
 }
 
 export async function checkWork(task: PretrainTask, claim: Claim, device: Device, judging: Judging): Promise<Verdict> {
   const evidence: Record<string, unknown> = {
     game: 'pretrain',
-    steps: claim.steps,
+    steps: claim.numbers.steps,
     runtime: judging.runtime,
     by: device.runtime.class,
   };
-  const numbers: Numbers = { score_micro: 0, loss_before_micro: 0, loss_after_micro: 0 };
+  const found: Measuring = { evidence, score_micro: 0, numbers: {} };
   try {
     const specs = parameterSpecs(task.params.model);
     const work = openClaim(task, claim);
-    const opened = { task, specs, work, device, judging, evidence, numbers };
+    const opened = { task, specs, work, device, judging, found };
     await checkStart(opened);
     const start = judging.repeat_permille > 0 ? knownStart(opened) : null;
     // A loose repetition goes by what the work gains; an exact one says more than a look does.
@@ -66,17 +70,20 @@ export async function checkWork(task: PretrainTask, claim: Claim, device: Device
     if (evidence.looked || judging.repeat_permille > 0) {
       await checkContent({ ...opened, update: openUpdate(task, claim, device) }, start);
     }
-    return { accepted: true, fraud: false, code: 'ok', weight: claim.tokens, ...numbers, evidence };
+    return { accepted: true, fraud: false, code: 'ok', weight: claim.amount, ...found };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     const { code, fraud } = error;
-    return { accepted: false, fraud, code, weight: 0, ...numbers, evidence };
+    return { accepted: false, fraud, code, weight: 0, ...found };
   }
 }
 
 /** What the work is and does, as far as this judge is to know it. */
 async function checkContent(judged: Case, start: KnownStart | null): Promise<void> {
-  const { judging, evidence } = judged;
+  const {
+    judging,
+    found: { evidence },
+  } = judged;
   if (!evidence.looked) return repeat(judged, start, 0);
   await compareWithEarlier(judged);
   const { assigned: gain, harmful, strange_permille } = await measureLosses(judged);
@@ -89,9 +96,11 @@ async function checkContent(judged: Case, start: KnownStart | null): Promise<voi
 
 /** Form: what honest software never gets wrong. The update, whose form the hub has seen to, is read by whoever needs what is in it. */
 function openClaim({ params }: PretrainTask, claim: Claim): PretrainWork {
-  const { steps, tokens, loss_micro } = claim;
+  const { amount, numbers } = claim;
+  const { steps, loss_micro } = numbers;
+  if (steps === undefined || loss_micro === undefined) throw new Refused('numbers-missing', true);
   if (steps > params.inner_steps) throw new Refused('too-many-steps', true);
-  if (tokens !== steps * params.batch * params.context) throw new Refused('tokens-do-not-follow-from-steps', true);
+  if (amount !== steps * params.batch * params.context) throw new Refused('tokens-do-not-follow-from-steps', true);
   const work = orRefused(() => decodeWork(claim.work));
   if (work.losses.length !== steps) throw new Refused('trace-does-not-follow-from-steps', true);
   if (!lossFollows(work.losses, loss_micro / 1e6)) throw new Refused('loss-does-not-follow', true);
@@ -125,7 +134,8 @@ async function checkStart({ task, work, device }: Omit<Case, 'update'>): Promise
 }
 
 /** Sameness: work that was committed earlier wins. */
-async function compareWithEarlier({ task, specs, update, device, judging, evidence }: Case): Promise<void> {
+async function compareWithEarlier({ task, specs, update, device, judging, found }: Case): Promise<void> {
+  const { evidence } = found;
   let most = 0;
   for (const bytes of await judging.earlier()) {
     try {
@@ -147,7 +157,8 @@ interface Measurement extends LossChange {
 
 /** What the update does to the loss, at the first batch or at a drawn one; what the worker tells of these must be the losses of its data. */
 async function measureLosses(judged: Case): Promise<Measurement> {
-  const { task, specs, work, update, device, judging, evidence, numbers } = judged;
+  const { task, specs, work, update, device, judging, found: measured } = judged;
+  const { evidence } = measured;
   let moved: Weights;
   try {
     moved = smallStep(specs, task, update);
@@ -171,16 +182,20 @@ async function measureLosses(judged: Case): Promise<Measurement> {
   const strange_steps = looked.next ? await strangeUntil(judged, looked.step, found) : 0;
   const change = await lossChange(task, device, own, moved);
   const { before, after, assigned, random, harm } = change;
-  evidence.gain = { assigned, random, step: SMALL_STEP };
+  evidence.gain = { assigned, random, before, step: SMALL_STEP };
   evidence.harm = harm;
-  numbers.loss_before_micro = toldMicro(before);
-  numbers.loss_after_micro = toldMicro(after);
-  numbers.score_micro = numbers.loss_before_micro - numbers.loss_after_micro;
+  const numbers = { loss_before_micro: toldMicro(before), loss_after_micro: toldMicro(after) };
+  measured.numbers = numbers;
+  measured.score_micro = numbers.loss_before_micro - numbers.loss_after_micro;
   return { ...change, strange_permille: Math.ceil((1000 * strange_steps) / work.losses.length) };
 }
 
 /** How many steps from the first one on are to be repeated for what is strange at a place in the trace; 0: nothing is. */
-async function strangeUntil({ task, device, work, evidence }: Case, step: number, loss: number): Promise<number> {
+async function strangeUntil(
+  { task, device, work, found: { evidence } }: Case,
+  step: number,
+  loss: number,
+): Promise<number> {
   const lossOf = async (at: number): Promise<number> => {
     const found = at === step ? loss : mean((await ownLosses(task, device, at)).losses);
     if (!Number.isFinite(found)) throw new Refused(NOT_FINITE, false);
@@ -195,6 +210,6 @@ async function strangeUntil({ task, device, work, evidence }: Case, step: number
 async function repeat(judged: Case, start: KnownStart | null, gain: number): Promise<void> {
   const repetition = start ? await repeatExactly(judged, start) : await repeatLoosely(judged, gain);
   const { refusal, fraud, evidence } = repetition;
-  judged.evidence.repeated = evidence;
+  judged.found.evidence.repeated = evidence;
   if (refusal) throw new Refused(refusal, fraud);
 }

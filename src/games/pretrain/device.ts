@@ -9,7 +9,7 @@ import { createEvaluator, createTrainer, type Evaluator } from '../../training/t
 import type { Device, Round } from '../game.ts';
 import { afresh, type Carried } from './carried.ts';
 import { learningRateAt, type PretrainParams, type PretrainTask, parameterCount } from './params.ts';
-import { decodeWork } from './work.ts';
+import { decodeWork, toldMicro } from './work.ts';
 
 /** Labels that keep the streams of data apart. */
 export const WORKER_DATA = 'worker';
@@ -63,7 +63,10 @@ export async function stepsOf(
     steps,
     batch,
     learning_rate: (step) => learningRateAt(params, round, step),
-    progress: (done, loss) => device.progress({ steps: done, loss, tokens: done * params.batch * params.context }),
+    progress: (done, loss) => {
+      const numbers = { steps: done, loss_micro: toldMicro(loss) };
+      return device.progress({ amount: done * params.batch * params.context, numbers });
+    },
     more,
   };
 }

@@ -52,7 +52,7 @@ describe('a first loss beyond what a trace can tell', () => {
       }
       const { losses } = decodeWork(claim.work);
       assert.equal(losses.includes(LARGEST_TRACED), factor === 300);
-      assert.equal(claim.loss_micro > 16e6, factor === 300, `${claim.loss_micro}`);
+      assert.equal(claim.numbers.loss_micro > 16e6, factor === 300, `${claim.numbers.loss_micro}`);
     }
   });
 
@@ -68,8 +68,11 @@ describe('a first loss beyond what a trace can tell', () => {
     const theirs = await workOn(beyond, example.device());
     const stolen = { ...theirs, work: encodeWork({ ...decodeWork(theirs.work), update: work.update }) };
     assert.deepEqual([(await judge(beyond, stolen)).accepted], [false]);
-    for (const loss_micro of [theirs.loss_micro + 200e6, 15e6]) {
-      assert.equal((await judge(beyond, { ...theirs, loss_micro })).code, 'loss-does-not-follow');
+    for (const loss_micro of [theirs.numbers.loss_micro + 200e6, 15e6]) {
+      assert.equal(
+        (await judge(beyond, { ...theirs, numbers: { ...theirs.numbers, loss_micro } })).code,
+        'loss-does-not-follow',
+      );
     }
   });
 

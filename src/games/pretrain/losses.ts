@@ -113,12 +113,6 @@ function mix(one: Batch, other: Batch, tokens: number): Batch {
   return { tokens: join(one.tokens, other.tokens), targets: join(one.targets, other.targets) };
 }
 
-/** A loss above this, or none that is a number, is told as this: an event holds only safe integers. */
-const LARGEST_TOLD = 1e5;
-
-/** A loss as it stands in an event, in millionths of a nat. */
-export const toldMicro = (loss: number): number => Math.round((loss <= LARGEST_TOLD ? loss : LARGEST_TOLD) * 1e6);
-
 function interval(differences: readonly number[]): { readonly mean: number; readonly standard_error: number } {
   const centre = mean(differences);
   const variance = mean(differences.map((value) => (value - centre) ** 2));

@@ -58,7 +58,7 @@ function withLosses(claim: Claim, losses: ArrayLike<number>): Claim {
   const work = encodeWork({ ...decodeWork(claim.work), losses: Array.from(losses) });
   const traced = decodeWork(work).losses;
   const mean = traced.reduce((a, b) => a + b, 0) / traced.length;
-  return { ...claim, work, loss_micro: Math.round(mean * 1e6) };
+  return { ...claim, work, numbers: { ...claim.numbers, loss_micro: Math.round(mean * 1e6) } };
 }
 const merge = (state: Weights, { work }: Claim) => mergeState(game, params, state, [{ work, weight: 20 }]);
 
@@ -91,7 +91,7 @@ describe('what a judge repeats loosely with', () => {
       const begun = (await game.perform(first, ada, running))!;
       const next = taskOf(most_steps, 1, example.bundleOf(begun), 'ada', merge(weights, begun));
       const claim = (await game.perform(next, ada, running))!;
-      assert.equal(claim.steps, most_steps);
+      assert.equal(claim.numbers.steps, most_steps);
       assert.equal((await attemptsOf(judge, next, claim))[0], 'learnt');
       assert.equal(learntSteps(judge), before + most_steps);
     }
@@ -119,7 +119,7 @@ const learntSteps = (judge: Device): number | undefined => loadedOf(judge).momen
 
 /** A task of no more than so many steps. */
 const taskOf = (steps: number, number: number, last: string | null, peer: string, state: Weights) =>
-  game.task(params, { ...round(number, { last }), most_tokens: steps * params.batch * params.context }, peer, state);
+  game.task(params, { ...round(number, { last }), most_amount: steps * params.batch * params.context }, peer, state);
 
 /** The moments with which a judge repeated work. */
 async function attemptsOf(judge: Device, task: PretrainTask, claim: Claim): Promise<string[]> {

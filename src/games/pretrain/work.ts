@@ -56,3 +56,9 @@ export function decodeWork(bytes: Uint8Array): PretrainWork {
     update: bytes.subarray(trace_end),
   };
 }
+
+/** A loss above this, or none that is a number, is told as this: an event holds only safe integers. */
+const LARGEST_TOLD = 1e5;
+
+/** A loss as it stands in an event, in millionths of a nat. */
+export const toldMicro = (loss: number): number => Math.round((loss <= LARGEST_TOLD ? loss : LARGEST_TOLD) * 1e6);

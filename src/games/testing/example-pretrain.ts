@@ -61,7 +61,7 @@ export async function pretrainExample(): Promise<PretrainExample> {
   return {
     ...{ runtime, blobs, params, manifest, weights: initialWeights(params.model, 'test') },
     device: () => deviceOn(runtime, blobs),
-    bundleOf: ({ work, steps }) => keep(encodeBundle([{ work, weight: steps }])),
+    bundleOf: ({ work, amount }) => keep(encodeBundle([{ work, weight: amount }])),
   };
 }
 

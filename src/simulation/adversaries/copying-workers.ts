@@ -91,9 +91,8 @@ export const selfBlur: Adversary = {
         const mean = traced.reduce((sum, loss) => sum + loss, 0) / traced.length;
         const claim = {
           work,
-          steps: traced.length,
-          tokens: traced.length * batch * context,
-          loss_micro: Math.round(mean * 1e6),
+          amount: traced.length * batch * context,
+          numbers: { steps: traced.length, loss_micro: Math.round(mean * 1e6) },
         };
         last = editUpdate(params as PretrainParams, claim, (update) =>
           flipSome(update, () => random.below(SELF_BLUR_ONE_IN) === 0),

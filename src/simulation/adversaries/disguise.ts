@@ -23,8 +23,8 @@ export function disguiseOf(adversary: Adversary, friends: readonly string[], loo
           await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
         }
         return Promise.all(
-          others().map(async ({ work, steps, tokens, loss_micro }) => {
-            return { work: await fetchBlob(work), steps, tokens, loss_micro };
+          others().map(async ({ work, amount, numbers }) => {
+            return { work: await fetchBlob(work), amount, numbers };
           }),
         );
       },

@@ -5,7 +5,7 @@ import { onWrongTask } from '../../games/wrong-task.ts';
 import type { Adversary } from './adversary.ts';
 import { forgerOf, madeUp } from './forgery.ts';
 import { claimOf } from './pretrain-update.ts';
-import { withDeeds, workFor } from './task.ts';
+import { manyTimes, withDeeds, workFor } from './task.ts';
 
 /** Takes one step to know the form, fills it with random values, and claims a whole round. */
 export const noise: Adversary = {
@@ -28,15 +28,13 @@ const BOASTED_TIMES = 1000;
 /** Does a little work and claims a thousand times as much. */
 export const boast: Adversary = {
   name: 'boast',
-  does: 'does one step and reports a thousand times as much, with a perfect score',
+  does: 'does one step and reports a thousand times as much',
   roles: ['worker'],
   play: (game) =>
     withDeeds(game, {
       async perform(task, device, signal) {
         const claim = await workFor(1, game, task, device, signal);
-        return (
-          claim && { ...claim, steps: BOASTED_TIMES * claim.steps, tokens: BOASTED_TIMES * claim.tokens, loss_micro: 0 }
-        );
+        return claim && manyTimes(claim, BOASTED_TIMES);
       },
     }),
 };
@@ -51,16 +49,16 @@ export const fewSteps: Adversary = {
     let most = 2;
     return withDeeds(game, {
       async perform(task, device, signal) {
-        if (task.round.most_tokens !== undefined) most = 2;
+        if (task.round.most_amount !== undefined) most = 2;
         const claim = await workFor(Math.ceil(most / 2), game, task, device, signal);
         if (!claim) return null;
         const whole = await forgerOf(game, params, task.round).whole(claim, random);
-        if (whole.steps > claim.steps) {
-          most = whole.steps;
+        if (whole.amount > claim.amount) {
+          most = whole.numbers.steps ?? most;
           return whole;
         }
-        most = Math.max(most, 2 * claim.steps);
-        return { ...claim, steps: 2 * claim.steps, tokens: 2 * claim.tokens };
+        most = Math.max(most, 2 * (claim.numbers.steps ?? 1));
+        return manyTimes(claim, 2);
       },
     });
   },

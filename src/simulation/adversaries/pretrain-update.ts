@@ -33,7 +33,8 @@ export function claimOf(
   }
   const work = encodeWork({ ...honest, losses: all });
   const mean = decodeWork(work).losses.reduce((sum, loss) => sum + loss, 0) / all.length;
-  return { work, steps: all.length, tokens: all.length * batch * context, loss_micro: Math.round(mean * 1e6) };
+  const numbers = { steps: all.length, loss_micro: Math.round(mean * 1e6) };
+  return { work, amount: all.length * batch * context, numbers };
 }
 
 /** The same claim with another update and the same losses. */

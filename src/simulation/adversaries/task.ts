@@ -40,15 +40,22 @@ export async function workFor(
   signal: AbortSignal,
 ): Promise<Claim | null> {
   const enough = new AbortController();
+  let done = 0;
   const watched: Device = {
     ...device,
     async progress(report) {
-      if (report.steps >= steps) enough.abort();
+      if (++done >= steps) enough.abort();
       await device.progress(report);
     },
   };
   return game.perform(task.inner, watched, AbortSignal.any([signal, enough.signal]));
 }
+
+/** The same work, as if it were so many times as much. */
+export const manyTimes = ({ work, amount, numbers }: Claim, times: number): Claim => ({
+  ...{ work, amount: times * amount },
+  numbers: Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, times * value])),
+});
 
 /** A verdict without measurements. */
 export function unseen(claim: Claim, accepted: boolean): Verdict {
@@ -56,10 +63,9 @@ export function unseen(claim: Claim, accepted: boolean): Verdict {
     accepted,
     fraud: !accepted,
     code: accepted ? 'ok' : 'harmful',
-    weight: accepted ? claim.tokens : 0,
+    weight: accepted ? claim.amount : 0,
     score_micro: accepted ? 1 : 0,
-    loss_before_micro: claim.loss_micro,
-    loss_after_micro: claim.loss_micro,
+    numbers: {},
     evidence: {},
   };
 }

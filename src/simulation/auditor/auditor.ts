@@ -125,7 +125,7 @@ const FOLLOWS: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun,
     countStakes(run);
     for (const judge of present(run, 'validator')) run.peers.get(judge)!.openings++;
     seat(books, run);
-    run.first_tokens = (run.eligible.length > 0 && run.rules.first_tokens) || null;
+    run.first_amount = (run.eligible.length > 0 && run.rules.first_amount) || null;
   },
   'work.submitted'({ run, id, author }, body) {
     const given = { judges: [], first: null, knew: new Map(), seals: new Map(), verdicts: new Map() };
@@ -232,17 +232,17 @@ function merge(books: Books, run: RunBook, { bundle, model, checkpoint, step, re
   settleSilence(books, run);
   for (const work of run.works.values()) {
     const peer = run.peers.get(work.worker)!;
-    const { tokens } = work.body;
+    const { amount } = work.body;
     if (merged.includes(work)) {
       peer.merged++;
       peer.merged_in = run.round;
-      run.merged_tokens += tokens;
+      run.merged_amount += amount;
       if (!credited.includes(work)) continue;
       const account = accountOf(books, work.worker);
       noteAccepted(books, run, work);
       peer.valid++;
-      peer.credit_tokens += tokens;
-      run.tokens.set(account, (run.tokens.get(account) ?? 0) + tokens);
+      peer.credit_amount += amount;
+      run.amounts.set(account, (run.amounts.get(account) ?? 0) + amount);
       continue;
     }
     // Work that nobody judged says nothing about its worker; what was refused ends its record, and what was made up costs its bond.

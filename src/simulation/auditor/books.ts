@@ -15,7 +15,7 @@ export interface Peer {
   judged: boolean;
   /** The last model that it has measured, by the rounds in it. */
   measured: number | null;
-  credit_tokens: number;
+  credit_amount: number;
   merged: number;
   /** The last round that its work is in. */
   merged_in: number | null;
@@ -52,7 +52,7 @@ export interface Decided {
   readonly worker: string;
   readonly round: number;
   readonly found: 'accepted' | 'fraud';
-  readonly tokens: number;
+  readonly amount: number;
   /** Who was credited with them. */
   readonly account: string;
   /** Who pays if it was decided wrongly. */
@@ -79,7 +79,7 @@ export interface Earning {
   readonly account: string;
   readonly shares: number;
   /** Of a worker's merged work. */
-  readonly tokens: number;
+  readonly amount: number;
 }
 
 export interface Lock {
@@ -112,7 +112,7 @@ export interface RunBook {
   seed: string;
   eligible: string[];
   /** What whoever is new may claim at most, as it was when the round opened. */
-  first_tokens: number | null;
+  first_amount: number | null;
   draw: string | null;
   /** Silent judges have made room; what was disputed is judged again. */
   replaced: boolean;
@@ -139,8 +139,8 @@ export interface RunBook {
   shares: Map<string, number>;
   unearned: number;
   promised: number;
-  tokens: Map<string, number>;
-  merged_tokens: number;
+  amounts: Map<string, number>;
+  merged_amount: number;
   /** By device. */
   earnings: Map<string, Earning[]>;
   locks: Lock[];
@@ -196,7 +196,7 @@ export function openRun(
 ): RunBook {
   return {
     ...{ id, owner, spec, rules: spec.rules, pending: null, proposals: 0, phase: 'gathering', closing: null },
-    ...{ eligible: [], first_tokens: null, draw: null, replaced: false, silent: [], appeals: false },
+    ...{ eligible: [], first_amount: null, draw: null, replaced: false, silent: [], appeals: false },
     ...{ round: 0, attempt: 0, seed: '', opened_ms: 0, deadline_ms: 0, grace_ms: 0, judging_ms: 0, reveal_ms: 0 },
     ...{
       model: spec.model,
@@ -214,8 +214,8 @@ export function openRun(
       shares: new Map(),
       unearned: 0,
       promised: 0,
-      tokens: new Map(),
-      merged_tokens: 0,
+      amounts: new Map(),
+      merged_amount: 0,
     },
     ...{ earnings: new Map(), locks: [], staked: new Map(), stake_changes: new Map(), settled: new Map() },
     ...{ settlements: 0, balances_since: size, bonds: new Map(), whole_rounds: 0, stated_rounds: 0, stated: null },
@@ -232,7 +232,7 @@ export const newPeer = (id: string): Peer => ({
     joins: 0,
     judged: false,
     measured: null,
-    credit_tokens: 0,
+    credit_amount: 0,
     merged: 0,
     merged_in: null,
     refused: 0,

@@ -46,8 +46,8 @@ function asKept(run: RunState): Record<string, unknown> {
     },
     ...{ balances_since: run.balances_since, whole_rounds: run.checkpoint.merged_rounds, stated: run.stated },
     steps: [run.recent.at(-1)?.step ?? null, run.checkpoint.rest],
-    ...{ stated_rounds: run.stated_rounds, promised: run.emitted_shares, merged_tokens: run.merged_tokens },
-    seats: [run.eligible, run.first_tokens, run.draw, run.replaced, run.silent, run.appeals],
+    ...{ stated_rounds: run.stated_rounds, promised: run.emitted_shares, merged_amount: run.merged_amount },
+    seats: [run.eligible, run.first_amount, run.draw, run.replaced, run.silent, run.appeals],
     watches: [...run.watches].map(([id, { best, worse_models, round }]) => [id, best, worse_models, round]),
     works: [...run.submissions.values()].map((work) => [
       ...[
@@ -61,19 +61,19 @@ function asKept(run: RunState): Record<string, unknown> {
       ],
     ]),
     peers: [...run.peers.values()].map((peer) => [
-      ...[peer.id, peer.role, peer.present, peer.joins, peer.evaluated_rounds, peer.credit_tokens],
+      ...[peer.id, peer.role, peer.present, peer.joins, peer.evaluated_rounds, peer.credit_amount],
       ...[peer.merged_submissions, peer.merged_round, peer.refused_submissions, peer.consecutive_valid],
       ...[peer.plants_right, peer.plants_wrong, peer.forfeited_shares],
       ...[peer.openings, peer.strikes, peer.struck_round, peer.suspended_until, peer.warned_until],
     ]),
     last: [...run.last_judged].map(([id, { pledge, verdicts }]) => [id, pledge, [...verdicts]]),
-    decided: [...run.decided].map(([id, { worker, round, found, tokens, account, said, lost, ...work }]) => [
-      ...[id, worker, round, found, tokens, account, said, lost, work.record, work.refusals, work.contests],
+    decided: [...run.decided].map(([id, { worker, round, found, amount, account, said, lost, ...work }]) => [
+      ...[id, worker, round, found, amount, account, said, lost, work.record, work.refusals, work.contests],
     ]),
     contests: [...run.contests].map(([id, { by, shows_round, judges, seals, verdicts }]) => [
       ...[id, by, shows_round, judges, [...seals], [...verdicts.keys()]],
     ]),
-    ...{ shares: sorted(run.shares), unearned: run.unearned_shares, tokens: sorted(run.tokens) },
+    ...{ shares: sorted(run.shares), unearned: run.unearned_shares, amount: sorted(run.amounts) },
     ...{ earnings: sorted(run.withheld), locks: run.locks, staked: sorted(run.staked), settled: sorted(run.settled) },
     stake_changes: sorted(run.stake_changes),
     bonds: run.bonds,
@@ -83,13 +83,13 @@ function asKept(run: RunState): Record<string, unknown> {
 function asAudited(run: RunBook): Record<string, unknown> {
   const { phase, closing, round, attempt, model, seed, opened_ms, deadline_ms, rules, proposals, settlements } = run;
   const { grace_ms, judging_ms, reveal_ms, pending, balances_since, whole_rounds, stated, stated_rounds } = run;
-  const { promised, merged_tokens, unearned, locks } = run;
+  const { promised, merged_amount, unearned, locks } = run;
   return {
     ...{ phase, closing, round, attempt, model, seed, opened_ms, deadline_ms, rules, proposals, settlements },
     ...{ grace_ms, judging_ms, reveal_ms, pending, balances_since, whole_rounds, stated, stated_rounds },
-    ...{ idle: [run.idle_rounds, run.opens_ms, run.empty_ms], attendance: attendance(run), promised, merged_tokens },
+    ...{ idle: [run.idle_rounds, run.opens_ms, run.empty_ms], attendance: attendance(run), promised, merged_amount },
     steps: [run.step, run.rest],
-    seats: [run.eligible, run.first_tokens, run.draw, run.replaced, run.silent, run.appeals],
+    seats: [run.eligible, run.first_amount, run.draw, run.replaced, run.silent, run.appeals],
     watches: [...run.watches].map(([id, { best, worse, round }]) => [id, best, worse, round]),
     works: [...run.works.values()].map((work) => [
       ...[
@@ -103,19 +103,19 @@ function asAudited(run: RunBook): Record<string, unknown> {
       ],
     ]),
     peers: [...run.peers.values()].map((peer) => [
-      ...[peer.id, peer.role, peer.present, peer.joins, peer.measured, peer.credit_tokens],
+      ...[peer.id, peer.role, peer.present, peer.joins, peer.measured, peer.credit_amount],
       ...[peer.merged, peer.merged_in, peer.refused, peer.valid],
       ...[peer.plants_right, peer.plants_wrong, peer.forfeited],
       ...[peer.openings, peer.strikes, peer.struck_round, peer.suspended_until, peer.warned_until],
     ]),
     last: [...run.last].map(([id, { pledge, said }]) => [id, pledge, [...said]]),
-    decided: [...run.decided].map(([id, { worker, round, found, tokens, account, answer, lost, ...work }]) => [
-      ...[id, worker, round, found, tokens, account, answer, lost, work.valid, work.refused, work.contests],
+    decided: [...run.decided].map(([id, { worker, round, found, amount, account, answer, lost, ...work }]) => [
+      ...[id, worker, round, found, amount, account, answer, lost, work.valid, work.refused, work.contests],
     ]),
     contests: [...run.contests].map(([id, { by, shows, judges, seals, verdicts }]) => [
       ...[id, by, shows, judges, [...seals], [...verdicts.keys()]],
     ]),
-    ...{ shares: sorted(run.shares), unearned, tokens: sorted(run.tokens), earnings: sorted(run.earnings), locks },
+    ...{ shares: sorted(run.shares), unearned, amount: sorted(run.amounts), earnings: sorted(run.earnings), locks },
     ...{ staked: sorted(run.staked), settled: sorted(run.settled), stake_changes: sorted(run.stake_changes) },
     bonds: sorted(run.bonds).map(([id, row]) => [id, sorted(row)]),
   };

@@ -24,17 +24,17 @@ export function balance(
 }
 
 /** A device has earned: its bond grows, and what can no longer be lost is forgotten. */
-export function earn(run: RunBook, device: string, { account, shares, tokens }: Omit<Earning, 'round'>): void {
+export function earn(run: RunBook, device: string, { account, shares, amount }: Omit<Earning, 'round'>): void {
   if (shares === 0) return;
   const kept = (run.earnings.get(device) ?? []).filter(({ round }) => mayBeLost(run, round));
-  run.earnings.set(device, [...kept, { round: run.round, account, shares, tokens }]);
+  run.earnings.set(device, [...kept, { round: run.round, account, shares, amount }]);
 }
 
 /** A device was caught: the shares behind it and its recent earnings go back to the run. */
 export function forfeit(run: RunBook, peer: Peer): Earning[] {
   const lost: Earning[] = [];
-  const take = (round: number, account: string, shares: number, tokens: number): void => {
-    if (shares > 0) lost.push({ round, account, shares, tokens });
+  const take = (round: number, account: string, shares: number, amount: number): void => {
+    if (shares > 0) lost.push({ round, account, shares, amount });
     run.shares.set(account, run.shares.get(account)! - shares);
     run.unearned += shares;
     peer.forfeited += shares;
@@ -42,10 +42,10 @@ export function forfeit(run: RunBook, peer: Peer): Earning[] {
   const behind = run.locks.filter(({ device }) => device === peer.id);
   run.locks = run.locks.filter(({ device }) => device !== peer.id);
   for (const { account, shares } of behind) take(run.round, account, shares, 0);
-  for (const { account, shares, round, tokens } of run.earnings.get(peer.id) ?? []) {
+  for (const { account, shares, round, amount } of run.earnings.get(peer.id) ?? []) {
     if (!mayBeLost(run, round)) continue;
     const { held, locked, settled } = balance(run, account);
-    take(round, account, Math.min(shares, held - locked - settled), tokens);
+    take(round, account, Math.min(shares, held - locked - settled), amount);
   }
   run.earnings.delete(peer.id);
   // Oldest first; of one round, earned shares before locked ones.

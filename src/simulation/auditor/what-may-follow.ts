@@ -14,11 +14,13 @@ import { accountOf, type Books, present, type RunBook } from './books.ts';
 import { balance, isBacked, mayNotLock, mayNotRelease, payable } from './what-is-at-stake.ts';
 import { acceptedWork, stakeOf } from './who-is-accepted.ts';
 import { mayNotContest, mayNotSealContest, mayNotShowContest } from './who-is-contested.ts';
-import { mayClaim, mayNotDraw, mayNotSeal, mayNotShow } from './who-judges.ts';
+import { mayClaim, mayNotDraw, mayNotSeal, mayNotShow, strangeName } from './who-judges.ts';
 
 const UNFINISHED_RUNS_OF_ALL = 64;
 const UNFINISHED_RUNS = 8;
 const RULE_PROPOSALS = 1000;
+/** With more than this a sum of amounts might not be exact. */
+const MOST_COUNTED = 2 ** 52;
 /** So many models in a row, each worse by more than a quarter than the best before. */
 const WORSE_MODELS = 4;
 
@@ -178,9 +180,11 @@ const IN_RUN: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun, 
       [body.base !== run.model, 'on another model'],
       [[...run.works.values()].some(({ worker }) => worker === author), 'handed in already'],
       [
-        run.first_tokens !== null && body.tokens > (mayClaim(run, author, run.first_tokens) ?? body.tokens),
+        run.first_amount !== null && body.amount > (mayClaim(run, author, run.first_amount) ?? body.amount),
         'too much for so little to lose',
       ],
+      [run.merged_amount > MOST_COUNTED, 'more than can be counted'],
+      strangeName(body.numbers, run.spec.numbers.work),
     );
   },
   'round.drawn'({ books, run, notTheHub }, body) {
@@ -285,8 +289,8 @@ function mergeRules(books: Books, run: RunBook, { accepted, bundle, model, check
 /** Whether a statement says of everybody what the books say, by the root of RFC 6962 over its rows. */
 function isTrue(run: RunBook, body: SharesStated): boolean {
   const tree = new CompactTree();
-  const accounts = [...new Set([...run.shares.keys(), ...run.tokens.keys()])].sort();
-  const rows = accounts.map((id) => [id, balance(run, id).held, run.tokens.get(id) ?? 0] as const);
+  const accounts = [...new Set([...run.shares.keys(), ...run.amounts.keys()])].sort();
+  const rows = accounts.map((id) => [id, balance(run, id).held, run.amounts.get(id) ?? 0] as const);
   for (const row of rows) tree.append(leafHash(encodeStrict(row)));
   const sum = (column: 1 | 2): number => rows.reduce((all, row) => all + row[column], 0);
   const truth = [
@@ -298,6 +302,6 @@ function isTrue(run: RunBook, body: SharesStated): boolean {
     run.unearned,
     sum(2),
   ];
-  const { merged_rounds, model, root, shares, unearned_shares, tokens } = body;
-  return truth.join() === [merged_rounds, model, body.accounts, root, shares, unearned_shares, tokens].join();
+  const { merged_rounds, model, root, shares, unearned_shares, amount } = body;
+  return truth.join() === [merged_rounds, model, body.accounts, root, shares, unearned_shares, amount].join();
 }

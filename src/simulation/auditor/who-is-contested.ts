@@ -74,7 +74,7 @@ export function mayNotShowContest(run: RunBook, author: string, body: VerdictGiv
   if (typeof open === 'string') return open;
   if (open.verdicts.has(author)) return 'shown already';
   if (!isShowing(run, open)) return 'too soon';
-  return saysNothing(author, body, open.seals.get(author), run.decided.get(body.submission)!.tokens);
+  return saysNothing(run, author, body, open.seals.get(author), run.decided.get(body.submission)!.amount);
 }
 
 /** Accepted work. For work of a worker without a record its judges who re-executed it answer, because it started afresh and each could know. */
@@ -102,7 +102,7 @@ function note(
   if (halfOf(run) === 0) return;
   const answer = [...new Set(more.answer)].sort();
   const { refused } = run.peers.get(worker)!;
-  const about = { worker, account: accountOf(books, worker), round: run.round, tokens: body.tokens };
+  const about = { worker, account: accountOf(books, worker), round: run.round, amount: body.amount };
   run.decided.set(id, { ...more, ...about, answer, refused, contests: 0 });
 }
 
@@ -151,13 +151,13 @@ function truthOf(books: Books, run: RunBook, open: Contest, worker: string): 'ac
   return 2n * accepted > all * unit ? 'accepted' : 'unknown';
 }
 
-function overturn(run: RunBook, { found, worker, account, tokens, lost, valid, refused }: Decided): void {
+function overturn(run: RunBook, { found, worker, account, amount, lost, valid, refused }: Decided): void {
   const peer = run.peers.get(worker)!;
   if (found === 'accepted') {
     forfeit(run, peer);
     peer.valid = 0;
-    peer.credit_tokens -= tokens;
-    run.tokens.set(account, run.tokens.get(account)! - tokens);
+    peer.credit_amount -= amount;
+    run.amounts.set(account, run.amounts.get(account)! - amount);
     return;
   }
   for (const { account: holder, shares } of lost) {

@@ -141,7 +141,7 @@ export interface Payment {
   readonly account: string;
   readonly shares: number;
   /** Of the work that it is paid for. */
-  readonly tokens: number;
+  readonly amount: number;
 }
 
 /** Everybody's shares of the round that is being merged. What is not among them nobody has earned. */
@@ -164,7 +164,7 @@ export function paymentsOf(books: Books, run: RunBook, claims: Claims): Payment[
       ['validators', BigInt(emission.validators_permille)],
     ]),
   );
-  const credited = new Map(acceptedWork(books, run).credited.map(({ worker, body }) => [worker, body.tokens]));
+  const credited = new Map(acceptedWork(books, run).credited.map(({ worker, body }) => [worker, body.amount]));
   const paid = (
     part: bigint,
     entitled: [string, bigint][],
@@ -177,7 +177,7 @@ export function paymentsOf(books: Books, run: RunBook, claims: Claims): Payment[
       device: withBond ? id : null,
       account: withBond ? accountOf(books, id) : id,
       shares: Number(shares.get(id) ?? 0n),
-      tokens: work?.get(id) ?? 0,
+      amount: work?.get(id) ?? 0,
     }));
   };
   return [

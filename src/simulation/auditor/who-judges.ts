@@ -177,10 +177,10 @@ export function isNew(run: RunBook, worker: string): boolean {
   return good === 0 || good < run.rules.probation;
 }
 
-/** The tokens of a worker that it has been paid for and may still lose that pay. */
+/** The amount of a worker that it has been paid for and may still lose that pay. */
 function atStake(run: RunBook, worker: string): bigint {
   const lost = (run.earnings.get(worker) ?? []).filter(({ round }) => mayBeLost(run, round));
-  return lost.reduce((sum, earning) => sum + BigInt(earning.tokens), 0n);
+  return lost.reduce((sum, earning) => sum + BigInt(earning.amount), 0n);
 }
 
 /** A first work, and whatever is at stake besides; anything where nothing ever is. */
@@ -209,7 +209,7 @@ export const repeats = (run: RunBook, work: Work, judges: readonly string[], jud
 function repeated(run: RunBook, work: Work, judges: readonly string[], judge: string): 'all' | 'some' | null {
   const { worker, body } = work;
   if (isNew(run, worker)) return 'all';
-  const bond = (atStake(run, worker) * 1000n) / BigInt(Math.max(1, body.tokens));
+  const bond = (atStake(run, worker) * 1000n) / BigInt(Math.max(1, body.amount));
   const found = ceiling(27_000n * 1000n, 1000n + (bond < 1_000_000n ? bond : 1_000_000n));
   if (found > 26_000n) return 'all';
   const [surely, of, per] =
@@ -248,13 +248,29 @@ export function mayNotShow(run: RunBook, author: string, body: VerdictGiven): st
   if (run.phase !== 'revealing') return `shown while ${run.phase}`;
   if (run.appeals && work.first === null) return 'decided already';
   if (isOfOther(work, body.appeal)) return 'of the other judging';
-  return saysNothing(author, body, work.seals.get(author), work.body.tokens);
+  return saysNothing(run, author, body, work.seals.get(author), work.body.amount);
 }
 
 /** What is wrong with a verdict in itself. */
-export function saysNothing(author: string, body: VerdictGiven, sealed: string | undefined, tokens: number) {
+export function saysNothing(
+  { spec }: RunBook,
+  author: string,
+  body: VerdictGiven,
+  sealed: string | undefined,
+  amount: number,
+) {
   if (sealed !== sha256Hex(encodeStrict(['potluck-verdict-v1', author, body]))) return 'not what was sealed';
-  if (body.weight > tokens) return 'vouches for more than was claimed';
+  if (body.weight > amount) return 'vouches for more than was claimed';
   if (body.accepted !== body.weight > 0) return 'accepted work has a weight, other work has none';
-  return body.accepted && body.fraud ? 'accepts what it calls made up' : null;
+  if (body.accepted && body.fraud) return 'accepts what it calls made up';
+  return strangeName(body.numbers, spec.numbers.verdict)[0] ? 'numbers that its game has not named' : null;
+}
+
+/** Whether some number is not among those that the run's game has announced, and what is wrong then. */
+export function strangeName(
+  numbers: Readonly<Record<string, number>>,
+  announced: readonly { readonly name: string }[],
+): readonly [wrong: boolean, why: string] {
+  const known = new Set(announced.map(({ name }) => name));
+  return [Object.keys(numbers).some((name) => !known.has(name)), 'a number without a name'];
 }

@@ -12,7 +12,7 @@ export const BROKEN: Readonly<Record<string, AnyGame>> = {
       throw new TypeError('no such thing');
     },
   },
-  'perform-nonsense': { ...sound, perform: async () => ({ work: 'text', steps: -1 }) as never },
+  'perform-nonsense': { ...sound, perform: async () => ({ work: 'text', amount: -1 }) as never },
   'perform-never': { ...sound, perform: () => new Promise(() => {}) },
   'check-throws': {
     ...sound,
@@ -26,7 +26,7 @@ export const BROKEN: Readonly<Record<string, AnyGame>> = {
     ...sound,
     check: async (task, claim, device, judging) => ({
       ...(await sound.check(task, claim, device, judging)),
-      weight: claim.tokens + 1,
+      weight: claim.amount + 1,
     }),
   },
   'merge-throws': {

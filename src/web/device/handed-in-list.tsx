@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { askLog } from '../ledger/ask-log.ts';
 import type { LogNews } from '../ledger/log-messages.ts';
-import { countOf, formatBytes, formatWhole } from '../shell/format.ts';
+import { countOf, formatBytes, formatWhole, nameOf } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
 import { readWorks } from '../tab/history.ts';
 import type { ContributionState, HandedIn } from '../tab/state.ts';
@@ -119,7 +119,7 @@ function Piece({ work, hub }: { work: HandedIn; hub: string | null }) {
         <b>Round {work.round}</b> {outcomeOf(work)}
       </p>
       <p class="fine">
-        {countOf(work.steps, 'step')} over {countOf(work.tokens, 'token')} in {formatBytes(work.size_bytes)} ·{' '}
+        {formatWhole(work.amount)} {nameOf(work.unit)} in {formatBytes(work.size_bytes)} ·{' '}
         <Link to={{ view: 'ledger', event: work.index }}>event {formatWhole(work.index)}</Link>
         {news === null && (
           <>

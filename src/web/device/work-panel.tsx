@@ -1,4 +1,5 @@
 // The tab at work: what it does now, how fast, why it does not where it does not, and how to stop it.
+import { inUnit, valueText } from '../../protocol/measures.ts';
 import { type AtWork, isOver } from '../shell/at-work.ts';
 import { capital, formatCount, formatWhole, nameOf } from '../shell/format.ts';
 import { StopButton } from '../shell/stop-button.tsx';
@@ -15,6 +16,7 @@ const OVERRULE: Readonly<Record<Exclude<PauseReason, 'owner'>, string>> = {
 export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
   const { phase, runtime, pauses } = state;
   const over = isOver(state);
+  const unit = nameOf(state.run?.unit ?? 'pieces');
   const accepted = state.handed_in.filter(({ outcome }) => outcome === 'merged').length;
   return (
     <section class="work" aria-labelledby="work-title">
@@ -24,25 +26,27 @@ export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
       <dl class="figures">
         <div class="hero">
           <dt>Speed</dt>
-          <dd class={phase === 'training' ? undefined : 'none'}>
-            {phase === 'training' ? formatCount(state.tokens_per_second) : '–'}
-            <small>{nameOf(state.run?.unit ?? 'pieces')} a second</small>
+          <dd class={phase === 'working' ? undefined : 'none'}>
+            {phase === 'working' ? formatCount(state.amount_per_second) : '–'}
+            <small>{unit} a second</small>
           </dd>
         </div>
         <div>
           <dt>This round</dt>
           <dd>
-            {formatWhole(state.steps)}
-            <small>{state.round === null ? 'steps' : `steps of round ${state.round}`}</small>
+            {formatCount(state.amount)}
+            <small>{state.round === null ? unit : `${unit} of round ${state.round}`}</small>
           </dd>
         </div>
-        <div>
-          <dt>Loss</dt>
-          <dd>
-            {state.loss === null ? '–' : state.loss.toFixed(3)}
-            <small>on the text it learns from</small>
-          </dd>
-        </div>
+        {state.run?.numbers.work.map(({ name, words, unit: of }) => (
+          <div key={name}>
+            <dt>{capital(nameOf(words))}</dt>
+            <dd>
+              {name in state.numbers ? valueText(name, inUnit(name, state.numbers[name])) : '–'}
+              <small>{nameOf(of)}</small>
+            </dd>
+          </div>
+        ))}
         <div>
           <dt>Handed in</dt>
           <dd>
@@ -60,7 +64,7 @@ export function WorkPanel({ work: { contribution, state } }: { work: AtWork }) {
           : {runtime.why}.{!crossOriginIsolated && ' Threads need https or localhost; over plain http there is one.'}
         </p>
       )}
-      {(phase === 'training' ? state.slowdowns : []).map((slowdown) => (
+      {(phase === 'working' ? state.slowdowns : []).map((slowdown) => (
         <p key={slowdown.kind} class="note">
           {capital(slowdownOf(slowdown))}.
         </p>

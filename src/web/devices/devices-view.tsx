@@ -117,10 +117,10 @@ function DeviceRow({ device, live, seen: { busy, tell } }: { device: OwnDevice; 
   const peer = [...live.runs.values()].map(({ peers }) => peers.get(device.device)).find((found) => found);
   const facts = [
     isHere && report?.doing,
-    isHere && report?.tokens_per_second && `${formatCount(report.tokens_per_second)} tokens/s`,
+    isHere && report?.speed && `${formatCount(report.speed.amount_per_second)} ${nameOf(report.speed.unit)}/s`,
     isHere && report?.temperature_c !== null && report && `${report.temperature_c} °C`,
     report?.today && `today ${report.today.kwh.toFixed(2)} kWh, ${formatCount(report.today.shares)} shares`,
-    peer && peer.credit_tokens > 0 && `${formatCount(peer.credit_tokens)} credited`,
+    peer && peer.credit_amount > 0 && `${formatCount(peer.credit_amount)} credited`,
     age_ms !== null && `heard ${formatDuration(age_ms)} ago`,
   ].filter(Boolean);
   const isPaused = wanted?.paused ?? false;

@@ -91,7 +91,7 @@ function Opened({ checked: { entry, signed, inclusion }, names }: { checked: Che
         <Check good={signed} title={signed ? 'Its author signed it' : 'It is not signed by its author'}>
           {event && (
             <>
-              Ed25519 by <code class="long">{event.author}</code> ({names(event.author)}), verified here.
+              Ed25519 by <code class="long">{event.author}</code> ({names.name(event.author)}), verified here.
             </>
           )}
         </Check>

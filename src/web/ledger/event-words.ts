@@ -1,11 +1,11 @@
 // An event of the log as a sentence, with who did it: for people who do not read field names.
 import { decodeEvent } from '../../core/codec.ts';
-import type { About } from '../../core/events/kind.ts';
+import type { About, Say } from '../../core/events/kind.ts';
 import { kindOfEvent, type LoggedEvent } from '../../core/events.ts';
 import { openEvent } from '../../protocol/envelope.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
 import { measuresText } from '../../protocol/measures.ts';
-import { countOf, formatBytes, formatLoss, formatWhole, nameOf, runtimeName, short } from '../shell/format.ts';
+import { countOf, formatBytes, formatWhole, nameOf, runtimeName, short } from '../shell/format.ts';
 
 /** An entry opened as far as it goes. Its signature is not verified: that is done where one looks at it. */
 export interface Entry {
@@ -40,13 +40,13 @@ export type Kind = About | 'unknown';
 
 export const kindOf = ({ event }: Entry): Kind => (event ? kindOfEvent(event.body.type).about : 'unknown');
 
-/** Names of keys, where the page has heard them. */
-export type Names = (key: string) => string;
+/** Names of keys, and what runs count work in, where the page has heard of them. */
+export type Names = Pick<Say, 'name' | 'unit'>;
 
 /** The event as a sentence. */
-export function sentenceOf({ event, problem }: Entry, name: Names): string {
+export function sentenceOf({ event, problem }: Entry, names: Names): string {
   if (!event) return `not readable: ${problem}`;
-  return kindOfEvent(event.body.type).words(event.body, name(event.author), { ...SAY, name });
+  return kindOfEvent(event.body.type).words(event.body, names.name(event.author), { ...SAY, ...names });
 }
 
 const SAY = {
@@ -54,7 +54,6 @@ const SAY = {
   count: countOf,
   whole: formatWhole,
   bytes: formatBytes,
-  loss: formatLoss,
   measures: measuresText,
   short,
   runtime: runtimeName,

@@ -11,7 +11,7 @@ import { wordsOf } from './field-words.ts';
 import { findEvents, matcherOf } from './find-events.ts';
 import { EVERYTHING, formatQuery, KINDS, type LedgerQuery, numberIn, parseQuery } from './query.ts';
 
-const names = (key: string): string => (key === ada.id ? 'ada' : key.slice(0, 8));
+const names = { name: (key: string) => (key === ada.id ? 'ada' : key.slice(0, 8)), unit: () => 'tokens' };
 const ada = createIdentity();
 const bob = createIdentity();
 const RUN = 'ab'.repeat(32);
@@ -115,7 +115,7 @@ test('a table that a spreadsheet reads as text, whatever somebody is called', as
     session: 1,
     reason: 'goodbye',
   });
-  const csv = eventsAsCsv([openEntry(event, 7)], () => '=HYPERLINK("http://evil.example")');
+  const csv = eventsAsCsv([openEntry(event, 7)], { ...names, name: () => '=HYPERLINK("http://evil.example")' });
   const [header, row] = csv.split('\r\n');
   assert.equal(header, 'event,kind,type,id,author,sentence,fields');
   assert.ok(row.startsWith(`7,device,peer.left,`));
@@ -128,7 +128,7 @@ test('numbers with their units', () => {
   assert.equal(wordsOf('round_ms', 400), '400');
   assert.equal(wordsOf('size_bytes', 33_112), '33 kB (33112)');
   assert.equal(wordsOf('loss_micro', 2_451_000), '2.451000 (2451000)');
-  assert.equal(wordsOf('tokens', 33_112), '33,112');
+  assert.equal(wordsOf('amount', 33_112), '33,112');
 });
 
 test('the time that an audit has left follows the slower of events and models', () => {

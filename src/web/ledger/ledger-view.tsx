@@ -103,5 +103,8 @@ function namesOf({ runs, hub }: Live): Names {
     if (!names.has(overview.owner)) names.set(overview.owner, 'the owner');
   }
   if (hub) names.set(hub, 'the hub');
-  return (key) => names.get(key) ?? short(key);
+  return {
+    name: (key) => names.get(key) ?? short(key),
+    unit: (run) => nameOf(runs.get(run)?.overview.unit ?? 'pieces'),
+  };
 }

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import type { PeerView } from '../../protocol/messages.ts';
 import { broughtBy, dishesOf, percent } from './brought.ts';
 
-const peer = (id: string, credit_tokens: number, more: Partial<PeerView> = {}): PeerView => ({
-  ...{ id, name: id, role: 'worker', runtime: 'wasm', present: true, credit_tokens, progress: null },
+const peer = (id: string, credit_amount: number, more: Partial<PeerView> = {}): PeerView => ({
+  ...{ id, name: id, role: 'worker', runtime: 'wasm', present: true, credit_amount, progress: null },
   ...{ merged_submissions: 1, refused_submissions: 0, bytes_up: 0, bytes_down: 0, ...more },
 });
 

@@ -37,8 +37,8 @@ export function broughtBy(peers: Iterable<PeerView>, you: string | null): Brough
   const all = [...peers];
   const dishes = dishesOf(all);
   const workers = all.filter(({ role }) => role === 'worker');
-  const unit = workers.some(({ credit_tokens }) => credit_tokens > 0) ? 'checked' : 'pieces';
-  const amountOf = (peer: PeerView): number => (unit === 'checked' ? peer.credit_tokens : peer.merged_submissions);
+  const unit = workers.some(({ credit_amount }) => credit_amount > 0) ? 'checked' : 'pieces';
+  const amountOf = (peer: PeerView): number => (unit === 'checked' ? peer.credit_amount : peer.merged_submissions);
   const givers = workers
     .filter((peer) => amountOf(peer) > 0)
     .sort((a, b) => amountOf(b) - amountOf(a) || (a.id < b.id ? -1 : 1));

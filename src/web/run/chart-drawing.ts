@@ -43,7 +43,7 @@ const LABEL = { width: 90, height: 44 };
 
 /** What was spent, in words. */
 export const spent = (x: number, axis: Axis): string =>
-  axis === 'time' ? formatDuration(x * 1000) : axis === 'tokens' ? formatCount(x) : String(Math.round(x));
+  axis === 'time' ? formatDuration(x * 1000) : axis === 'amount' ? formatCount(x) : String(Math.round(x));
 
 /** From the first point of any curve to the last. */
 export function wholeOf(curves: readonly Curve[]): Range {

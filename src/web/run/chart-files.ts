@@ -22,11 +22,12 @@ export const fileName = (name: string, ending: string): string =>
       .slice(0, 60) || 'run'
   }.${ending}`;
 
+/** `name` is of the run and of what is drawn. */
 export const saveCsv = (name: string, curves: readonly Curve[]): void =>
-  save(fileName(`${name}-loss`, 'csv'), new Blob([toCsv(curves)], { type: 'text/csv' }));
+  save(fileName(name, 'csv'), new Blob([toCsv(curves)], { type: 'text/csv' }));
 
 /** Draws the same chart once more, with its title and a legend, and saves it. */
-export function savePicture(name: string, curves: readonly Curve[], looks: Looks, place: Element): void {
+export function savePicture(name: string, over: string, curves: readonly Curve[], looks: Looks, place: Element): void {
   const style = getComputedStyle(place);
   const colour = (ink: Curve['ink']): string =>
     style.getPropertyValue(ink === 'model' ? '--ink' : ink === 'workers' ? '--dish-rest' : `--dish-${ink}`).trim();
@@ -43,7 +44,7 @@ export function savePicture(name: string, curves: readonly Curve[], looks: Looks
   pen.fillRect(0, 0, PICTURE.width, PICTURE.height);
   pen.fillStyle = style.getPropertyValue('--ink').trim();
   pen.font = `650 24px ${style.fontFamily}`;
-  pen.fillText(`${name}: loss over ${looks.axis}`, 24, 42, PICTURE.width - 48);
+  pen.fillText(`${name} over ${over}`, 24, 42, PICTURE.width - 48);
   pen.font = `14px ${style.fontFamily}`;
   pen.translate(0, PICTURE.title);
   const muted = style.getPropertyValue('--muted').trim();
@@ -56,7 +57,7 @@ export function savePicture(name: string, curves: readonly Curve[], looks: Looks
     pen.fillText(curve.name, left + 24, PICTURE.height - PICTURE.title - PICTURE.legend + 9);
     left += 54 + pen.measureText(curve.name).width;
   }
-  canvas.toBlob((blob) => blob && save(fileName(`${name}-loss`, 'png'), blob), 'image/png');
+  canvas.toBlob((blob) => blob && save(fileName(name, 'png'), blob), 'image/png');
 }
 
 function paint(

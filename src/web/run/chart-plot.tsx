@@ -12,12 +12,14 @@ const DRAG_PIXELS = 6;
 interface Props {
   readonly curves: readonly Curve[];
   readonly looks: Looks;
+  /** What the run counts work in. */
+  readonly unit: string;
   /** For who cannot see it. */
   readonly label: string;
   onZoom(zoom: Range | null): void;
 }
 
-export function ChartPlot({ curves, looks, label, onZoom }: Props) {
+export function ChartPlot({ curves, looks, unit, label, onZoom }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [at, setAt] = useState<number | null>(null);
@@ -112,7 +114,7 @@ export function ChartPlot({ curves, looks, label, onZoom }: Props) {
         </svg>
       )}
       <p class="readout" role="status">
-        {at === null ? '' : wordsAt(curves, looks, at)}
+        {at === null ? '' : wordsAt(curves, looks, unit, at)}
       </p>
     </div>
   );
@@ -188,13 +190,13 @@ function Cursor({
 }
 
 /** "at 107k tokens: validation 2.4512, workers 2.3900": as measured, also where the line is smoothed. */
-function wordsAt(curves: readonly Curve[], { axis }: Looks, at: number): string {
+function wordsAt(curves: readonly Curve[], { axis }: Looks, unit: string, at: number): string {
   const values = curves.flatMap((curve) => {
     const point = pointAt(curve, at);
     return point ? [`${curve.name.split(',')[0]} ${point.value.toFixed(4)}`] : [];
   });
-  const unit = axis === 'tokens' ? ' tokens' : axis === 'rounds' ? ' rounds' : '';
-  return `${spent(at, axis)}${unit}: ${values.join(', ')}`;
+  const what = axis === 'amount' ? ` ${unit}` : axis === 'rounds' ? ' rounds' : '';
+  return `${spent(at, axis)}${what}: ${values.join(', ')}`;
 }
 
 /** Everything that can be stopped at, in order. */

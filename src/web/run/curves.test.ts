@@ -8,7 +8,7 @@ import { curvesOf, otherRun, smooth, toCsv, workerCurve } from './curves.ts';
 const point = (merged_rounds: number, value: number | null): Point => ({
   merged_rounds,
   time_ms: 1_000_000 + merged_rounds * 2000,
-  tokens: merged_rounds * 500,
+  amount: merged_rounds * 500,
   bytes: merged_rounds * 10,
   value,
 });
@@ -20,11 +20,11 @@ const run: LiveRun = {
   evaluations: [point(0, 5.5), point(2, 2.5)],
   rounds: [point(1, 3), point(2, null), point(3, 2)],
   samples: [],
-  tokens_per_second: 0,
+  amount_per_second: 0,
 };
 
 test('a curve lies over what was spent, and what nobody measured is left out', () => {
-  const [workers, model] = curvesOf(run, 'tokens');
+  const [workers, model] = curvesOf(run, 'amount');
   assert.deepEqual(
     model.points.map(({ x, value }) => [x, value]),
     [
@@ -49,9 +49,13 @@ test('a curve lies over what was spent, and what nobody measured is left out', (
   );
 });
 
-test('a worker’s losses lie where the run was when they were merged', () => {
-  const own = [1, 3, 99].map((merged_rounds) => ({ merged_rounds, steps: 1, tokens: 1, loss_micro: 1_500_000 }));
-  const { points } = workerCurve(run, 'a', 'ada', own, 'tokens', 3);
+test('what a worker says by the first metric lies where the run was when its work was merged', () => {
+  const own = [1, 3, 99].map((merged_rounds) => ({
+    merged_rounds,
+    amount: 1,
+    numbers: { steps: 1, loss_micro: 1_500_000 },
+  }));
+  const { points } = workerCurve(run, 'a', 'ada', own, 'amount', 3);
   assert.deepEqual(
     points.map(({ x, value }) => [x, value]),
     [
@@ -73,12 +77,12 @@ test('CSV has every measured value, never a smoothed one, and no name is a formu
   const csv = toCsv([otherRun(run, '=HYPERLINK("x")', 'time', 1)]);
   assert.equal(
     csv,
-    'curve,merged_rounds,time_ms,tokens,bytes,value\n' +
+    'curve,merged_rounds,time_ms,amount,bytes,value\n' +
       '"\'=HYPERLINK(""x"")",0,1000000,0,0,5.5\n"\'=HYPERLINK(""x"")",2,1004000,1000,20,2.5\n',
   );
-  const calm = smooth(curvesOf(run, 'tokens')[1], 0.5);
+  const calm = smooth(curvesOf(run, 'amount')[1], 0.5);
   assert.deepEqual(
-    calm.points.map(({ tokens }) => tokens),
+    calm.points.map(({ amount }) => amount),
     [0, 1000],
   );
   assert.ok(calm.points[1].value > 2.5);

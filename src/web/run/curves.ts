@@ -1,9 +1,10 @@
 // The curves of a chart: of a run's model, of its workers together and each alone, and of other runs; and all of them as CSV.
+import { inUnit } from '../../protocol/measures.ts';
 import type { WorkerPoint } from '../../protocol/messages.ts';
 import type { LiveRun, Point } from '../shell/live.ts';
 import { smoothed } from './chart-scales.ts';
 
-export type Axis = 'tokens' | 'time' | 'rounds';
+export type Axis = 'amount' | 'time' | 'rounds';
 
 export interface CurvePoint extends Omit<Point, 'value'> {
   readonly x: number;
@@ -24,7 +25,7 @@ const beginning = ({ evaluations, rounds }: LiveRun): number =>
   Math.min(...[evaluations[0], rounds[0]].map((point) => point?.time_ms ?? Number.POSITIVE_INFINITY));
 
 const xOf = (point: Omit<Point, 'value'>, axis: Axis, start_ms: number): number =>
-  axis === 'tokens' ? point.tokens : axis === 'rounds' ? point.merged_rounds : (point.time_ms - start_ms) / 1000;
+  axis === 'amount' ? point.amount : axis === 'rounds' ? point.merged_rounds : (point.time_ms - start_ms) / 1000;
 
 function pointsOf(series: readonly Point[], axis: Axis, start_ms: number): CurvePoint[] {
   const points: CurvePoint[] = [];
@@ -43,7 +44,7 @@ export function curvesOf(run: LiveRun, axis: Axis): Curve[] {
   return [
     {
       id: 'workers',
-      name: 'workers, on what they learned from',
+      name: 'workers, by what they say themselves',
       ink: 'workers',
       dashed: false,
       points: pointsOf(run.rounds, axis, start_ms),
@@ -68,7 +69,7 @@ export const otherRun = (run: LiveRun, name: string, axis: Axis, ink: number): C
   points: pointsOf(run.evaluations, axis, beginning(run)),
 });
 
-/** One worker's own losses, each where the run was when the work was merged. */
+/** What a worker says itself by the run's first metric, each value where the run was when the work was merged. */
 export function workerCurve(
   run: LiveRun,
   id: string,
@@ -79,9 +80,12 @@ export function workerCurve(
 ): Curve {
   const start_ms = beginning(run);
   const known = new Map(run.rounds.map((point) => [point.merged_rounds, point]));
-  const points = rounds.flatMap(({ merged_rounds, loss_micro }) => {
+  const { name: metric } = run.overview.metrics[0];
+  const points = rounds.flatMap(({ merged_rounds, numbers }) => {
     const at = known.get(merged_rounds); // the hub thins the run's own curve too
-    return at ? [{ ...at, x: xOf(at, axis, start_ms), value: loss_micro / 1e6 }] : [];
+    return at && metric in numbers
+      ? [{ ...at, x: xOf(at, axis, start_ms), value: inUnit(metric, numbers[metric]) }]
+      : [];
   });
   return { id, name, ink, dashed: false, points };
 }
@@ -101,9 +105,9 @@ const cell = (text: string): string => `"${(/^[=+\-@\t\r]/.test(text) ? `'${text
 /** One line a point, as it was measured: never smoothed. */
 export function toCsv(curves: readonly Curve[]): string {
   const lines = curves.flatMap(({ name, points }) =>
-    points.map(({ merged_rounds, time_ms, tokens, bytes, value }) =>
-      [cell(name), merged_rounds, time_ms, tokens, bytes, value].join(','),
+    points.map(({ merged_rounds, time_ms, amount, bytes, value }) =>
+      [cell(name), merged_rounds, time_ms, amount, bytes, value].join(','),
     ),
   );
-  return `${['curve,merged_rounds,time_ms,tokens,bytes,value', ...lines].join('\n')}\n`;
+  return `${['curve,merged_rounds,time_ms,amount,bytes,value', ...lines].join('\n')}\n`;
 }

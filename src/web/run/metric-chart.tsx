@@ -13,19 +13,19 @@ import { type Axis, type Curve, curvesOf, otherRun, workerCurve } from './curves
 /** Fetched when somebody takes something away. */
 const files = () => import('./chart-files.ts');
 
-const AXES: readonly Axis[] = ['tokens', 'time', 'rounds'];
-const FIRST_LOOKS: Looks = { axis: 'tokens', smoothing: 0, logarithmic: false, ignore_outliers: false, zoom: null };
+const AXES: readonly Axis[] = ['amount', 'time', 'rounds'];
+const FIRST_LOOKS: Looks = { axis: 'amount', smoothing: 0, logarithmic: false, ignore_outliers: false, zoom: null };
 const WorkerAnswer = z.object({ rounds: z.array(WorkerPointSchema) });
 
 export function MetricChart({ run, live, workers }: { run: LiveRun; live: Live; workers: readonly string[] }) {
   const [looks, setLooks] = useState<Looks>(FIRST_LOOKS);
   const [others, setOthers] = useState<ReadonlySet<string>>(new Set());
   const place = useRef<HTMLElement>(null);
-  const losses = useWorkerLosses(run, workers);
+  const said = useWorkerPoints(run, workers);
   const { axis } = looks;
   const curves = useMemo(() => {
     const dishes = dishesOf(run.peers.values());
-    const more = [...losses].map(([id, rounds]) =>
+    const more = [...said].map(([id, rounds]) =>
       workerCurve(run, id, nameOf(run.peers.get(id)?.name ?? id), rounds, axis, dishes.get(id) ?? 0),
     );
     const beside = [...others].flatMap((id, i) => {
@@ -33,11 +33,13 @@ export function MetricChart({ run, live, workers }: { run: LiveRun; live: Live; 
       return other ? [otherRun(other, nameOf(other.overview.name), axis, i % DISHES)] : [];
     });
     return [...beside, ...more, ...curvesOf(run, axis)];
-  }, [run.overview.run, freshness([run, ...live.runs.values()]), axis, losses, others]);
+  }, [run.overview.run, freshness([run, ...live.runs.values()]), axis, said, others]);
   const shown = useMemo(() => curves.filter(({ points }) => points.length > 0), [curves]);
   const change = (part: Partial<Looks>): void => setLooks((before) => ({ ...before, ...part }));
-  const name = nameOf(run.overview.name);
   const words = nameOf(run.overview.metrics[0].words);
+  const name = `${nameOf(run.overview.name)}: ${words}`;
+  const unit = nameOf(run.overview.unit);
+  const overOf = (choice: Axis): string => (choice === 'amount' ? unit : choice);
   const enough = shown.some(({ points }) => points.length > 1);
   return (
     <section class="chart" aria-labelledby="chart-title" ref={place}>
@@ -53,7 +55,7 @@ export function MetricChart({ run, live, workers }: { run: LiveRun; live: Live; 
                 aria-pressed={axis === choice}
                 onClick={() => change({ axis: choice, zoom: null })}
               >
-                over {choice === 'tokens' ? nameOf(run.overview.unit) : choice}
+                over {overOf(choice)}
               </button>
             ))}
           </fieldset>
@@ -62,7 +64,13 @@ export function MetricChart({ run, live, workers }: { run: LiveRun; live: Live; 
       {enough ? (
         <>
           <Legend curves={shown} />
-          <ChartPlot curves={shown} looks={looks} label={describe(run)} onZoom={(zoom) => change({ zoom })} />
+          <ChartPlot
+            curves={shown}
+            looks={looks}
+            unit={unit}
+            label={describe(run)}
+            onZoom={(zoom) => change({ zoom })}
+          />
           <Controls looks={looks} change={change}>
             <button type="button" class="quiet" onClick={async () => (await files()).saveCsv(name, shown)}>
               Save as CSV
@@ -70,7 +78,7 @@ export function MetricChart({ run, live, workers }: { run: LiveRun; live: Live; 
             <button
               type="button"
               class="quiet"
-              onClick={async () => (await files()).savePicture(name, shown, looks, place.current!)}
+              onClick={async () => (await files()).savePicture(name, overOf(axis), shown, looks, place.current!)}
             >
               Save as PNG
             </button>
@@ -212,9 +220,9 @@ function EmptyChart({ run: { overview, peers, evaluations } }: { run: LiveRun })
   );
 }
 
-/** The losses of the workers that are to be drawn, asked for anew after every merge. */
-function useWorkerLosses({ overview: { run, round } }: LiveRun, workers: readonly string[]) {
-  const [losses, setLosses] = useState<ReadonlyMap<string, readonly WorkerPoint[]>>(new Map());
+/** What the workers say that are to be drawn, asked for anew after every merge. */
+function useWorkerPoints({ overview: { run, round } }: LiveRun, workers: readonly string[]) {
+  const [points, setPoints] = useState<ReadonlyMap<string, readonly WorkerPoint[]>>(new Map());
   const wanted = workers.join(' ');
   useEffect(() => {
     let current = true;
@@ -222,14 +230,14 @@ function useWorkerLosses({ overview: { run, round } }: LiveRun, workers: readonl
     const ask = async (id: string) =>
       [id, WorkerAnswer.parse(await (await fetch(`/runs/${run}/workers/${id}`)).json()).rounds] as const;
     Promise.all(ids.map(ask)).then(
-      (answers) => current && setLosses(new Map(answers)),
+      (answers) => current && setPoints(new Map(answers)),
       () => {}, // the hub is away: what was drawn stays
     );
     return () => {
       current = false;
     };
   }, [run, round, wanted]);
-  return losses;
+  return points;
 }
 
 /** The curve for who cannot see it. */
@@ -239,6 +247,6 @@ function describe({ overview, evaluations }: LiveRun): string {
   const last = evaluations.at(-1);
   if (!first || !last || first === last) return `Chart of ${nameOf(words)}: no validator has measured twice`;
   const [from, to] = [first, last].map(({ value }) => valueText(name, value ?? 0));
-  const used = `${formatCount(last.tokens)} ${nameOf(overview.unit)} and ${formatDuration(last.time_ms - first.time_ms)}`;
+  const used = `${formatCount(last.amount)} ${nameOf(overview.unit)} and ${formatDuration(last.time_ms - first.time_ms)}`;
   return `Chart: ${nameOf(words)} went from ${from} to ${to} over ${used}`;
 }

@@ -1,5 +1,6 @@
 // Everybody on a run with what they are doing now. Only the rows in sight are drawn, so that thousands stay smooth.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { wordsOfNumbers } from '../../protocol/measures.ts';
 import type { PeerView } from '../../protocol/messages.ts';
 import { formatCount, formatWhole, nameOf, runtimeName } from '../shell/format.ts';
 import { LazyView } from '../shell/lazy-view.tsx';
@@ -53,7 +54,7 @@ export function PeerList({ version, ...shown }: Shown & { version: number }) {
 /** Who is here first, then who has done most: nothing jumps while people look. */
 function sorted(peers: PeerView[]): PeerView[] {
   return peers.sort(
-    (a, b) => Number(b.present) - Number(a.present) || b.credit_tokens - a.credit_tokens || (a.id < b.id ? -1 : 1),
+    (a, b) => Number(b.present) - Number(a.present) || b.credit_amount - a.credit_amount || (a.id < b.id ? -1 : 1),
   );
 }
 
@@ -173,9 +174,11 @@ function Row(props: {
 }) {
   const { peer, run, you, dish, open, onOpen } = props;
   const state = doing(peer, run.overview);
-  const training = state === 'training';
-  const { merged_tokens, unit } = run.overview;
-  const share = peer.role === 'worker' && merged_tokens > 0 ? percent(peer.credit_tokens / merged_tokens) : '';
+  const working = state === 'working';
+  const { merged_amount, unit, numbers } = run.overview;
+  // The first of its numbers: there is little room.
+  const told = wordsOfNumbers(numbers.work.slice(0, 1), peer.progress?.numbers ?? {});
+  const share = peer.role === 'worker' && merged_amount > 0 ? percent(peer.credit_amount / merged_amount) : '';
   return (
     <button type="button" class="peer-row" aria-expanded={open} onClick={onOpen}>
       <span class={`dish dish-${dish ?? 'none'}`} />
@@ -185,10 +188,10 @@ function Row(props: {
       </span>
       <span class="peer-state">
         {peer.role === 'validator' ? `validator, ${state}` : state}
-        {training && `, step ${peer.progress!.steps}`}
+        {working && told && `, ${nameOf(told)}`}
       </span>
       <span class="peer-speed">
-        {training ? `${formatCount(peer.progress!.tokens_per_second)} ${nameOf(unit)}/s` : ''}
+        {working ? `${formatCount(peer.progress!.amount_per_second)} ${nameOf(unit)}/s` : ''}
       </span>
       <span class="peer-share">{share}</span>
       <span class="opens" aria-hidden="true" />

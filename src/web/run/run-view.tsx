@@ -165,13 +165,13 @@ function Figures({ run }: { run: LiveRun }) {
       {overview.phase !== 'finished' && overview.phase !== 'paused' && (
         <Figure
           name="Speed"
-          value={run.tokens_per_second > 0 ? formatCount(run.tokens_per_second) : undefined}
+          value={run.amount_per_second > 0 ? formatCount(run.amount_per_second) : undefined}
           note={`${unit} a second, all devices together`}
         />
       )}
       <Figure
         name={overview.game === 'pretrain' ? 'Read' : 'Done'}
-        value={formatCount(overview.merged_tokens)}
+        value={formatCount(overview.merged_amount)}
         note={unit}
       />
       <Figure

@@ -6,7 +6,7 @@ import { exampleOverview } from '../../protocol/testing/example-views.ts';
 import { describeRun } from './sentence.ts';
 
 const worker = (present: boolean, merged_submissions = 1): PeerView => ({
-  ...{ id: 'a', name: 'ada', role: 'worker', runtime: 'wasm', present, credit_tokens: 1, progress: null },
+  ...{ id: 'a', name: 'ada', role: 'worker', runtime: 'wasm', present, credit_amount: 1, progress: null },
   ...{ merged_submissions, refused_submissions: 0, bytes_up: 0, bytes_down: 0 },
 });
 const validator: PeerView = { ...worker(true, 0), role: 'validator' };
@@ -15,7 +15,7 @@ const of = (more: Parameters<typeof exampleOverview>[0], ...peers: PeerView[]) =
 
 test('a run that lives says who teaches what, and how much it has read', () => {
   const { sentence, action } = of(
-    { phase: 'working', round: 3, merged_tokens: 107_000 },
+    { phase: 'working', round: 3, merged_amount: 107_000 },
     worker(true),
     worker(true),
     validator,
@@ -31,7 +31,7 @@ test('a run that nobody has come to, one that waits for more, and one that every
   assert.equal(waiting.sentence, 'One device is here. 3 more, and it begins.');
   assert.match(waiting.next!, /when 4 devices are here/);
   assert.match(of({ phase: 'gathering', min_workers: 1 }, worker(true, 0)).sentence, /It is about to begin/);
-  const left = of({ phase: 'working', round: 3, merged_tokens: 9000 }, worker(false));
+  const left = of({ phase: 'working', round: 3, merged_amount: 9000 }, worker(false));
   assert.equal(left.sentence, 'Nobody is at work now. It has read 9k tokens.');
   assert.match(left.next!, /^3 of 60 rounds are merged/);
 });
@@ -50,7 +50,7 @@ test('a round that begins again and again, and a model that gets worse, are told
 });
 
 test('a paused run asks nobody to work', () => {
-  const { sentence, next, action } = of({ phase: 'paused', round: 2, merged_tokens: 5000 }, worker(true));
+  const { sentence, next, action } = of({ phase: 'paused', round: 2, merged_amount: 5000 }, worker(true));
   assert.equal(sentence, 'Paused by its owner. It has read 5k tokens.');
   assert.match(next!, /nothing is lost/);
   assert.equal(action, null);
@@ -64,14 +64,14 @@ test('a paused run asks nobody to work', () => {
 
 test('a finished run, one that ended early, and one that ended with nothing promise what there is', () => {
   const whole = of(
-    { phase: 'finished', round: 60, merged_tokens: 2_000_000 },
+    { phase: 'finished', round: 60, merged_amount: 2_000_000 },
     worker(false),
     worker(true),
     worker(true, 0),
   );
   assert.equal(whole.sentence, '2 devices taught a small model from 2M tokens. It is finished.');
   assert.equal(whole.action, 'play');
-  const early = of({ phase: 'finished', round: 4, merged_tokens: 5000 }, worker(false));
+  const early = of({ phase: 'finished', round: 4, merged_amount: 5000 }, worker(false));
   assert.match(early.sentence, /ended it after 4 of 60 rounds/);
   const nothing = of({ phase: 'finished', round: 0 });
   assert.match(nothing.sentence, /before anything was learned/);
@@ -80,7 +80,10 @@ test('a finished run, one that ended early, and one that ended with nothing prom
 });
 
 test('a game that trains no model is not called one', () => {
-  const { sentence } = of({ game: 'research', phase: 'working', round: 3 }, worker(true));
-  assert.equal(sentence, 'One device is playing a game of research. It has merged 3 rounds.');
+  const { sentence } = of(
+    { game: 'research', unit: 'hashes', merged_amount: 1234, phase: 'working', round: 3 },
+    worker(true),
+  );
+  assert.equal(sentence, 'One device is playing a game of research. It has merged 1.23k hashes.');
   assert.equal(of({ game: 'research', phase: 'finished', round: 60 }, worker(true)).action, null);
 });

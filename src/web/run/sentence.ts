@@ -20,8 +20,8 @@ export function describeRun(run: RunOverview, peers: Iterable<PeerView>): RunSen
   const learns = run.game === 'pretrain';
   const { phase, round, rounds, problem } = run;
   const has = learns
-    ? `It has read ${formatCount(run.merged_tokens)} tokens.`
-    : `It has merged ${many(round, 'round')}.`;
+    ? `It has read ${formatCount(run.merged_amount)} tokens.`
+    : `It has merged ${formatCount(run.merged_amount)} ${nameOf(run.unit)}.`;
   const thing = learns ? 'a small model' : `a game of ${nameOf(run.game)}`;
   if (phase === 'finished') return over(run, gave, learns);
   if (phase === 'paused') {
@@ -78,12 +78,12 @@ function trouble(run: RunOverview): string | null {
   return `${capital(nameOf(words))} is ${than}: the model gets worse. Its owner can end the run and start another${advice}.`;
 }
 
-function over({ round, rounds, merged_tokens }: RunOverview, gave: number, learns: boolean): RunSentence {
+function over({ round, rounds, merged_amount }: RunOverview, gave: number, learns: boolean): RunSentence {
   if (round === 0) {
     const next = 'No round was merged, so there is no trained model to play with or to take home.';
     return { sentence: 'Ended by its owner before anything was learned.', next, action: 'start' };
   }
-  const what = learns ? `taught a small model from ${formatCount(merged_tokens)} tokens` : 'played it to its end';
+  const what = learns ? `taught a small model from ${formatCount(merged_amount)} tokens` : 'played it to its end';
   const who = gave === 0 ? 'Devices' : gave === 1 ? 'One device' : `${formatWhole(gave)} devices`;
   const early = round < rounds;
   return {

@@ -1,6 +1,7 @@
-// What opens under a device's row: everything that is known of it, its own losses, and the way to its events.
+// What opens under a device's row: everything that is known of it, its own numbers, and the way to its events.
 import { useEffect, useState } from 'preact/hooks';
 import { z } from 'zod';
+import { inUnit, type Named, valueText, wordsOfNumbers } from '../../protocol/measures.ts';
 import { type PeerView, type WorkerPoint, WorkerPointSchema } from '../../protocol/messages.ts';
 import { formatBytes, formatCount, formatWhole, nameOf, runtimeName } from '../shell/format.ts';
 import type { LiveRun } from '../shell/live.ts';
@@ -21,21 +22,27 @@ export function WorkerDetails(props: { peer: PeerView; run: LiveRun; dish: numbe
   const { peer, run, dish, charted } = props;
   const rounds = useRounds(run, peer);
   const inChart = charted.workers.includes(peer.id);
+  const { unit, numbers, metrics } = run.overview;
+  // The chart's own scale fits only a number that is the same as the run's first metric.
+  const inCommon = numbers.work.find(({ name }) => name === metrics[0].name);
+  const drawn = inCommon ?? numbers.work[0] ?? { name: 'amount', words: 'work', unit };
   return (
     <div class="peer-more">
       <Facts peer={peer} run={run} />
       {peer.role === 'worker' && rounds && rounds.length > 1 && (
         <>
-          <Curve rounds={rounds} dish={dish} />
-          <p class="actions">
-            <button type="button" class="quiet" aria-pressed={inChart} onClick={() => charted.toggle(peer.id)}>
-              {inChart ? 'Take its curve out of the chart' : 'Draw its curve in the chart'}
-            </button>
-          </p>
+          <Curve rounds={rounds} drawn={drawn} dish={dish} />
+          {inCommon && (
+            <p class="actions">
+              <button type="button" class="quiet" aria-pressed={inChart} onClick={() => charted.toggle(peer.id)}>
+                {inChart ? 'Take its curve out of the chart' : 'Draw its curve in the chart'}
+              </button>
+            </p>
+          )}
         </>
       )}
       {peer.role === 'worker' && rounds?.length === 0 && (
-        <p class="fine">Its own losses are drawn here once work of it is merged.</p>
+        <p class="fine">What it says of its work is drawn here once some of it is merged.</p>
       )}
     </div>
   );
@@ -43,9 +50,9 @@ export function WorkerDetails(props: { peer: PeerView; run: LiveRun; dish: numbe
 
 function Facts({ peer, run }: { peer: PeerView; run: LiveRun }) {
   const { progress } = peer;
-  const { merged_tokens } = run.overview;
+  const { merged_amount, numbers } = run.overview;
   const unit = nameOf(run.overview.unit);
-  const speed = run.speeds.get(peer.id)?.tokens_per_second ?? 0;
+  const speed = run.speeds.get(peer.id)?.amount_per_second ?? 0;
   const facts: [string, string | null][] = [
     ['State', doing(peer, run.overview)],
     ['What holds it up', progress?.obstacle?.message ?? null],
@@ -53,8 +60,10 @@ function Facts({ peer, run }: { peer: PeerView; run: LiveRun }) {
     ['Speed', speed > 0 ? `${formatCount(speed)} ${unit} a second` : null],
     [
       'This round',
-      progress && progress.state === 'training'
-        ? `${formatWhole(progress.steps)} steps, loss ${progress.loss.toFixed(3)}`
+      progress && progress.state === 'working'
+        ? [`${formatCount(progress.amount)} ${unit}`, nameOf(wordsOfNumbers(numbers.work, progress.numbers))]
+            .filter(Boolean)
+            .join(', ')
         : null,
     ],
     [
@@ -66,7 +75,7 @@ function Facts({ peer, run }: { peer: PeerView; run: LiveRun }) {
     [
       'Brought',
       peer.role === 'worker'
-        ? `${formatCount(peer.credit_tokens)} checked ${unit}${merged_tokens > 0 ? `, ${percent(peer.credit_tokens / merged_tokens)} of the run` : ''}`
+        ? `${formatCount(peer.credit_amount)} checked ${unit}${merged_amount > 0 ? `, ${percent(peer.credit_amount / merged_amount)} of the run` : ''}`
         : 'checks what workers hand in',
     ],
     ['Sent', peer.bytes_up > 0 ? formatBytes(peer.bytes_up) : null],
@@ -88,17 +97,18 @@ function Facts({ peer, run }: { peer: PeerView; run: LiveRun }) {
   );
 }
 
-function Curve({ rounds, dish }: { rounds: readonly WorkerPoint[]; dish: number }) {
-  const losses = rounds.map(({ loss_micro }) => loss_micro / 1e6);
+function Curve({ rounds, drawn, dish }: { rounds: readonly WorkerPoint[]; drawn: Named; dish: number }) {
+  const values = rounds.map(({ amount, numbers }) => inUnit(drawn.name, numbers[drawn.name] ?? amount));
   const [first, last] = [rounds[0], rounds.at(-1)!];
-  const y = rangeOf(losses, false, false);
+  const y = rangeOf(values, false, false);
   const path = rounds
-    .map(({ merged_rounds, loss_micro }, i) => {
+    .map(({ merged_rounds }, i) => {
       const x = positionIn([first.merged_rounds, last.merged_rounds], merged_rounds) * BOX.width;
-      return `${i === 0 ? 'M' : 'L'}${x.toFixed(1)} ${((1 - positionIn(y, loss_micro / 1e6)) * BOX.height).toFixed(1)}`;
+      return `${i === 0 ? 'M' : 'L'}${x.toFixed(1)} ${((1 - positionIn(y, values[i])) * BOX.height).toFixed(1)}`;
     })
     .join('');
-  const words = `Its own loss went from ${losses[0].toFixed(3)} in round ${first.merged_rounds} to ${losses.at(-1)!.toFixed(3)} in round ${last.merged_rounds}.`;
+  const [from, to] = [values[0], values.at(-1)!].map((value) => valueText(drawn.name, value));
+  const words = `Its own ${nameOf(drawn.words)} went from ${from} in round ${first.merged_rounds} to ${to} in round ${last.merged_rounds}.`;
   return (
     <figure>
       <svg

@@ -35,8 +35,6 @@ export function formatTime(time_ms: number, now_ms = Date.now()): string {
 /** The beginning of a hash or key, enough to tell it from others. */
 export const short = (hash: string): string => hash.slice(0, 8);
 
-export const formatLoss = (loss_micro: number): string => (loss_micro / 1e6).toFixed(4);
-
 const RUNTIMES: Readonly<Record<string, string>> = {
   'native-cpu': 'CPU',
   wasm: 'WASM',

@@ -26,7 +26,7 @@ const LIMITS = {
 export interface Point {
   readonly merged_rounds: number;
   readonly time_ms: number;
-  readonly tokens: number;
+  readonly amount: number;
   readonly bytes: number;
   /** By the run's first metric, in its unit. */
   readonly value: number | null;
@@ -44,8 +44,8 @@ export interface LiveRun {
   readonly rounds: Point[];
   /** What its models have written since the page was opened, newest last. */
   readonly samples: readonly SampleView[];
-  /** The speed while somebody trains, held while nobody does. */
-  readonly tokens_per_second: number;
+  /** The speed while somebody works, held while nobody does. */
+  readonly amount_per_second: number;
 }
 
 export interface Live {
@@ -179,7 +179,7 @@ function merged(before: Live, changes: Changes): Partial<Live> {
       samples: known?.samples ?? [],
       overview,
       heard_ms: now_ms,
-      tokens_per_second: overview.tokens_per_second > 0 ? overview.tokens_per_second : (known?.tokens_per_second ?? 0),
+      amount_per_second: overview.amount_per_second > 0 ? overview.amount_per_second : (known?.amount_per_second ?? 0),
     });
   }
   for (const { run, peers } of changes.peers) {
@@ -207,8 +207,8 @@ function merged(before: Live, changes: Changes): Partial<Live> {
 function append(curve: Point[], series: Series): void {
   series.merged_rounds.forEach((merged_rounds, i) => {
     while (curve.length > 0 && curve.at(-1)!.merged_rounds >= merged_rounds) curve.pop();
-    const [time_ms, tokens, bytes] = [series.time_ms[i] ?? 0, series.tokens[i] ?? 0, series.bytes[i] ?? 0];
-    curve.push({ merged_rounds, time_ms, tokens, bytes, value: series.value[i] ?? null });
+    const [time_ms, amount, bytes] = [series.time_ms[i] ?? 0, series.amount[i] ?? 0, series.bytes[i] ?? 0];
+    curve.push({ merged_rounds, time_ms, amount, bytes, value: series.value[i] ?? null });
   });
   if (curve.length <= LIMITS.points) return;
   const kept = curve.filter((_, i) => i % 2 === 0 || i === curve.length - 1);

@@ -6,7 +6,7 @@ import { noticesOf, type Watched } from './notices.ts';
 const RUN: Watched = {
   overview: { name: 'a run', phase: 'working', round: 3, round_ms: 600_000, judging_ms: 60_000 },
   since_ms: 0,
-  work: { phase: 'training', failure: null },
+  work: { phase: 'working', failure: null },
   work_since_ms: 0,
 };
 const kinds = (change: Partial<Watched>, now_ms: number): string[] => [

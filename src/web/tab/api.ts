@@ -68,7 +68,7 @@ export function startContributing(options: ContributionOptions): Contribution {
   const sandboxes = new Map<number, Sandbox>();
   let stopping: Promise<void> | undefined;
   const finish = (): void => {
-    if (!isOver(state.phase)) show({ ...state, phase: 'stopped', tokens_per_second: 0 });
+    if (!isOver(state.phase)) show({ ...state, phase: 'stopped', amount_per_second: 0 });
     worker.onmessage = null; // its late messages do not matter any more
     worker.terminate();
     for (const sandbox of sandboxes.values()) sandbox.end();
@@ -85,7 +85,7 @@ export function startContributing(options: ContributionOptions): Contribution {
     }
     // A late message of the Worker must not undo the stop.
     else if (!stopping || isOver(data.state.phase) || data.state.phase === 'handing-in') show(data.state);
-    else show({ ...data.state, phase: 'stopping', tokens_per_second: 0 });
+    else show({ ...data.state, phase: 'stopping', amount_per_second: 0 });
   };
   worker.onerror = (event) => {
     const message = event.message || 'its Worker could not be started';
@@ -110,7 +110,7 @@ export function startContributing(options: ContributionOptions): Contribution {
       if (isOver(state.phase)) return;
       tell({ type: 'stop' });
       const force = setTimeout(finish, holdsWork(state.phase) ? STOP_MS.holding : STOP_MS.empty);
-      show({ ...state, phase: 'stopping', tokens_per_second: 0 });
+      show({ ...state, phase: 'stopping', amount_per_second: 0 });
       await ended;
       clearTimeout(force);
     })();

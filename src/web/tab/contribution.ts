@@ -13,7 +13,7 @@ import { joinFound } from '../../peer/join-found.ts';
 import type { PeerNews } from '../../peer/role.ts';
 import { fired, sleep, systemClock } from '../../protocol/clock.ts';
 import type { Identity } from '../../protocol/identity.ts';
-import type { RunStatus } from '../../protocol/messages.ts';
+import type { RunOverview, RunStatus } from '../../protocol/messages.ts';
 import type { AskPage } from '../sandbox/sandbox-port.ts';
 import { browserSockets } from './browser-sockets.ts';
 import { fetchWasm } from './fetch-wasm.ts';
@@ -85,11 +85,11 @@ export function contribute(
   const ended = (async () => {
     try {
       const finished = await takeTurns({ start, askPage, set, pace, stop: stopping.signal, mayWork });
-      set({ phase: finished ? 'finished' : 'stopped', tokens_per_second: 0 });
+      set({ phase: finished ? 'finished' : 'stopped', amount_per_second: 0 });
     } catch (error) {
       const code = error instanceof CodedError ? error.code : 'unexpected';
       const message = error instanceof Error ? error.message : String(error);
-      set({ phase: 'failed', failure: { code, message }, tokens_per_second: 0 });
+      set({ phase: 'failed', failure: { code, message }, amount_per_second: 0 });
     } finally {
       pace.close();
     }
@@ -99,7 +99,7 @@ export function contribute(
   async function mayWork(begins: boolean): Promise<AbortSignal> {
     inSession = false;
     while (state.pauses.length > 0 && !stopping.signal.aborted) {
-      set({ phase: 'paused', tokens_per_second: 0 });
+      set({ phase: 'paused', amount_per_second: 0 });
       await new Promise<void>((resolve) => {
         resumed = resolve;
       });
@@ -117,7 +117,7 @@ export function contribute(
       set({ pauses: now.pauses });
       if (now.pauses.length > 0 && before === 0) {
         if (!stopping.signal.aborted) {
-          set({ phase: holdsWork(state.phase) ? 'pausing' : 'paused', tokens_per_second: 0 });
+          set({ phase: holdsWork(state.phase) ? 'pausing' : 'paused', amount_per_second: 0 });
         }
         session.abort();
       } else if (now.pauses.length === 0) {
@@ -128,7 +128,7 @@ export function contribute(
     },
     stop() {
       stopping.abort();
-      set({ phase: 'stopping', tokens_per_second: 0 });
+      set({ phase: 'stopping', amount_per_second: 0 });
       resumed();
     },
     ended,
@@ -198,7 +198,8 @@ async function workWith(turn: Turn, store: TabStore, wasm: Promise<StartedWasm>)
   const found = await untilThere(turn, () => findRun(url, start.run));
   if (!found) return false;
   const { hub, view } = found;
-  set({ run: { id: view.run, name: view.name, unit: view.unit }, phase: 'loading' });
+  const { name, unit, numbers } = view;
+  set({ run: { id: view.run, name, unit, numbers }, phase: 'loading' });
   const blobs = openPeerBlobs({
     url,
     hub,
@@ -275,7 +276,7 @@ async function oneStretch(
 ): Promise<boolean> {
   const { url, role, name } = start;
   set({ phase: 'connecting' });
-  const tell = newsReader(set, view.run, verdicts);
+  const tell = newsReader(set, view, verdicts);
   const result = await joinFound({
     found: { hub, view },
     role,
@@ -299,7 +300,7 @@ async function oneStretch(
 }
 
 /** Turns what the peer tells into what the page shows. */
-function newsReader(set: Turn['set'], run: string, verdicts: VerdictReader): (news: PeerNews) => void {
+function newsReader(set: Turn['set'], { run, unit }: RunOverview, verdicts: VerdictReader): (news: PeerNews) => void {
   let refused: ContributionState['refused'] = [];
   return (news) => {
     switch (news.type) {
@@ -307,16 +308,16 @@ function newsReader(set: Turn['set'], run: string, verdicts: VerdictReader): (ne
         set({ phase: 'catching-up', problem: null });
         return;
       case 'progress': {
-        const { state, round, steps, loss, tokens_per_second } = news.progress;
+        const { state, round, amount, numbers, amount_per_second } = news.progress;
         const phase: Phase =
-          state === 'catching up' ? 'catching-up' : state === 'training' || state === 'sending' ? state : 'waiting';
-        set({ phase, round, steps, loss: steps > 0 ? loss : null, tokens_per_second });
+          state === 'catching up' ? 'catching-up' : state === 'working' || state === 'sending' ? state : 'waiting';
+        set({ phase, round, amount, numbers, amount_per_second });
         if (phase === 'waiting') void verdicts.look();
         return;
       }
       case 'accepted': {
-        const { submission, index, round, steps, tokens, size_bytes } = news;
-        verdicts.add({ submission, index, run, round, steps, tokens, size_bytes, verdicts: [], outcome: 'open' });
+        const { submission, index, round, amount, size_bytes } = news;
+        verdicts.add({ submission, index, run, round, amount, unit, size_bytes, verdicts: [], outcome: 'open' });
         return;
       }
       case 'refused': {
@@ -329,10 +330,10 @@ function newsReader(set: Turn['set'], run: string, verdicts: VerdictReader): (ne
         set({ obstacle: news.obstacle });
         return;
       case 'away':
-        set({ phase: 'away', tokens_per_second: 0 });
+        set({ phase: 'away', amount_per_second: 0 });
         return;
       case 'problem':
-        if (news.code === 'key-in-use') set({ phase: 'key-in-use', tokens_per_second: 0 });
+        if (news.code === 'key-in-use') set({ phase: 'key-in-use', amount_per_second: 0 });
         set({ problem: { code: news.code, message: news.message } });
         return;
       default: // a validator's own news is in the log

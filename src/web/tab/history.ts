@@ -10,7 +10,7 @@ const LIMITS = {
 
 const WorkSchema = z.object({
   ...{ submission: z.string(), index: z.number(), run: z.string(), round: z.number() },
-  ...{ steps: z.number(), tokens: z.number(), size_bytes: z.number() },
+  ...{ amount: z.number(), unit: z.string(), size_bytes: z.number() },
   verdicts: z.array(
     z.object({ validator: z.string(), accepted: z.boolean(), code: z.string(), score_micro: z.number() }),
   ),

@@ -14,7 +14,7 @@ test('a hidden tab is throttled only when its steps are slower than they were in
   const work = async (count: number, step_ms: number): Promise<void> => {
     for (let i = 0; i < count; i++) {
       clock.move(step_ms);
-      await pace.progress({ steps: ++steps, tokens: steps * 100 });
+      await pace.progress({ amount: ++steps * 100 });
     }
   };
   await work(60, 100);
@@ -33,7 +33,7 @@ test('a busy page gets half of the time, until it answers again', async () => {
   let changes = 0;
   const pace = watchPace(clock, () => changes++);
   clock.move(100);
-  await pace.progress({ steps: 1, tokens: 10 });
+  await pace.progress({ amount: 10 });
   pace.look({ ...IN_SIGHT, lag_ms: 300 });
   pace.look({ ...IN_SIGHT, lag_ms: 120 }); // not yet well
   assert.deepEqual(
@@ -42,7 +42,7 @@ test('a busy page gets half of the time, until it answers again', async () => {
   );
   clock.move(100);
   let rested = false;
-  const resting = pace.progress({ steps: 2, tokens: 20 }).then(() => {
+  const resting = pace.progress({ amount: 20 }).then(() => {
     rested = true;
   });
   clock.move(90);
@@ -69,10 +69,10 @@ test('a tab that stood still says for how long, and forgets it after a while', (
 
 test('the state in one line', () => {
   const runtime = { class: 'webgpu', threads: 1, why: '', measured: [] } as const;
-  const run = { id: 'a', name: 'a run', unit: 'tokens' };
-  const training = { ...FIRST_STATE, run, phase: 'training', tokens_per_second: 3100.4, runtime } as const;
-  assert.equal(sentenceOf(training), 'training · 3,100 tokens/s · WebGPU');
-  assert.match(sentenceOf({ ...training, phase: 'handing-in' }), /^stopped: nothing computes/);
+  const run = { id: 'a', name: 'a run', unit: 'tokens', numbers: { work: [], verdict: [] } };
+  const working = { ...FIRST_STATE, run, phase: 'working', amount_per_second: 3100.4, runtime } as const;
+  assert.equal(sentenceOf(working), 'working · 3,100 tokens/s · WebGPU');
+  assert.match(sentenceOf({ ...working, phase: 'handing-in' }), /^stopped: nothing computes/);
   const paused = { ...FIRST_STATE, phase: 'paused', pauses: ['battery-low', 'metered'] } as const;
   assert.equal(sentenceOf(paused), 'paused: the battery is low and this connection is metered');
 });
@@ -83,7 +83,7 @@ test('a tab that may take a tenth of the time rests nine times as long as each s
   pace.look({ ...IN_SIGHT, duty_percent: 10 });
   clock.move(2000);
   let over = false;
-  const resting = pace.progress({ steps: 1, tokens: 64 }).then(() => {
+  const resting = pace.progress({ amount: 64 }).then(() => {
     over = true;
   });
   clock.move(17_999);
@@ -92,6 +92,6 @@ test('a tab that may take a tenth of the time rests nine times as long as each s
   clock.move(1);
   await resting;
   pace.look({ ...IN_SIGHT, duty_percent: 100 });
-  await pace.progress({ steps: 2, tokens: 128 });
+  await pace.progress({ amount: 128 });
   pace.close();
 });

@@ -20,7 +20,7 @@ export interface Pace {
   /** Tell it what the page sees. */
   look(now: Surroundings): void;
   /** Use this as a device's `progress`: it measures, and rests while the page is busy. */
-  progress(report: { readonly steps: number; readonly tokens: number }): Promise<void>;
+  progress(report: { readonly amount: number }): Promise<void>;
   readonly slowdowns: readonly Slowdown[];
   close(): void;
 }
@@ -34,11 +34,11 @@ export function watchPace(clock: Clock, onChange: () => void): Pace {
   /** The part of the time, as the owner has set it. */
   let duty = 1;
   let frozen: { readonly frozen_ms: number; readonly at_ms: number } | null = null;
-  /** Tokens a second, as remembered from when the tab was visible, and as measured while it is hidden. */
+  /** Amounts a second, as remembered from when the tab was visible, and as measured while it is hidden. */
   let inSight = 0;
   let outOfSight = 0;
-  let window = { from_ms: clock.elapsed_ms(), tokens: 0 };
-  let last = { steps: 0, tokens: 0, resumed_ms: clock.elapsed_ms() };
+  let window = { from_ms: clock.elapsed_ms(), amount: 0 };
+  let last = { amount: 0, resumed_ms: clock.elapsed_ms() };
 
   const remember = (old: number, fresh: number): number =>
     old === 0 ? fresh : LIMITS.memory * old + (1 - LIMITS.memory) * fresh;
@@ -46,7 +46,7 @@ export function watchPace(clock: Clock, onChange: () => void): Pace {
   const slowdowns = (): Slowdown[] => {
     const found: Slowdown[] = [];
     if (hidden && outOfSight > 0 && outOfSight < LIMITS.throttled_below * inSight) {
-      found.push({ kind: 'throttled-hidden', tokens_per_second: outOfSight, in_sight: inSight });
+      found.push({ kind: 'throttled-hidden', amount_per_second: outOfSight, in_sight: inSight });
     }
     if (busy) found.push({ kind: 'page-busy', lag_ms });
     if (frozen && clock.elapsed_ms() - frozen.at_ms < LIMITS.frozen_shown_ms) {
@@ -82,29 +82,29 @@ export function watchPace(clock: Clock, onChange: () => void): Pace {
       if (hidden !== now.hidden) {
         hidden = now.hidden;
         outOfSight = 0;
-        window = { from_ms: clock.elapsed_ms(), tokens: 0 };
+        window = { from_ms: clock.elapsed_ms(), amount: 0 };
       }
       show();
     },
-    async progress({ steps, tokens }) {
+    async progress({ amount }) {
       const now_ms = clock.elapsed_ms();
-      // The first report of a round starts the count, because the time before it was not training.
-      if (steps <= last.steps) {
-        last = { steps: 0, tokens: 0, resumed_ms: now_ms };
-        window = { from_ms: now_ms, tokens: 0 };
-      } else window.tokens += tokens - last.tokens;
+      // The first report of a round starts the count, because the time before it was not work.
+      if (amount <= last.amount) {
+        last = { amount: 0, resumed_ms: now_ms };
+        window = { from_ms: now_ms, amount: 0 };
+      } else window.amount += amount - last.amount;
       if (now_ms - window.from_ms >= LIMITS.window_ms) {
-        const speed = (window.tokens * 1000) / (now_ms - window.from_ms);
+        const speed = (window.amount * 1000) / (now_ms - window.from_ms);
         if (hidden) outOfSight = remember(outOfSight, speed);
         else inSight = remember(inSight, speed);
-        window = { from_ms: now_ms, tokens: 0 };
+        window = { from_ms: now_ms, amount: 0 };
         show();
       }
       const worked_ms = now_ms - last.resumed_ms;
       const part = busy ? Math.min(duty, LIMITS.busy_duty) : duty;
       if (part < 1) rest.owe(worked_ms * (1 / part - 1));
       await rest.paid();
-      last = { steps, tokens, resumed_ms: clock.elapsed_ms() };
+      last = { amount, resumed_ms: clock.elapsed_ms() };
     },
     get slowdowns() {
       return shown;

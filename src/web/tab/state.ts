@@ -1,7 +1,8 @@
 // What a tab that takes part says of itself: plain data, sent from the tab's Worker to the page after every change.
 
+import type { Numbers } from '../../games/game.ts';
 import type { Transfer } from '../../peer/blobs.ts';
-import type { Obstacle } from '../../protocol/messages.ts';
+import type { Obstacle, RunOverview } from '../../protocol/messages.ts';
 import { nameOf } from '../../protocol/shown-name.ts';
 
 /** What the tab is doing, in the order in which it usually happens. */
@@ -16,7 +17,7 @@ export type Phase =
   | 'catching-up'
   /** The next round has not begun, or this round's work is done. */
   | 'waiting'
-  | 'training'
+  | 'working'
   | 'sending'
   /** Told to pause: what is done is being handed in. */
   | 'pausing'
@@ -37,7 +38,7 @@ export type Phase =
   | 'failed';
 
 /** Phases in which there is work that is not handed in yet. */
-export const holdsWork = (phase: Phase): boolean => phase === 'training' || phase === 'sending';
+export const holdsWork = (phase: Phase): boolean => phase === 'working' || phase === 'sending';
 
 /** Phases in which the owner has said stop, and it is not over yet. */
 export const isStopping = (phase: Phase): boolean => phase === 'stopping' || phase === 'handing-in';
@@ -60,8 +61,8 @@ export type PauseReason =
 
 /** What slows a tab that works, as it was measured. */
 export type Slowdown =
-  /** The tab is hidden, and steps take longer than they did while it was in sight. */
-  | { readonly kind: 'throttled-hidden'; readonly tokens_per_second: number; readonly in_sight: number }
+  /** The tab is hidden, and work takes longer than they did while it was in sight. */
+  | { readonly kind: 'throttled-hidden'; readonly amount_per_second: number; readonly in_sight: number }
   /** The page itself answers late, so the tab leaves it half of the time. */
   | { readonly kind: 'page-busy'; readonly lag_ms: number }
   /** The browser stopped this tab altogether for a while (sleep, freezing). */
@@ -84,8 +85,9 @@ export interface HandedIn {
   readonly index: number;
   readonly run: string;
   readonly round: number;
-  readonly steps: number;
-  readonly tokens: number;
+  /** In what the run counts work in. */
+  readonly amount: number;
+  readonly unit: string;
   readonly size_bytes: number;
   readonly verdicts: readonly {
     readonly validator: string;
@@ -99,8 +101,8 @@ export interface HandedIn {
 
 export interface ContributionState {
   readonly phase: Phase;
-  /** With what its work is counted in. */
-  readonly run: { readonly id: string; readonly name: string; readonly unit: string } | null;
+  /** With what its work is counted in, and the numbers that come with it. */
+  readonly run: (Pick<RunOverview, 'name' | 'unit' | 'numbers'> & { readonly id: string }) | null;
   /** The id of this browser's key, under which it is seen. */
   readonly device: string | null;
   /** The id of the person that the device earns for. */
@@ -110,9 +112,9 @@ export interface ContributionState {
   readonly runtime: RuntimeState | null;
   /** Of the present round. */
   readonly round: number | null;
-  readonly steps: number;
-  readonly loss: number | null;
-  readonly tokens_per_second: number;
+  readonly amount: number;
+  readonly numbers: Numbers;
+  readonly amount_per_second: number;
   readonly pauses: readonly PauseReason[];
   readonly slowdowns: readonly Slowdown[];
   /** Newest last; at most the last hundred. */
@@ -140,9 +142,9 @@ export const FIRST_STATE: ContributionState = {
   temporary: false,
   runtime: null,
   round: null,
-  steps: 0,
-  loss: null,
-  tokens_per_second: 0,
+  amount: 0,
+  numbers: {},
+  amount_per_second: 0,
   obstacle: null,
   loading: null,
   transfer: null,
@@ -166,7 +168,7 @@ export const PAUSES: Readonly<Record<PauseReason, string>> = {
 
 const RUNTIMES = { wasm: 'WASM', webgpu: 'WebGPU' } as const;
 
-/** The state in one line: "training · 3,100 tokens/s · WebGPU". */
+/** The state in one line: "working · 3,100 tokens/s · WebGPU". */
 export function sentenceOf(state: ContributionState): string {
   const { phase, runtime } = state;
   switch (phase) {
@@ -184,11 +186,11 @@ export function sentenceOf(state: ContributionState): string {
       return 'stopped: nothing computes here any more; sending what is done';
     case 'stopping':
     case 'pausing':
-      return state.steps > 0 ? `${phase}: handing in what is done` : phase;
+      return state.amount > 0 ? `${phase}: handing in what is done` : phase;
     case 'failed':
       return `stopped: ${state.failure?.message ?? 'it failed'}`;
-    case 'training': {
-      const speed = Math.round(state.tokens_per_second).toLocaleString('en-US');
+    case 'working': {
+      const speed = Math.round(state.amount_per_second).toLocaleString('en-US');
       const unit = nameOf(state.run?.unit ?? 'pieces');
       return [phase, `${speed} ${unit}/s`, runtime && RUNTIMES[runtime.class], ...state.slowdowns.map(slowdownOf)]
         .filter(Boolean)
@@ -206,7 +208,7 @@ export function sentenceOf(state: ContributionState): string {
 export function slowdownOf(slowdown: Slowdown): string {
   switch (slowdown.kind) {
     case 'throttled-hidden': {
-      const part = Math.round((100 * slowdown.tokens_per_second) / slowdown.in_sight);
+      const part = Math.round((100 * slowdown.amount_per_second) / slowdown.in_sight);
       return `throttled to ${part} %, the tab is hidden`;
     }
     case 'page-busy':
