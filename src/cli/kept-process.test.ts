@@ -57,7 +57,7 @@ describe('a kept process', { concurrency: true }, () => {
   test('what hands in in time ends both by itself', async (t) => {
     const { kept, gpu } = await started(t);
     kept.freeGpu();
-    assert.deepEqual(await kept.ended, { finished: false, code: 0 });
+    assert.deepEqual(await kept.ended, { finished: false, code: 0, signal: null });
     await until('both are gone', () => !isThere(gpu));
   });
 
@@ -96,8 +96,10 @@ describe('a kept process', { concurrency: true }, () => {
 
   test('what computes elsewhere says so, and hears why; what has failed says that', async (t) => {
     const { kept, use } = await started(t, 'elsewhere');
+    kept.go(1, 'the GPU rests: a test');
     await until('it says so', () => kept.gpu() === 'none');
     assert.deepEqual(use.gpu_pids(), []);
+    kept.go(1, 'the GPU rests: a test');
     await until('it says why', () => kept.gpu() !== 'none');
     assert.deepEqual(kept.gpu(), { failed: 'the GPU rests: a test' });
   });

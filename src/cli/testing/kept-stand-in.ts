@@ -5,7 +5,9 @@ import { obeyKeeper } from '../kept-process.ts';
 
 const how = process.argv[2];
 const gpu = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
-const keeper = obeyKeeper(openThrottle(1), () => {
+const throttle = openThrottle(1);
+const goes = { ...throttle, go: onGo };
+const keeper = obeyKeeper(goes, () => {
   if (how === 'hangs') return;
   gpu.kill('SIGKILL');
   keeper.over('left');
@@ -16,11 +18,17 @@ process.on('disconnect', () => {
   process.exit(1);
 });
 keeper.gpuProcesses([gpu.pid!]);
-if (how === 'elsewhere') {
-  setTimeout(() => {
+
+/** Where it is told so it computes elsewhere when it hears "go" a second time, and the third time something has failed. */
+let times = 0;
+async function onGo(): Promise<void> {
+  times++;
+  if (how !== 'elsewhere') return;
+  if (times === 2) {
     gpu.kill('SIGKILL');
     keeper.gpuProcesses([]);
-  }, 200);
-  setTimeout(async () => keeper.gpuFailed(String(await keeper.gpuRests())), 400);
+  }
+  if (times === 3) keeper.gpuFailed(String(await keeper.gpuRests()));
 }
+
 setInterval(() => {}, 1000);
