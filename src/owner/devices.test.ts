@@ -23,7 +23,15 @@ const vouched = async (by: Identity, to: string): Promise<string> =>
   toBase64(await signEvent(by, { type: 'device.certificate', version: 1, device: to, expires_ms: NOW_MS * 2 }));
 const reportOf = async (more: Partial<DeviceReport> = {}): Promise<DeviceReport> => ({
   ...{ certificate: await vouched(owner, device.id), name: 'laptop', version: '0.1.0', role: 'worker', run: null },
-  ...{ do: 'run', reasons: [], for_ms: 1, doing: 'working', speed: { amount_per_second: 5, unit: 'tokens' }, temperature_c: null, settings: {} },
+  ...{
+    do: 'run',
+    reasons: [],
+    for_ms: 1,
+    doing: 'working',
+    speed: { amount_per_second: 5, unit: 'tokens' },
+    temperature_c: null,
+    settings: {},
+  },
   ...{ accepts: true, taken: null, refused: null, ...more },
 });
 const told = (bytes: Uint8Array, received_ms = NOW_MS) => ({ received_ms, bytes: toBase64(bytes) });
