@@ -8,6 +8,7 @@ const VIEWS: readonly { readonly view: string; readonly path: RegExp; readonly s
   { view: 'run', path: /^\/r\/[0-9a-f]{64}$/, says: /\S/ },
   { view: 'device', path: /^\/r\/[0-9a-f]{64}\/device$/, says: /My device/ },
   { view: 'play', path: /^\/r\/[0-9a-f]{64}\/play$/, says: /Play|write/i },
+  { view: 'devices', path: /^\/devices$/, says: /Your devices/ },
   { view: 'ledger', path: /^\/ledger$/, says: /Ledger/ },
   { view: 'event', path: /^\/ledger\/\d+$/, says: /Ledger|Event/ },
   { view: 'start', path: /^\/start$/, says: /Start a run/ },
