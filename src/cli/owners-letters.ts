@@ -113,12 +113,13 @@ class LettersOfProcess implements OwnersLetters {
     const folder = resolve(work.folder);
     const known = this.#writing.get(folder);
     if (known) {
-      const other = known.work.doing !== work.doing;
+      // What it is at changes several times a round, and stands in the next letter in any case: each is sealed, which takes time.
+      const begins = known.work.run === null && work.run !== null;
       known.work = work;
       if (work.over) {
         this.#writing.delete(folder);
         void known.writer.close();
-      } else if (other) known.writer.news();
+      } else if (begins) known.writer.news();
     } else if (!work.over && !this.#beginning.has(folder)) void this.begin({ ...work, folder }); // its owner vouches for it a moment after it has joined
   }
 
