@@ -8,7 +8,7 @@ import { PLANTED_FAULTS } from './planted-faults.ts';
 import type { PlantedFault } from './planted-rules.ts';
 
 /** The most histories that are played for one fault. A history of the rules alone costs a fifth of a network's history. */
-const MOST_SEEDS = { rules: 400, world: 40 } as const;
+const MOST_SEEDS = { rules: 2000, world: 40 } as const;
 
 export type AnyFault = PlantedFault | Bug;
 export const ALL_FAULTS: readonly AnyFault[] = [...PLANTED_FAULTS, ...BUGS];
