@@ -140,7 +140,7 @@ describe('what is wrong', () => {
       [['hub', '--prot', '1'], 'usage', /unknown option '--prot' .*Did you mean --port/],
       [['hub', '--port', 'many'], 'usage', /expected a whole number from 0 to 65535/],
       [['hub', 'extra'], 'usage', /too many arguments/],
-      [['join'], 'usage', /missing required argument 'url'/],
+      [['join'], 'bad-argument', /expected the address of a hub, or runs that are set/],
       [['join', 'x', '--role', 'king'], 'usage', /Allowed choices are worker, validator/],
       [['join', 'x', '--duty', '2'], 'usage', /expected a number from 0\.01 to 1/],
       [['status', 'ftp://x'], 'usage', /expected the address of a hub/],

@@ -72,7 +72,7 @@ describe('a contributor', { skip, concurrency: false }, () => {
     await says(page, /^Waiting/);
     const waiting = await pressStop(page);
     await open(trains);
-    await says(page, /^Training/);
+    await says(page, /^Working/);
     // The work is held up until the page has said that it is sent: both may come within one picture.
     const release = proxy.hold((method) => method === 'PUT');
     const pressed = pressStop(page);
@@ -80,11 +80,11 @@ describe('a contributor', { skip, concurrency: false }, () => {
     release();
     const training = await pressed;
     await page.locator('.handed', { hasText: 'Round 0' }).waitFor();
-    assert.deepEqual(training.said.filter((words) => /Training|Waiting|Sending|Catching/.test(words)).slice(1), []);
+    assert.deepEqual(training.said.filter((words) => /Working|Waiting|Sending|Catching/.test(words)).slice(1), []);
     assert.match(training.said.at(-2)!, /^Stopped: nothing computes here any more; sending/);
 
     await open(trains);
-    await says(page, /^Training/);
+    await says(page, /^Working/);
     const twice = await stopTwice(page, proxy);
     const took = { waiting, catchingUp, training, twice };
     for (const [name, { took_ms }] of Object.entries(took)) t.diagnostic(`${name}: ${took_ms.toFixed(0)} ms`);
@@ -123,7 +123,7 @@ describe('a contributor', { skip, concurrency: false }, () => {
     const top = () => page.locator('header.top').evaluate((header) => header.getBoundingClientRect().height);
     const header_px = await top();
     await page.getByRole('button', { name: 'Contribute from this tab all the same' }).click();
-    await says(page, /^Training/); // the reason it was told of does not pause it
+    await says(page, /^Working/); // the reason it was told of does not pause it
     assert.match(await page.title(), /^Working · My device/);
     await picture(page, 'phone-device-at-work');
     await checkWidth(page, 'at work on a phone');
@@ -133,7 +133,7 @@ describe('a contributor', { skip, concurrency: false }, () => {
     const tops = await page
       .locator('.work .figures > div')
       .evaluateAll((all) => all.map((one) => (one as HTMLElement).offsetTop));
-    assert.equal(new Set(tops).size, 2, `the speed, and below it the other three side by side: ${tops}`);
+    assert.equal(new Set(tops).size, 3, `the speed, and below it the others two by two: ${tops}`);
     assert.ok(Math.min(...figures) > 80, `figures of ${figures} pixels`);
     await page.getByRole('link', { name: 'Ledger', exact: true }).click();
     await page.getByRole('heading', { name: 'Ledger' }).waitFor();
@@ -164,7 +164,7 @@ describe('a contributor', { skip, concurrency: false }, () => {
     const before = await page.locator('.handed > li').count();
 
     await page.reload();
-    await says(page, /^(Training|Waiting|Catching up)/); // without a press: nobody has said stop
+    await says(page, /^(Working|Waiting|Catching up)/); // without a press: nobody has said stop
     assert.ok((await page.locator('.handed > li').count()) >= before, 'what was handed in before is remembered');
     await page.locator('.earned', { hasText: 'says the hub' }).waitFor();
     await page.locator('.earned-curve svg').waitFor();
@@ -174,7 +174,7 @@ describe('a contributor', { skip, concurrency: false }, () => {
     await page.getByLabel('Only while it charges').check();
     await says(page, /^Paused: this device is not charging$/);
     await page.getByRole('button', { name: 'Work although it is not charging' }).click();
-    await says(page, /^(Training|Waiting|Catching up)/);
+    await says(page, /^(Working|Waiting|Catching up)/);
     const hour = new Date().getHours();
     await page.getByLabel('Only at some hours').check();
     await page.getByLabel('Hours: from').selectOption(String((hour + 2) % 24));
@@ -185,7 +185,7 @@ describe('a contributor', { skip, concurrency: false }, () => {
     await page.getByText(/^Paused: .*hours that you have set/).waitFor(); // kept, and in force before anything is fetched
     await page.getByLabel('Only at some hours').uncheck();
     await page.getByLabel('Only while it charges').uncheck();
-    await says(page, /^(Training|Waiting|Catching up)/);
+    await says(page, /^(Working|Waiting|Catching up)/);
 
     const other = await page.context().newPage();
     await other.goto(`${url}/r/${run}/device`);

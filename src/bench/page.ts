@@ -170,7 +170,7 @@ function reportStop(report: Measured, stops: Awaited<ReturnType<typeof measureSt
   for (const { pressed_while, took_ms, ended_ms, step_ms, said } of stops) {
     const most_ms = pressed_while === 'stopping' ? 100 : step_ms + 500;
     const target = step_ms > 0 ? `≤ a step of ${Math.round(step_ms)} ms + 0.5 s` : `≤ ${most_ms / 1000} s`;
-    const back = said.slice(1).some((words) => /^(Training|Waiting|Sending|Catching)/.test(words));
+    const back = said.slice(1).some((words) => /^(Working|Waiting|Sending|Catching)/.test(words));
     const what = `from Stop to "Stopped" while ${pressed_while}${back ? ', and it took it back' : ''}`;
     add(report, what, seconds(took_ms / 1000), target, took_ms <= most_ms && !back);
     if (pressed_while === 'training') add(report, '  until its work is handed in as well', seconds(ended_ms / 1000));

@@ -38,9 +38,13 @@ export function viteConfig(outDir: string): InlineConfig {
       // One style sheet, because one of a view whose download failed would never be requested again.
       cssCodeSplit: false,
       target: 'es2023',
-      modulePreload: { polyfill: false },
       assetsInlineLimit: 0, // a data: address would need an exception in the Content-Security-Policy
       chunkSizeWarningLimit: 2000,
+      // A piece that was preloaded in vain, while the hub was away, could never be loaded again in this page: only what the first load needs is.
+      modulePreload: {
+        polyfill: false,
+        resolveDependencies: (_file, pieces, { hostType }) => (hostType === 'html' ? pieces : []),
+      },
       reportCompressedSize: false,
       manifest: 'manifest.json',
       rolldownOptions: QUIET,

@@ -126,7 +126,7 @@ export const says = (page: Page, words: RegExp): Promise<void> =>
 
 /** How long a step takes once the tab trains, over a few of them. */
 async function stepOf(page: Page): Promise<number> {
-  await says(page, /^Training · [1-9]/);
+  await says(page, /^Working · [1-9]/);
   return page.evaluate(async () => {
     const steps = (): number =>
       Number.parseInt(

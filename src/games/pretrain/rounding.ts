@@ -17,12 +17,18 @@ export function shaken(weights: Weights): Weights {
 }
 
 /**
+ * The twin differs once, by a little; a machine of another kind rounds otherwise at every operator of every step, and what grows grows from
+ * all of that. So its losses may be this many times as far away as the twin's.
+ */
+const BEYOND_TWIN = 16;
+
+/**
  * How many of the first steps have the same loss, but for `allowed` nats, when they are repeated with other rounding: of these, and no
  * others, it can be said that a worker's loss is another one. `twin`: that repetition, null where it left the finite numbers.
  */
 export function steadySteps(losses: readonly number[], twin: Trained | null, allowed: number): number {
   if (twin === null) return 0;
   // Also where the twin was broken off for want of time.
-  const at = losses.findIndex((loss, step) => !(Math.abs(loss - twin.losses[step]) <= allowed));
+  const at = losses.findIndex((loss, step) => !(BEYOND_TWIN * Math.abs(loss - twin.losses[step]) <= allowed));
   return at < 0 ? losses.length : at;
 }
