@@ -6,7 +6,7 @@ import { RunView } from './run/run-view.tsx';
 import { workWord } from './shell/at-work.ts';
 import { ConnectionBanner } from './shell/connection-banner.tsx';
 import { nameOf } from './shell/format.ts';
-import { LazyView } from './shell/lazy-view.tsx';
+import { LazyView, loadView } from './shell/lazy-view.tsx';
 import { Link } from './shell/link.tsx';
 import type { Live, LiveLink, ViewProps } from './shell/live.ts';
 import { type Route, route } from './shell/route.ts';
@@ -14,11 +14,11 @@ import { useStore } from './shell/store.ts';
 import { ViewBoundary } from './shell/view-boundary.tsx';
 import { WorkBadge } from './shell/work-badge.tsx';
 
-const deviceView = () => import('./device/device-view.tsx').then((module) => module.DeviceView);
-const devicesView = () => import('./devices/devices-view.tsx').then((module) => module.DevicesView);
-const ledgerView = () => import('./ledger/ledger-view.tsx').then((module) => module.LedgerView);
-const playView = () => import('./play/play-view.tsx').then((module) => module.PlayView);
-const startView = () => import('./start/start-view.tsx').then((module) => module.StartView);
+const deviceView = loadView(() => import('./device/device-view.tsx'), 'DeviceView');
+const devicesView = loadView(() => import('./devices/devices-view.tsx'), 'DevicesView');
+const ledgerView = loadView(() => import('./ledger/ledger-view.tsx'), 'LedgerView');
+const playView = loadView(() => import('./play/play-view.tsx'), 'PlayView');
+const startView = loadView(() => import('./start/start-view.tsx'), 'StartView');
 
 export function App({ live: link }: { live: LiveLink }) {
   const live = useStore(link.store);

@@ -9,6 +9,24 @@ type Loaded<P> = { readonly view: ComponentType<P> } | { readonly error: string 
 /** A view that was loaded once shows at once the next time. */
 const known = new Map<unknown, { readonly view: unknown }>();
 
+/**
+ * Loads the view of that name, again under another address where it failed before: a browser may keep a failure for as long as the page is
+ * open, and says which address it was in its error.
+ */
+export function loadView<M, Name extends keyof M>(load: () => Promise<M>, name: Name): () => Promise<M[Name]> {
+  let failures = 0;
+  return async () => {
+    try {
+      return (await load())[name];
+    } catch (error) {
+      const [address] = /https?:\S+\.js/.exec(String(error)) ?? [];
+      if (failures++ === 0 || !address) throw error;
+      const again: M = await import(/* @vite-ignore */ `${address}?again=${failures}`);
+      return again[name];
+    }
+  };
+}
+
 export function LazyView<P extends object>(given: {
   load: () => Promise<ComponentType<P>>;
   props: P;
