@@ -19,7 +19,8 @@ const BUNDLED: readonly Bundled[] = [
   { name: 'onnxruntime-common' },
   {
     name: 'onnxruntime-node',
-    takes: (file, platform) => !/^(bin|lib|script)\//.test(file) || file.includes(`/${platform.replace('-', '/')}/`),
+    takes: (file, platform) =>
+      !/^(bin|lib|script)\/|^README|\.(d\.ts|map)$/.test(file) || file.includes(`/${platform.replace('-', '/')}/`),
   },
   { name: 'onnxruntime-web', takes: (file) => [`dist/ort.node.min.mjs`, `dist/${WASM}.mjs`].includes(file) },
   {

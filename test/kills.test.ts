@@ -14,8 +14,9 @@ import { decodeEvent } from '../src/core/codec.ts';
 import type { EventBody, LoggedEvent } from '../src/core/events.ts';
 import { apply } from '../src/core/reduce.ts';
 import { initialState, type NetworkState } from '../src/core/state.ts';
-import { EXAMPLE_WORDS, exampleRules } from '../src/core/testing/example-events.ts';
+import { exampleRules } from '../src/core/testing/example-events.ts';
 import { openDrawer } from '../src/games/folder-drawer.ts';
+import { wordsOfGame } from '../src/games/parts.ts';
 import { type Receipt, verifyReceipt } from '../src/ledger/receipt.ts';
 import { decodeEntryBundle } from '../src/ledger/tiles.ts';
 import { sendEvent } from '../src/owner/owner.ts';
@@ -144,7 +145,7 @@ async function createRun(url: string, hub: string, folder: string): Promise<stri
     ...{
       type: 'run.created',
       version: 3,
-      ...EXAMPLE_WORDS,
+      ...wordsOfGame(tally),
       name: 'killed',
       game: 'tally',
       rules: exampleRules(EMISSION),
