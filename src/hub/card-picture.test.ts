@@ -23,7 +23,7 @@ const runOf = (more: Partial<RunStatus> = {}) =>
     ...more,
   }) as unknown as RunStatus;
 const historyOf = (losses: number[]) =>
-  ({ run: id, evaluations: { tokens: losses.map((_, i) => i * 100), value: losses } }) as unknown as RunHistory;
+  ({ run: id, evaluations: { amount: losses.map((_, i) => i * 100), value: losses } }) as unknown as RunHistory;
 
 /** The pixels of a PNG whose chunks are all whole. */
 function pixelsOf(png: Uint8Array): Buffer {

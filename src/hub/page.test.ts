@@ -242,6 +242,6 @@ test("a card holds a stranger's name as text", () => {
   const card = cardOf('http://hub.example', run as unknown as Parameters<typeof cardOf>[1]);
   assert.ok(card.includes(escapeHtml(name)));
   assert.doesNotMatch(card, /<script/);
-  assert.match(card, /round 2 of 9 \(training\), 0 devices here, validation loss 2\.500/);
+  assert.match(card, /round 2 of 9 \(at work\), 0 devices here, validation loss 2\.500/);
   assert.match(card, new RegExp(`content="http://hub.example/r/${'a'.repeat(64)}"`));
 });
