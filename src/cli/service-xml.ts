@@ -18,8 +18,8 @@ export function xmlText(text: string): string {
       `expected a path without control characters, got ${JSON.stringify(text.slice(0, 200))}`,
     );
   }
-  // Line breaks would be read as spaces or as other line breaks.
+  // Some readers take these for spaces or other line breaks, and the last for a sign that the text was decoded wrongly.
   return text
     .replace(/[&<>"']/g, (found) => ENTITIES[found])
-    .replace(/[\t\n\r\x85\u2028]/g, (found) => `&#${found.charCodeAt(0)};`);
+    .replace(/[\t\n\r\x85\u2028\u2029\ufffd]/g, (found) => `&#${found.charCodeAt(0)};`);
 }
