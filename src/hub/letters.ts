@@ -17,6 +17,7 @@ export const LETTER_STORE_LIMITS = {
   again_ms: 20_000, // how often a device writes
   reports_per_second: 50, // where more would come at that pace, all write less often: a twentieth of what a core verifies
   tidy_ms: 60_000,
+  count_ms: 1000, // devices are counted no more often: that reads a whole index, 1.4 ms where there are 20,000
 } as const;
 
 export interface LettersView {
@@ -66,7 +67,7 @@ interface Kept {
 export function openLetters(options: LettersOptions): Letters {
   const { hub, state, clock, rates } = options;
   const limits = { ...LETTER_STORE_LIMITS, ...options.limits };
-  const store = openStore(options.path, limits.letters);
+  const store = openStore(options.path);
   let tidied_ms = Number.NEGATIVE_INFINITY;
   const tidy = (): void => {
     const now_ms = clock.now_ms();
@@ -84,25 +85,40 @@ export function openLetters(options: LettersOptions): Letters {
     }
     return known.owner;
   };
-  const keep = (table: Table, letter: Omit<Kept, 'received_ms'> & { readonly owner: string }): void => {
-    const newest = store.get(table, letter.device)?.sequence ?? -1;
+  /** @returns the letter in whose place it is */
+  const keep = (table: Table, letter: Omit<Kept, 'received_ms'> & { readonly owner: string }): Kept | undefined => {
+    const before = store.get(table, letter.device);
+    const newest = before?.sequence ?? -1;
     if (letter.sequence <= newest) {
       const message = `expected a letter with a sequence number above ${newest}, got ${letter.sequence}`;
       throw new HubError('old-letter', message, { newest });
     }
     store.put(table, { ...letter, received_ms: clock.now_ms() });
+    if (before === undefined && store.countSince(-1, table) > limits.letters) store.makeRoom(table);
     tidy();
+    return before;
+  };
+  /** How many devices have written lately: what is new since it was counted is added, what has become old is not yet taken off. */
+  const lately = { devices: 0, counted_ms: Number.NEGATIVE_INFINITY };
+  const long_ago_ms = (): number => clock.now_ms() - 10 * limits.again_ms;
+  const countLately = (): void => {
+    const now_ms = clock.now_ms();
+    if (Math.abs(now_ms - lately.counted_ms) < limits.count_ms) return;
+    lately.counted_ms = now_ms;
+    lately.devices = store.countSince(long_ago_ms());
   };
   const again_ms = (): number => {
-    const lately = store.countSince(clock.now_ms() - 10 * limits.again_ms);
-    return Math.round(Math.max(limits.again_ms, (1000 * lately) / limits.reports_per_second));
+    countLately();
+    return Math.round(Math.max(limits.again_ms, (1000 * lately.devices) / limits.reports_per_second));
   };
   return {
     report(bytes) {
       const { author: device, sequence } = openReportLetter(bytes);
       const owner = mustBeBound(device);
       rates.take('letter_key', device);
-      keep('reports', { device, owner, sequence, bytes });
+      countLately();
+      const before = keep('reports', { device, owner, sequence, bytes });
+      if (before === undefined || before.received_ms <= long_ago_ms()) lately.devices++;
       return { settings: base64(store.get('settings', device)?.bytes), again_ms: again_ms() };
     },
     settings(bytes) {
@@ -153,7 +169,7 @@ const SCHEMA = (['reports', 'settings'] as const)
   )
   .join('');
 
-function openStore(path: string, most: number) {
+function openStore(path: string) {
   const db = openFile(path);
   const statements = (table: Table) => ({
     get: db.prepare(`SELECT device, sequence, received_ms, bytes FROM ${table} WHERE device = ?`),
@@ -175,8 +191,8 @@ function openStore(path: string, most: number) {
         if (((error as { errcode?: number }).errcode ?? 0) % 256 !== SQLITE_FULL) throw error;
         throw new HubError('disk-full', "this hub's disk is full: no letter can be kept");
       }
-      if (countSince(-1, table) > most) on[table].makeRoom.run();
     },
+    makeRoom: (table: Table) => void on[table].makeRoom.run(),
     forget: (table: Table, before_ms: number) => void on[table].forget.run(before_ms),
     countSince,
     close: () => db.close(),
