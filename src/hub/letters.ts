@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { NetworkState } from '../core/state.ts';
 import { toBase64 } from '../ledger/signed-note.ts';
+import { isDiskFull } from '../ledger/sqlite-log-file.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { openQuestion, openReportLetter, openSettingsLetter } from '../protocol/device-letters.ts';
 import { HubError } from './errors.ts';
@@ -156,7 +157,6 @@ export function openLetters(options: LettersOptions): Letters {
 }
 
 const base64 = (bytes: Uint8Array | undefined): string | null => (bytes ? toBase64(bytes) : null);
-const SQLITE_FULL = 13;
 
 const SCHEMA = (['reports', 'settings'] as const)
   .map(
@@ -188,7 +188,7 @@ function openStore(path: string) {
       try {
         on[table].put.run(device, owner, sequence, received_ms, bytes);
       } catch (error) {
-        if (((error as { errcode?: number }).errcode ?? 0) % 256 !== SQLITE_FULL) throw error;
+        if (!isDiskFull(error)) throw error;
         throw new HubError('disk-full', "this hub's disk is full: no letter can be kept");
       }
     },

@@ -131,7 +131,7 @@ function transactionsOf(db: DatabaseSync, path: string): LogFile['transaction'] 
       work();
       db.exec('COMMIT');
     } catch (error) {
-      const full = rollBack(db) && resultCode(error) === SQLITE_FULL;
+      const full = rollBack(db) && isDiskFull(error);
       const message = `writing to ${path} failed: ${(error as Error).message}`;
       const failure = new LedgerError(full ? 'disk-full' : 'write-failed', message, { path });
       if (!full) broken = failure;
@@ -165,6 +165,9 @@ export function mustBeDurable(db: DatabaseSync, path: string): void {
   const message = `${path}: expected journal_mode wal and synchronous ${SYNCHRONOUS_FULL} (FULL), got ${got}`;
   throw new LedgerError('store-unusable', message, { path });
 }
+
+/** Whether an error of SQLite says that the disk is full. */
+export const isDiskFull = (error: unknown): boolean => resultCode(error) === SQLITE_FULL;
 
 function resultCode(error: unknown): number | null {
   const code = (error as { errcode?: unknown }).errcode;
