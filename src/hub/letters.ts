@@ -6,7 +6,7 @@ import type { NetworkState } from '../core/state.ts';
 import { toBase64 } from '../ledger/signed-note.ts';
 import { isDiskFull } from '../ledger/sqlite-log-file.ts';
 import type { Clock } from '../protocol/clock.ts';
-import { openQuestion, openReportLetter, openSettingsLetter } from '../protocol/device-letters.ts';
+import { type LettersView, openQuestion, openReportLetter, openSettingsLetter } from '../protocol/device-letters.ts';
 import { HubError } from './errors.ts';
 import type { RateLimits } from './rate-limits.ts';
 
@@ -20,20 +20,6 @@ export const LETTER_STORE_LIMITS = {
   tidy_ms: 60_000,
   count_ms: 1000, // devices are counted no more often: that reads a whole index, 1.4 ms where there are 20,000
 } as const;
-
-export interface LettersView {
-  readonly hub: string;
-  readonly now_ms: number;
-  /** How often devices write at present. */
-  readonly again_ms: number;
-  readonly devices: readonly {
-    readonly device: string;
-    readonly revoked: boolean;
-    readonly expires_ms: number;
-    readonly report: { readonly received_ms: number; readonly bytes: string } | null;
-    readonly settings: string | null;
-  }[];
-}
 
 export interface Letters {
   /** Keeps a device's report. @returns the owner's newest settings for it, and when it may write again */

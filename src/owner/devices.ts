@@ -1,5 +1,4 @@
 // All devices of one owner: what each has told its owner, and what the owner wants of it, by way of any hub that they know.
-import { z } from 'zod';
 import { openCertificate } from '../core/devices.ts';
 import { CodedError } from '../errors.ts';
 import { fromBase64 } from '../ledger/signed-note.ts';
@@ -8,6 +7,8 @@ import { readDeviceSettings } from '../peer/owner-policy/settings.ts';
 import { checkSettingsForOthers } from '../peer/owner-policy/settings-from-afar.ts';
 import {
   type DeviceReport,
+  type LettersView,
+  LettersViewSchema,
   type OwnerSettings,
   openReportLetter,
   openSettingsLetter,
@@ -20,24 +21,12 @@ import { ProtocolError } from '../protocol/errors.ts';
 import { wordsOf } from '../protocol/http-refusal.ts';
 import type { OpeningIdentity } from '../protocol/identity.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
-import { count, hash } from '../protocol/schemas.ts';
 import { accountOn } from './account.ts';
 
 /** What was set from elsewhere ends by itself after so long without a new word. */
 const SETTINGS_LAST_MS = 365 * 86_400_000;
 /** A device that has not written for so many times its pace is off. */
 const SILENT_TIMES = 3;
-
-const AnswerSchema = z.object({
-  ...{ hub: hash, now_ms: count, again_ms: count },
-  devices: z.array(
-    z.object({
-      ...{ device: hash, revoked: z.boolean(), expires_ms: count },
-      report: z.object({ received_ms: count, bytes: z.base64() }).nullable(),
-      settings: z.base64().nullable(),
-    }),
-  ),
-});
 
 export type Standing = 'works' | 'slower' | 'paused' | 'off' | 'silent';
 
@@ -61,7 +50,7 @@ export interface OwnDevice {
 export async function readDevices(url: string, owner: OpeningIdentity): Promise<OwnDevice[]> {
   const { hub } = await accountOn(url, owner.id);
   const question = await signQuestion(owner, hub, Date.now());
-  const answer = AnswerSchema.safeParse(await post(url, '/devices/questions', question));
+  const answer = LettersViewSchema.safeParse(await post(url, '/devices/questions', question));
   if (!answer.success) throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}`, { url });
   const { now_ms, again_ms, devices } = answer.data;
   const nameOf = ({ device, report }: OwnDevice): string => `${report?.name ?? '\uffff'} ${device}`;
@@ -70,7 +59,7 @@ export async function readDevices(url: string, owner: OpeningIdentity): Promise<
     .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
 }
 
-type Answered = z.infer<typeof AnswerSchema>['devices'][number];
+type Answered = LettersView['devices'][number];
 
 function openDevice(
   { device, revoked, report: letter, settings }: Answered,

@@ -82,6 +82,22 @@ const SettingsLetterSchema = z.strictObject({
 /** By an owner, to a hub: give me my devices' letters. */
 const QuestionSchema = z.strictObject({ type: z.literal('device.question'), ...v1, hub: hash, asked_ms: count });
 
+/** What a hub answers to it. Letters are in base64. */
+export const LettersViewSchema = z.object({
+  hub: hash,
+  now_ms: count,
+  /** How often devices write at present. */
+  again_ms: count,
+  devices: z.array(
+    z.object({
+      ...{ device: hash, revoked: z.boolean(), expires_ms: count },
+      report: z.object({ received_ms: count, bytes: z.base64() }).nullable(),
+      settings: z.base64().nullable(),
+    }),
+  ),
+});
+export type LettersView = z.infer<typeof LettersViewSchema>;
+
 type Letter<T> = T & { readonly author: string };
 export type ReportLetter = Letter<z.infer<typeof ReportLetterSchema>>;
 export type SettingsLetter = Letter<z.infer<typeof SettingsLetterSchema>>;
