@@ -1,5 +1,6 @@
 // A message that only the holder of one key can read, from anybody: libsodium's sealed box (crypto_box_seal), to the X25519 form of a peer id.
 import { hsalsa, xsalsa20poly1305 } from '@noble/ciphers/salsa.js';
+import { concatBytes, u8, u32 } from '@noble/ciphers/utils.js';
 import { blake2b } from '@noble/hashes/blake2.js';
 import { ed25519Curve, x25519Curve } from '#curve25519';
 import { ProtocolError } from './errors.ts';
@@ -17,11 +18,7 @@ export function sealTo(id: string, message: Uint8Array): Uint8Array {
   const to = pointOf(id);
   const { secretKey, publicKey } = x25519Curve().keygen();
   const key = keyFrom(x25519Curve().getSharedSecret(secretKey, to));
-  const sealed = xsalsa20poly1305(key, nonceOf(publicKey, to)).encrypt(message);
-  const box = new Uint8Array(POINT_BYTES + sealed.length);
-  box.set(publicKey);
-  box.set(sealed, POINT_BYTES);
-  return box;
+  return concatBytes(publicKey, xsalsa20poly1305(key, nonceOf(publicKey, to)).encrypt(message));
 }
 
 /** Opens a box that was sealed to this identity. Throws ProtocolError `not-sealed-to-this-key`, also for bytes that are no box. */
@@ -52,17 +49,9 @@ function pointOf(id: string): Uint8Array {
 const nonceOf = (sender: Uint8Array, receiver: Uint8Array): Uint8Array =>
   blake2b.create({ dkLen: NONCE_BYTES }).update(sender).update(receiver).digest();
 
-/** HSalsa20 over a block of zeros: crypto_box_beforenm. */
+/** HSalsa20 over a block of zeros: crypto_box_beforenm. On words in the machine's order: the library itself refuses machines that are not little-endian. */
 function keyFrom(shared: Uint8Array): Uint8Array {
   const key = new Uint32Array(8);
-  hsalsa(SIGMA, wordsOf(shared), new Uint32Array(4), key);
-  const bytes = new Uint8Array(32);
-  const view = new DataView(bytes.buffer);
-  for (const [i, word] of key.entries()) view.setUint32(4 * i, word, true);
-  return bytes;
-}
-
-function wordsOf(bytes: Uint8Array): Uint32Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return Uint32Array.from({ length: bytes.length / 4 }, (_, i) => view.getUint32(4 * i, true));
+  hsalsa(SIGMA, u32(new Uint8Array(shared)), new Uint32Array(4), key); // a copy, which lies where words may
+  return u8(key);
 }
