@@ -8,11 +8,9 @@ import {
   type QuickJSSyncVariant,
 } from 'quickjs-emscripten-core';
 import { metered, STACK_LEFT, STEPS_LEFT } from './metered.ts';
-import type { ProgramJob, ProgramLimits, ProgramResult } from './program.ts';
+import { LEAST_MEMORY_BYTES, type ProgramJob, type ProgramLimits, type ProgramResult } from './program.ts';
 
 const PAGE_BYTES = 1 << 16;
-/** What the module asks for at its start. */
-export const LEAST_MEMORY_BYTES = 1 << 24;
 /**
  * Words of stack (metered.ts), as many as some 550 calls of a plain function take. It needs less than 400 kB of an engine's own stack, of which the Workers of
  * browsers have 512 kB and more: an engine that runs out of it first has no verdict.

@@ -1,5 +1,8 @@
 // A program that nobody trusts, run in a sandbox: what it may use, and how it can end.
 
+/** What the interpreter asks for at its start: no run can have less memory. */
+export const LEAST_MEMORY_BYTES = 1 << 24;
+
 /** What a run may use. Each is counted by the sandbox, so that every device comes to the same end, however fast it is. */
 export interface ProgramLimits {
   /** Turns of loops and calls inside the interpreter (metered.ts): about 30 for one turn of a program's own loop. */

@@ -2,16 +2,15 @@
 import { z } from 'zod';
 import { firstIssue } from '../../errors.ts';
 import { GameError } from '../errors.ts';
-import type { ProgramJob, ProgramResult, RunProgram } from './program.ts';
+import { LEAST_MEMORY_BYTES, type ProgramJob, type ProgramResult, type RunProgram } from './program.ts';
 
 /** An input is what a game asks; a program is what fits into a game's own file. */
 const MOST = { program_length: 1 << 18, input_bytes: 1 << 20 } as const;
-/** At the least 16 MiB, with which the interpreter begins. */
 const LimitsSchema = z.strictObject({
   steps: z.int().min(1).max(1_000_000_000).default(100_000_000),
   memory_bytes: z
     .int()
-    .min(1 << 24)
+    .min(LEAST_MEMORY_BYTES)
     .max(1 << 28)
     .default(1 << 25),
   output_bytes: z
