@@ -1,6 +1,7 @@
 // What a device lends to a game that runs elsewhere: each question is read, bounded, and answered in the device's name.
 import { firstIssue } from '../../errors.ts';
 import type { CompiledGraph, Program, TensorMap } from '../../tensor/runtime.ts';
+import { sizeOf } from '../../tensor/shape.ts';
 import { GameError } from '../errors.ts';
 import type { Device, Told } from '../game.ts';
 import { ASKS, type Asked } from './wire.ts';
@@ -87,7 +88,7 @@ export function lendTo(device: Device, compute_ms: number = LIMITS.compute_ms): 
       return device.run(program, input, limits);
     },
     async load([graph]: [CompiledGraph]) {
-      const values = graph.states.reduce((sum, { shape }) => sum + shape.reduce((size, length) => size * length, 1), 0);
+      const values = graph.states.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
       const held = [...programs.values()].reduce((sum, program) => sum + program.values, values);
       if (programs.size >= LIMITS.programs || held > LIMITS.state_values || graph.onnx.length > LIMITS.graph_bytes) {
         const { programs: most, graph_bytes, state_values } = LIMITS;
