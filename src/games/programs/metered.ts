@@ -1,4 +1,5 @@
 // A WebAssembly module that counts its own steps and stops when none is left (WebAssembly Core Specification 2.0, chapter 5: Binary Format).
+import { concatBytes } from '@noble/hashes/utils.js';
 
 /** Exported globals (i32): how many steps and words of stack are left. Once one is below zero the module has trapped, and is not to be called again. */
 export const STEPS_LEFT = 'steps_left';
@@ -114,7 +115,7 @@ export function metered(module: Uint8Array): Uint8Array<ArrayBuffer> {
     if (id === SECTION.code) bytes = meteredCode(section, globals, (i) => paramsOf[typeOf[i]]);
     parts.push(Uint8Array.from([id, ...leb(bytes.length)]), bytes);
   }
-  return joined(parts);
+  return concatBytes(...parts);
 }
 
 function readTypes(section: Reader, paramsOf: number[]): void {
@@ -209,18 +210,8 @@ function meteredCode(section: Reader, steps: number, paramsOf: (i: number) => nu
       if (calls) insert(body.at, leave);
     }
     own.push(body.bytes.subarray(kept));
-    const bytes = joined(own);
+    const bytes = concatBytes(...own);
     parts.push(Uint8Array.from(leb(bytes.length)), bytes);
   });
-  return joined([Uint8Array.from(leb(count)), ...parts]);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return concatBytes(Uint8Array.from(leb(count)), ...parts);
 }
