@@ -1,6 +1,7 @@
 // What a device and its owner write to each other by way of a hub that only passes it on: signed by who writes, sealed to who reads.
 // No letter is an event: nothing of it enters the log, or earns or costs anything.
 import { z } from 'zod';
+import { firstIssue } from '../errors.ts';
 import { openEvent, signEvent } from './envelope.ts';
 import { ProtocolError } from './errors.ts';
 import type { Identity, OpeningIdentity } from './identity.ts';
@@ -167,6 +168,5 @@ function unpacked<T>(reader: OpeningIdentity, sealed: Uint8Array, schema: z.ZodT
 function parsed<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const read = schema.safeParse(value);
   if (read.success) return read.data;
-  const [{ path, message }] = read.error.issues;
-  throw new ProtocolError('malformed', `${what}: ${[...path, message].join(': ')}`);
+  throw new ProtocolError('malformed', `${what}: ${firstIssue(read.error)}`);
 }
