@@ -3,13 +3,13 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { wordsOfNumbers } from '../../protocol/measures.ts';
 import type { PeerView } from '../../protocol/messages.ts';
 import { formatCount, formatWhole, nameOf, runtimeName } from '../shell/format.ts';
-import { LazyView } from '../shell/lazy-view.tsx';
+import { LazyView, loadView } from '../shell/lazy-view.tsx';
 import type { Live, LiveRun } from '../shell/live.ts';
 import { dishesOf, percent } from './brought.ts';
 import { doing, peerName } from './words.ts';
 import type { Charted } from './worker-details.tsx';
 
-const workerDetails = () => import('./worker-details.tsx').then((module) => module.WorkerDetails);
+const workerDetails = loadView(() => import('./worker-details.tsx'), 'WorkerDetails');
 
 const ROW_PIXELS = 44; // as .peer-row in run.css
 /** What opens under a row scrolls within this, so that the places of all others are known. */

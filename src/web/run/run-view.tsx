@@ -4,7 +4,7 @@ import { valueText } from '../../protocol/measures.ts';
 import type { MetricView, RunOverview } from '../../protocol/messages.ts';
 import { atWork } from '../shell/at-work.ts';
 import { capital, formatBytes, formatCount, formatWhole, nameOf, short } from '../shell/format.ts';
-import { LazyView } from '../shell/lazy-view.tsx';
+import { LazyView, loadView } from '../shell/lazy-view.tsx';
 import { Link } from '../shell/link.tsx';
 import type { Live, LiveRun, ViewProps } from '../shell/live.ts';
 import { useOwnIds } from '../shell/own-ids.ts';
@@ -20,9 +20,9 @@ import { Table } from './table.tsx';
 import { phaseWord } from './words.ts';
 
 // What few people press is fetched when they do.
-const shareDialog = () => import('./share-dialog.tsx').then((module) => module.ShareDialog);
-const ownerTools = () => import('./owner-tools.tsx').then((module) => module.OwnerTools);
-const takeHome = () => import('./take-home.tsx').then((module) => module.TakeHome);
+const shareDialog = loadView(() => import('./share-dialog.tsx'), 'ShareDialog');
+const ownerTools = loadView(() => import('./owner-tools.tsx'), 'OwnerTools');
+const takeHome = loadView(() => import('./take-home.tsx'), 'TakeHome');
 
 export function RunView({ live, run: id }: ViewProps & { run: string }) {
   const own = useOwnIds();
