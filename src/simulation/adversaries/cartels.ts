@@ -43,29 +43,26 @@ export const friendlySleeper: Adversary = {
 
 /** Takes a new key each time, so that no verdict on its work follows it. */
 export const freshKeys: Adversary = {
+  ...noise,
   name: 'fresh-keys',
   does: 'hands in random work under a new key in each round, so that no refusal follows it',
-  roles: ['worker'],
   keys: 1,
-  play: (game, context) => noise.play(game, context),
 };
 
 /** Workers of a cartel make keys until the draw would suit one of them, as far as the draw can be known before the round. */
 export const grinder: Adversary = {
+  ...colluders,
   name: 'grinder',
   does: 'plays as colluders do, with the best of a hundred new keys for each worker in each round',
-  roles: ['worker', 'validator'],
   keys: 100,
-  play: (game, context) => colluders.play(game, context),
 };
 
 /** A cartel that leaves and returns, so that suspensions and records belong to absent devices. */
 export const visitors: Adversary = {
+  ...colluders,
   name: 'visitors',
   does: 'plays as colluders do, and is away in every second round',
-  roles: ['worker', 'validator'],
   present: (round) => round % 2 === 0,
-  play: (game, context) => colluders.play(game, context),
 };
 
 /** Keys that join and do nothing, so that workers are waited for and validators are drawn in vain. */
