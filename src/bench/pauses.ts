@@ -10,7 +10,7 @@ import type { Decision } from '../peer/owner-policy/decide.ts';
 import { type Keeper, openKeeper } from '../peer/owner-policy/keeper.ts';
 import { openProbeHere } from '../peer/owner-policy/probe.ts';
 import { readDeviceSettings } from '../peer/owner-policy/settings.ts';
-import type { Signals } from '../peer/owner-policy/signals.ts';
+import { nothingSeen, type Signals } from '../peer/owner-policy/signals.ts';
 import { sleep, systemClock } from '../protocol/clock.ts';
 import { median } from '../training/statistics.ts';
 import { decimal, flag, type Report, type Values, whole } from './bench.ts';
@@ -119,11 +119,7 @@ async function partOver(pid: number, time_ms: number): Promise<number> {
   return (cpuOf(pid) - cpu_ms) / (performance.now() - at_ms);
 }
 
-const absent = { absent: 'fake' };
-const UNSEEN: Signals = {
-  ...{ power: absent, idle_ms: absent, foreign_cpu_percent: absent, temperature_c: absent, metered: absent },
-  ...{ battery_temperature_c: absent, memory: absent, disk_free_bytes: absent, gpus: absent, worth: absent },
-};
+const UNSEEN = nothingSeen('fake');
 
 /** A worker that computes, within the rules of this process. */
 function keepHere(words: readonly string[], settings: () => object, signals: () => Signals) {

@@ -14,7 +14,7 @@ import { sumsOf } from '../peer/owner-policy/day-receipt.ts';
 import { decide, NO_MEMORY } from '../peer/owner-policy/decide.ts';
 import { boundsOfDay, dayAt } from '../peer/owner-policy/local-day.ts';
 import { type DeviceSettings, readDeviceSettings } from '../peer/owner-policy/settings.ts';
-import type { Signals } from '../peer/owner-policy/signals.ts';
+import { nothingSeen } from '../peer/owner-policy/signals.ts';
 import { priceAt } from '../peer/owner-policy/tariff.ts';
 import { valueSet } from '../peer/owner-policy/worth.ts';
 import { worthNow } from '../peer/owner-policy/worth-now.ts';
@@ -191,7 +191,7 @@ export function live(month: Month): MonthResult {
 }
 
 const sum = (values: readonly number[]): number => values.reduce((all, one) => all + one, 0);
-const ABSENT = { absent: 'not in this model' };
+const UNSEEN = nothingSeen('not in this model');
 
 interface Decided {
   readonly number: number;
@@ -226,7 +226,7 @@ class SimulatedDevice {
     const worth = worthNow(this.#book, day, RUN, this.#settings, seen_watts, now_ms);
     const moment = { now_ms, elapsed_ms: now_ms, cores: 4 };
     const orders = { paused: !free, finish: false, snooze_left_ms: 0 };
-    const { decision, memory } = decide(signalsWith(worth), this.#settings, orders, moment, this.#memory);
+    const { decision, memory } = decide({ ...UNSEEN, worth }, this.#settings, orders, moment, this.#memory);
     this.#memory = memory;
     const works = decision.do !== 'pause';
     if (this.#worked && !works) this.pauses++;
@@ -279,14 +279,3 @@ function netOf({ counts }: OpenDay): number {
   const { earned_micro, cost_micro } = sumsOf(counts);
   return (earned_micro - cost_micro) / 1e6;
 }
-
-const signalsWith = (worth: Signals['worth']): Signals => ({
-  ...{
-    power: ABSENT,
-    idle_ms: ABSENT,
-    foreign_cpu_percent: ABSENT,
-    temperature_c: ABSENT,
-    battery_temperature_c: ABSENT,
-  },
-  ...{ memory: ABSENT, disk_free_bytes: ABSENT, metered: ABSENT, gpus: ABSENT, worth },
-});

@@ -56,3 +56,12 @@ export interface Signals {
 }
 
 export type SignalName = keyof Signals;
+
+/** The signals where nothing can be seen, and why. */
+export function nothingSeen(why: string): Signals {
+  const none = { absent: why };
+  return {
+    ...{ power: none, idle_ms: none, foreign_cpu_percent: none, temperature_c: none, battery_temperature_c: none },
+    ...{ memory: none, disk_free_bytes: none, metered: none, gpus: none, worth: none },
+  };
+}

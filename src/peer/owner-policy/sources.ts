@@ -1,7 +1,7 @@
 // What a probe is made of: sources that are asked again and again, each in its own time, and what becomes of one that hangs or fails.
 import { execFile } from 'node:child_process';
 import type { Clock } from '../../protocol/clock.ts';
-import type { Signal, SignalName, Signals } from './signals.ts';
+import { nothingSeen, type Signal, type SignalName, type Signals } from './signals.ts';
 
 export interface Source {
   /** What it tells; where it does not answer, these are unknown. */
@@ -32,25 +32,9 @@ const everyMs = ({ every_ms }: Source): number => (typeof every_ms === 'number' 
 /** A source that needs longer hangs; its signals are unknown until it answers. */
 const ANSWER_MS = 3000;
 
-const NAMES: Readonly<Record<SignalName, true>> = {
-  power: true,
-  idle_ms: true,
-  foreign_cpu_percent: true,
-  temperature_c: true,
-  battery_temperature_c: true,
-  memory: true,
-  disk_free_bytes: true,
-  metered: true,
-  gpus: true,
-  worth: true,
-};
-
 /** Asks all sources for as long as it is open; `onNews` hears of each answer. A signal that no source tells is absent. */
 export function openProbe(sources: readonly Source[], clock: Clock, onNews: () => void = () => {}): Probe {
-  const absent = { absent: 'this system does not tell' };
-  const signals = Object.fromEntries(Object.keys(NAMES).map((name) => [name, absent])) as unknown as {
-    -readonly [Name in SignalName]: Signals[Name];
-  };
+  const signals = nothingSeen('this system does not tell');
   const timers = new Map<Source, unknown>();
   let closed = false;
 

@@ -3,7 +3,7 @@ import { decide, type PolicyMemory } from '../../peer/owner-policy/decide.ts';
 import { DEFAULTS } from '../../peer/owner-policy/default-settings.ts';
 import type { ReasonCode } from '../../peer/owner-policy/reasons.ts';
 import type { DeviceSettings } from '../../peer/owner-policy/settings.ts';
-import type { Signals } from '../../peer/owner-policy/signals.ts';
+import { nothingSeen, type Signals } from '../../peer/owner-policy/signals.ts';
 import { parseWeekHours } from '../../peer/owner-policy/week-hours.ts';
 import type { Limits } from './limits.ts';
 import type { PauseReason } from './state.ts';
@@ -45,21 +45,13 @@ export function tabPauses(
 }
 
 function signalsOf({ battery, metered }: TabSees): Signals {
-  const absent = { absent: 'a page does not see it' };
   return {
+    ...nothingSeen('a page does not see it'),
     // While it charges, how full it is holds nothing up.
-    power: battery
-      ? { known: { on_battery: !battery.charging, charge_percent: battery.charging ? 100 : battery.level * 100 } }
-      : absent,
-    idle_ms: absent,
-    foreign_cpu_percent: absent,
-    temperature_c: absent,
-    battery_temperature_c: absent,
-    memory: absent,
-    disk_free_bytes: absent,
+    ...(battery && {
+      power: { known: { on_battery: !battery.charging, charge_percent: battery.charging ? 100 : battery.level * 100 } },
+    }),
     metered: { known: metered },
-    gpus: absent,
-    worth: absent,
   };
 }
 
