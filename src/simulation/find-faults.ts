@@ -26,7 +26,7 @@ export function recordSeeds(found: ReadonlyMap<string, number>): void {
 const isSource = (fault: AnyFault): fault is PlantedFault => 'file' in fault;
 
 export interface Found {
-  /** How many seeds it took, from the first; null: none found it. */
+  /** The seed that found it; null: none did. */
   readonly seeds: number | null;
   readonly violation: string | null;
 }
@@ -37,8 +37,8 @@ export interface Found {
  * @returns null if no history can find it and only a unit test must
  */
 export async function findFault(fault: AnyFault, hinted = false): Promise<Found | null> {
-  if (isSource(fault) && fault.by === null) return null;
-  const by = isSource(fault) && fault.by === 'rules' ? 'rules' : 'world';
+  const by = isSource(fault) ? fault.by : 'world';
+  if (by === null) return null;
   const play = await historyWith(fault, by);
   const from1 = Array.from({ length: MOST_SEEDS[by] }, (_, i) => i + 1);
   for (const seed of hinted ? [knownSeed(fault) ?? [], ...from1].flat() : from1) {
