@@ -7,9 +7,9 @@ import { roundedWeights } from '../model/dtypes.ts';
 import { seededRandom } from '../protocol/random.ts';
 import { TrainingError } from './errors.ts';
 import { mergeUpdates, openAggregate, type WeightedUpdate } from './outer.ts';
-import { compressUpdate, type SparseOptions, SparseOptionsSchema } from './sparse.ts';
+import { compressUpdate, maxUpdateBytes, type SparseOptions, SparseOptionsSchema } from './sparse.ts';
 import { QUANTISERS } from './sparse-quantise.ts';
-import { maxStepBytes, openCut, openFollow } from './steps.ts';
+import { openCut, openFollow } from './steps.ts';
 
 const specs: ParameterSpec[] = [
   { name: 'embedding', shape: [128, 64], decay: true },
@@ -19,6 +19,10 @@ const specs: ParameterSpec[] = [
 const optionsOf = (step: Partial<NonNullable<SparseOptions['step']>> = {}, others = {}): SparseOptions =>
   SparseOptionsSchema.parse({ step, ...others });
 const options = optionsOf();
+
+/** The most bytes that a step may have: what each weight keeps of a tile, and the largest update. */
+const maxStepBytes = (of: readonly ParameterSpec[], { step }: SparseOptions): number =>
+  HEADER_BYTES + maxUpdateBytes(of, step!);
 
 /** Values of a made-up difference: a few large ones, most small. */
 function valuesOf(seed: string, scale = 1): Weights {

@@ -8,7 +8,6 @@ import {
   compressTensor,
   decodeUpdate,
   encodeUpdate,
-  maxUpdateBytes,
   type SparseOptions,
   type SparseTensor,
 } from './sparse.ts';
@@ -16,11 +15,6 @@ import { leastDensity } from './sparse-tiles.ts';
 
 /** A step begins with how many values it keeps of a full tile of each weight, 16 bits each, most significant byte first; an update's bytes follow. */
 const DENSITY_BYTES = 2;
-
-/** The most bytes that a step of this model may have. */
-export function maxStepBytes(specs: readonly ParameterSpec[], options: SparseOptions): number {
-  return DENSITY_BYTES * specs.length + maxUpdateBytes(specs, stepOptions(options));
-}
 
 /** A step while it is cut. */
 export interface Cut {
