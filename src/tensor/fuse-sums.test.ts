@@ -1,9 +1,9 @@
 // That additions are folded into products only where nothing else sees the product, and that the numbers stay the same.
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { noise } from './gradient-check.ts';
 import { Graph, type Value } from './graph.ts';
 import { createNativeRuntime } from './native-runtime.ts';
+import { noise } from './operator-case.ts';
 import { add } from './ops.ts';
 import { addRows } from './ops-index.ts';
 import { gemm } from './ops-matrix.ts';

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { TensorError } from './errors.ts';
 import { gradients } from './gradient.ts';
-import { gradientError } from './gradient-check.ts';
 import { Graph, type Value } from './graph.ts';
 import { createNativeRuntime } from './native-runtime.ts';
 import { OPERATOR_CASES, one } from './operator-cases.ts';
@@ -13,6 +12,7 @@ import * as indexing from './ops-index.ts';
 import * as products from './ops-matrix.ts';
 import * as shapes from './ops-shape.ts';
 import type { Runtime } from './runtime.ts';
+import { gradientError } from './testing/gradient-check.ts';
 import { createWasmRuntime } from './wasm-runtime.ts';
 
 /** float32 rounding and the step of the differences together stay well below; a wrong rule is off by far more. */

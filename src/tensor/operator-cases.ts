@@ -1,6 +1,7 @@
 // Small cases of every operator that training needs: gradient.test.ts checks their gradients, a GPU's self-test and `npm run bench operators` compare runtimes by them.
-import { type GradientCase, tensor } from './gradient-check.ts';
+
 import type { Graph, Value } from './graph.ts';
+import { type GradientCase, tensor } from './operator-case.ts';
 import * as elementwise from './ops.ts';
 import { add, div, less, mul, sigmoid } from './ops.ts';
 import * as indexing from './ops-index.ts';

@@ -1,7 +1,7 @@
 // Operators' test cases as one graph whose outputs are the results and every gradient, to compare runtimes.
 import { gradients } from './gradient.ts';
-import { type GradientCase, noise } from './gradient-check.ts';
 import { Graph } from './graph.ts';
+import { type GradientCase, noise } from './operator-case.ts';
 import { mul } from './ops.ts';
 import { reduceSum } from './ops-shape.ts';
 import type { CompiledGraph, Runtime, TensorData, TensorMap } from './runtime.ts';

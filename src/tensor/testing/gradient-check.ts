@@ -1,32 +1,14 @@
 // Compares gradients from the graph with finite differences of the same graph on one runtime; every gradient rule must pass this check.
-import { gradients } from './gradient.ts';
-import { Graph, type Value } from './graph.ts';
-import { mul } from './ops.ts';
-import { reduceSum } from './ops-shape.ts';
-import type { Runtime, TensorMap } from './runtime.ts';
-import { sizeOf } from './shape.ts';
+import { gradients } from '../gradient.ts';
+import { Graph } from '../graph.ts';
+import { type GradientCase, noise } from '../operator-case.ts';
+import { mul } from '../ops.ts';
+import { reduceSum } from '../ops-shape.ts';
+import type { Runtime, TensorMap } from '../runtime.ts';
+import { sizeOf } from '../shape.ts';
 
 /** A step within which most functions here are smooth, and large enough that float32's rounding does not dominate the difference. */
 const STEP = 2 ** -5;
-
-/** A function of float32 inputs, given as values of a graph, and where to differentiate it. */
-export interface GradientCase {
-  readonly inputs: readonly { readonly shape: readonly number[]; readonly data: Float32Array }[];
-  build(inputs: readonly Value[], graph: Graph): Value;
-}
-
-/** Numbers in [low, high) that look random and are the same in every run (Knuth's multiplicative hash). */
-export function noise(length: number, seed: number, low = -1, high = 1): Float32Array {
-  return Float32Array.from({ length }, (_, i) => {
-    const uniform = (Math.imul(i + seed * 1009, 2654435761) >>> 0) / 2 ** 32;
-    return low + uniform * (high - low);
-  });
-}
-
-/** An input of a case. */
-export function tensor(shape: readonly number[], seed: number, low = -1, high = 1) {
-  return { shape, data: noise(sizeOf(shape), seed, low, high) };
-}
 
 /**
  * The largest difference between a gradient and its finite difference, over all elements of all inputs, relative to the
