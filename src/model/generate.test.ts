@@ -9,8 +9,8 @@ import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, parameterSpecs, type Weights } from './config.ts';
 import { type Decoder, type GenerateProgress, generate, generateWith, openDecoder, sampleToken } from './generate.ts';
+import { logitsGraph } from './testing/graphs.ts';
 import { byteTokenizer, type Tokenizer } from './tokenizer.ts';
-import { logitsGraph } from './train-graph.ts';
 
 const CONTEXT = 96;
 const shape: LlamaConfigInput = {

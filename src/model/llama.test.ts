@@ -15,7 +15,8 @@ import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, parameterSp
 import { gatedSilu, projection, rmsNorm, rotary, rotation } from './llama.ts';
 import { causalAttention } from './llama-attention.ts';
 import { meanLoss } from './llama-loss.ts';
-import { gradientGraph, logitsGraph, lossGraph, trainGraph } from './train-graph.ts';
+import { gradientGraph, logitsGraph } from './testing/graphs.ts';
+import { lossGraph, trainGraph } from './train-graph.ts';
 
 interface Sample {
   readonly norm: number;

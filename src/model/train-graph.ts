@@ -1,4 +1,4 @@
-// The graphs that training and judging run: losses, logits, gradients, and a whole training step.
+// The graphs that training and judging run: losses, and a whole training step with its gradients.
 import { TensorError } from '../tensor/errors.ts';
 import { gradients } from '../tensor/gradient.ts';
 import { Graph, type Value } from '../tensor/graph.ts';
@@ -9,7 +9,7 @@ import type { CompiledGraph } from '../tensor/runtime.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { type AdamwOptions, adamw, sumOfAllSquares } from './adamw.ts';
 import { type LlamaConfig, parameterSpecs } from './config.ts';
-import { hiddenStates, type LlamaOptions, linear, type Parameters, parameter, parameterStates } from './llama.ts';
+import { hiddenStates, type LlamaOptions, type Parameters, parameter, parameterStates } from './llama.ts';
 import { meanLoss, tokenLosses } from './llama-loss.ts';
 
 /** The shape of a batch: sequences, and tokens in each. */
@@ -53,38 +53,20 @@ function microBatch(config: LlamaConfig, { batch, context }: BatchShape): number
   return allowed.find((size) => activationBytes(config, size, context) <= ACTIVATION_BYTES) ?? allowed.at(-1)!;
 }
 
-function start(config: LlamaConfig, { batch, context }: BatchShape) {
+/** A graph with a batch's tokens and the model's parameters. */
+export function startGraph(config: LlamaConfig, { batch, context }: BatchShape) {
   const graph = new Graph();
   const tokens = graph.input('tokens', 'int32', [batch, context]);
   return { graph, tokens, parameters: parameterStates(graph, config) };
 }
 
-/** tokens → logits [batch, context, vocab_size]. */
-export function logitsGraph(config: LlamaConfig, shape: BatchShape): CompiledGraph {
-  const { graph, tokens, parameters } = start(config, shape);
-  const logits = linear(hiddenStates(config, parameters, tokens), parameter(parameters, 'lm_head'));
-  graph.output('logits', reshape(logits, [shape.batch, shape.context, config.vocab_size]));
-  return graph.compile();
-}
-
 /** tokens, targets → `losses` [batch]: the mean cross-entropy in nats of each sequence. */
 export function lossGraph(config: LlamaConfig, shape: BatchShape & LlamaOptions): CompiledGraph {
-  const { graph, tokens, parameters } = start(config, shape);
+  const { graph, tokens, parameters } = startGraph(config, shape);
   const targets = reshape(graph.input('targets', 'int32', [shape.batch, shape.context]), [-1]);
   const hidden = hiddenStates(config, parameters, tokens, shape);
   const losses = tokenLosses(hidden, parameter(parameters, 'lm_head'), targets, lossRows(config, shape));
   graph.output('losses', reduceMean(reshape(losses, [shape.batch, shape.context]), [1]));
-  return graph.compile();
-}
-
-/** tokens, targets → `loss`, and `gradient/NAME` of every parameter. For tests of the gradients. */
-export function gradientGraph(config: LlamaConfig, options: BatchShape & GradientOptions): CompiledGraph {
-  const { graph, tokens, parameters } = start(config, options);
-  const targets = graph.input('targets', 'int32', [options.batch, options.context]);
-  const { loss, gradient: found } = lossAndGradients(config, parameters, tokens, targets, options);
-  const names = [...parameters.keys()];
-  graph.output('loss', loss);
-  for (const [i, name] of names.entries()) graph.output(`gradient/${name}`, inWeightShape(found[i]));
   return graph.compile();
 }
 
@@ -164,7 +146,7 @@ function zeroAfter(values: readonly Value[]): Value {
  * States: the parameters and their moments. Outputs: loss (before the step) and gradient_norm (before clipping), each [].
  */
 export function trainGraph(config: LlamaConfig, options: TrainGraphOptions): CompiledGraph {
-  const { graph, tokens, parameters } = start(config, options);
+  const { graph, tokens, parameters } = startGraph(config, options);
   const targets = graph.input('targets', 'int32', [options.batch, options.context]);
   const { loss, gradient } = lossAndGradients(config, parameters, tokens, targets, options);
 
