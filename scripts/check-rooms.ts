@@ -13,7 +13,7 @@ const STOREYS: readonly (readonly string[])[] = [
   ['model', 'ledger'],
   ['training', 'core'],
   ['games'],
-  ['audit'],
+  ['audit', 'serving'],
   ['hub', 'peer'],
   ['owner'],
   ['simulation'],
