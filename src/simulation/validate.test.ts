@@ -41,6 +41,19 @@ test('the games of this build keep every promise, and so do the examples of game
   }
 });
 
+test('a game that runs programs or computes graphs without naming that among its needs is told so', async () => {
+  for (const [name, need] of [
+    ['short-program', 'run'],
+    ['tiny-training', 'compute'],
+  ]) {
+    const path = join(folder, `unnamed-${need}.ts`);
+    const sound = `import { game as sound } from '${pathToFileURL(example(name))}';`;
+    writeFileSync(path, `${sound}\nexport const game = { ...sound, needs: [] };\n`);
+    const found = broken(await validate(path)).map(({ part, got }) => `${part}: ${got}`);
+    assert.deepEqual(found, [`needs: no ${need}: a device without it would join, and fail`]);
+  }
+});
+
 describe('a promise that is broken is named by its part and what came', () => {
   const cases: readonly (readonly [name: string, change: string, part: string, got: RegExp])[] = [
     [

@@ -5,6 +5,7 @@ import { CodedError } from '../errors.ts';
 import { encodeBundle } from '../games/bundle.ts';
 import type { AnyGame, Claim, Device, Judging, Round } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
+import type { Capability } from '../games/needs.ts';
 import { decodeParams } from '../games/params.ts';
 import { runProgram } from '../games/programs/node-programs.ts';
 import { hashOfState, keepState, mergeState, readState } from '../games/state.ts';
@@ -51,8 +52,9 @@ const roundOf = (number: number, last: string | null, draw: string | null): Roun
  * Checks everything that a run with honest devices needs of a game. Reports each requirement once, and leaves out those that need a
  * requirement that was not met. Never throws an error of the game; but if a call of the game never returns, the caller's thread hangs.
  */
-export async function validateGame(options: Validating): Promise<void> {
-  const { setup, begins, tell } = options;
+export async function validateGame(validating: Validating): Promise<void> {
+  const { setup, begins, tell } = validating;
+  const options: Watched = { ...validating, used: new Set() };
   const promise: Hold = async (part, expected, look) => {
     begins(part);
     const got = await look().catch(wordsOf);
@@ -69,6 +71,15 @@ export async function validateGame(options: Validating): Promise<void> {
     if (!played) return;
     ({ state, last } = played);
   }
+  await promise('needs', 'every capability that the game used of a device', async () => {
+    const unnamed = [...options.used].filter((used) => !setup.game.needs?.includes(used));
+    return unnamed.length === 0 ? null : `no ${unnamed.join(' and no ')}: a device without it would join, and fail`;
+  });
+}
+
+/** The game as it is validated, with the capabilities that it has used so far. */
+interface Watched extends Validating {
+  readonly used: Set<Capability>;
 }
 
 const wordsOf = (error: unknown): string =>
@@ -122,7 +133,7 @@ interface Played {
   readonly params: unknown;
 }
 
-interface Playing extends Validating {
+interface Playing extends Watched {
   readonly promise: Hold;
 }
 
@@ -188,15 +199,31 @@ const tasks = (promise: Hold, { game, params }: Played, { number, last, state }:
   });
 
 /** A new device with an empty drawer. `onProgress` is called after each piece of work. */
-const deviceFor = ({ setup, runtime }: Validating, onProgress = (): void => {}): Device => ({
-  runtime,
+const deviceFor = ({ setup, runtime, used }: Watched, onProgress = (): void => {}): Device => ({
+  runtime: {
+    ...runtime,
+    load(graph) {
+      used.add('compute');
+      return runtime.load(graph);
+    },
+    staged: runtime.staged && {
+      ...runtime.staged,
+      load(graph) {
+        used.add('compute');
+        return runtime.staged!.load(graph);
+      },
+    },
+  },
   async fetchBlob(hash) {
     const bytes = setup.blobs.get(hash);
     if (bytes) return bytes;
     throw new CodedError('missing-blob', `no blob ${hash}: a game is validated with the blobs of its settings only`);
   },
   drawer: memoryDrawer(),
-  run: runProgram,
+  run(...given) {
+    used.add('run');
+    return runProgram(...given);
+  },
   progress: async () => onProgress(),
 });
 
