@@ -36,9 +36,11 @@ test('two workers and a validator train a run to its end, and its model goes hom
   assert.ok(status.bytes_submitted < status.dense_bytes / 20);
 
   const target = join(net.folder, 'model');
-  const exported = net.ask('export', run.slice(0, 10), target, '--hub', url, '--json');
+  const exported = net.ask('export', run.slice(0, 10), target, '--hub', url, '--format', 'onnx', '--json');
   assert.equal(await exported.ended, 0);
   assert.ok(readdirSync(target).includes('model.safetensors'));
+  assert.deepEqual(readdirSync(join(target, 'onnx')).sort(), ['model.onnx', 'model_quantized.onnx']);
+  assert.equal(await net.ask('verify', target).ended, 0, 'every file is signed');
   assert.equal(JSON.parse(readFileSync(join(target, 'config.json'), 'utf8')).model_type, 'llama');
   const seen = net.ask('status', url, '--json');
   assert.equal((await seen.line((line) => 'runs' in line)).hub, (await seen.line(() => true)).hub);

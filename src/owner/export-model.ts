@@ -10,6 +10,7 @@ import { type LoadGame, loadGame, offerOf } from '../games/registry.ts';
 import { exportModel } from '../model/checkpoint-folder.ts';
 import type { LlamaConfig, Weights } from '../model/config.ts';
 import type { RoundedDtype } from '../model/dtypes.ts';
+import { exportOnnx } from '../model/onnx-folder.ts';
 import { type Tokenizer, tokenizerFromJson } from '../model/tokenizer.ts';
 import { openPeerBlobs, type Transfer } from '../peer/blobs.ts';
 import { askHub, findRun } from '../peer/find-run.ts';
@@ -20,6 +21,14 @@ import { decodeManifest } from '../training/shards.ts';
 import { addProvenance } from './ownership-shares.ts';
 
 type OnTransfer = (transfer: Transfer) => void;
+
+/** What is written beside model.safetensors, by the name of the format. */
+const FORMATS = {
+  folder: async (): Promise<string[]> => [],
+  onnx: exportOnnx,
+} as const;
+export type ExportFormat = keyof typeof FORMATS;
+export const EXPORT_FORMATS = Object.keys(FORMATS) as ExportFormat[];
 
 export interface TakenModel {
   readonly run: string;
@@ -127,8 +136,8 @@ export async function exportState(
 }
 
 /**
- * Writes a taken model as a folder that transformers can load, with the table of shares, the log's checkpoint and a manifest that `signer`
- * signs; resolves to the files. Throws as takeModel and addProvenance do.
+ * Writes a taken model as a folder that transformers can load, and in another format beside it, with the table of shares, the log's
+ * checkpoint and a manifest that `signer` signs; resolves to the files. Throws as takeModel, the format's writer and addProvenance do.
  */
 export async function exportRun(
   url: string,
@@ -137,8 +146,10 @@ export async function exportRun(
   target: string,
   signer: Identity,
   onTransfer?: OnTransfer,
+  format: ExportFormat = 'folder',
 ): Promise<TakenModel & { readonly files: string[] }> {
   const taken = await takeModel(url, wanted, folder, onTransfer);
-  const files = await exportModel(target, taken);
+  // A format may write some of the folder's files anew.
+  const files = [...new Set([...(await exportModel(target, taken)), ...(await FORMATS[format](target, taken))])];
   return { ...taken, files: [...files, ...(await addProvenance(url, taken, target, signer))] };
 }

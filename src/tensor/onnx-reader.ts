@@ -1,7 +1,8 @@
 // Decodes what encodeOnnx writes, and nothing else: a graph from the network is checked before ONNX Runtime sees it.
 import { TensorError } from './errors.ts';
 import type { Attribute, Constant, DType, GraphData, GraphNode, NamedTensor } from './ir.ts';
-import { elementCount, IR_VERSION, ONNX_ATTRIBUTE, ONNX_DTYPE, OPSET_VERSION, WIRE } from './onnx.ts';
+import { elementCount, IR_VERSION, ONNX_ATTRIBUTE, ONNX_DTYPE, OPSET_VERSION } from './onnx.ts';
+import { WIRE } from './protobuf.ts';
 
 const MASK_64 = (1n << 64n) - 1n;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -5,8 +5,9 @@ import fc from 'fast-check';
 import { TensorError } from './errors.ts';
 import type { Attribute, Constant, DType, GraphData, NamedTensor } from './ir.ts';
 import { createNativeRuntime } from './native-runtime.ts';
-import { elementCount, encodeOnnx, encodeVarint } from './onnx.ts';
+import { elementCount, encodeOnnx } from './onnx.ts';
 import { decodeOnnx } from './onnx-reader.ts';
+import { encodeVarint } from './protobuf.ts';
 import { accumulator } from './testing/runtime-compliance.ts';
 
 /** The value of a varint by its definition: seven bits a byte, two's complement over 64 bits. */

@@ -1,6 +1,7 @@
 // Encodes a graph as ONNX, in protobuf's wire format: the part of onnx.proto3 that the portable graph needs (github.com/onnx/onnx, IR.md).
 import { TensorError } from './errors.ts';
 import type { Attribute, Constant, DType, GraphData, GraphNode, NamedTensor } from './ir.ts';
+import { Message } from './protobuf.ts';
 
 /** ONNX 1.16's IR; every ONNX Runtime since 1.18 reads it. */
 export const IR_VERSION = 10;
@@ -15,91 +16,6 @@ export const ONNX_ATTRIBUTE: Readonly<Record<Attribute['kind'], number>> = { flo
 
 /** Protobuf readers refuse messages of 2 GiB and more. */
 const LIMIT_MODEL_BYTES = 2 ** 31 - 1;
-
-/** Protobuf wire types (protobuf.dev/programming-guides/encoding). */
-export const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
-
-const TWO_64 = 1n << 64n;
-const utf8 = new TextEncoder();
-
-/**
- * A number as protobuf's base-128 varint: seven bits a byte, the lowest first. Negative numbers are written as 64-bit two's
- * complement (ten bytes), as int64 demands. Throws `bad-attribute` where the number is not a safe integer.
- */
-export function encodeVarint(value: number): Uint8Array {
-  if (!Number.isSafeInteger(value)) {
-    throw new TensorError('bad-attribute', `varint: expected a safe integer, got ${value}`);
-  }
-  const bytes: number[] = [];
-  if (value < 0) {
-    let rest = TWO_64 + BigInt(value);
-    for (; rest >= 128n; rest >>= 7n) bytes.push(Number(rest & 127n) | 128);
-    bytes.push(Number(rest));
-  } else {
-    let rest = value;
-    for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
-    bytes.push(rest);
-  }
-  return Uint8Array.from(bytes);
-}
-
-/** One protobuf message under construction: a list of byte pieces that are joined once at the end. */
-class Message {
-  readonly #pieces: Uint8Array[] = [];
-  #length = 0;
-
-  integer(field: number, value: number): this {
-    return this.#tag(field, WIRE.varint).#push(encodeVarint(value));
-  }
-
-  float(field: number, value: number): this {
-    const bytes = new Uint8Array(4);
-    new DataView(bytes.buffer).setFloat32(0, value, true);
-    return this.#tag(field, WIRE.fixed32).#push(bytes);
-  }
-
-  bytes(field: number, value: Uint8Array): this {
-    return this.#tag(field, WIRE.bytes).#push(encodeVarint(value.length)).#push(value);
-  }
-
-  text(field: number, value: string): this {
-    return this.bytes(field, utf8.encode(value));
-  }
-
-  /** A nested message; its pieces are taken over, so that a large constant is copied only once, at the very end. */
-  message(field: number, value: Message): this {
-    this.#tag(field, WIRE.bytes).#push(encodeVarint(value.#length));
-    for (const piece of value.#pieces) this.#push(piece);
-    return this;
-  }
-
-  finish(): Uint8Array {
-    if (this.#length > LIMIT_MODEL_BYTES) {
-      throw new TensorError(
-        'too-large',
-        `ONNX model: at most ${LIMIT_MODEL_BYTES} bytes, got ${this.#length}; pass weights as states`,
-        { limit_bytes: LIMIT_MODEL_BYTES, size_bytes: this.#length },
-      );
-    }
-    const whole = new Uint8Array(this.#length);
-    let at = 0;
-    for (const piece of this.#pieces) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
-  }
-
-  #tag(field: number, wire: number): this {
-    return this.#push(encodeVarint(field * 8 + wire));
-  }
-
-  #push(piece: Uint8Array): this {
-    this.#pieces.push(piece);
-    this.#length += piece.length;
-    return this;
-  }
-}
 
 /** The element count of a shape; a shape without dimensions is a scalar. */
 export function elementCount(shape: readonly number[]): number {
@@ -142,11 +58,15 @@ function tensorProto(constant: Constant): Message {
   return message.integer(2, ONNX_DTYPE[constant.dtype]).text(8, constant.name).bytes(9, rawData(constant)); // data_type, name, raw_data
 }
 
-function valueInfoProto(value: NamedTensor): Message {
+/** An input or output; a dimension with a name is free, and all dimensions of one name agree. */
+export function valueInfoProto(name: string, dtype: DType, dimensions: readonly (number | string)[]): Message {
   const shape = new Message();
-  for (const dimension of value.shape) shape.message(1, new Message().integer(1, dimension)); // dim { dim_value }
-  const tensor = new Message().integer(1, ONNX_DTYPE[value.dtype]).message(2, shape); // elem_type, shape
-  return new Message().text(1, value.name).message(2, new Message().message(1, tensor)); // name, type { tensor_type }
+  for (const dimension of dimensions) {
+    const dim = new Message();
+    shape.message(1, typeof dimension === 'number' ? dim.integer(1, dimension) : dim.text(2, dimension)); // dim { dim_value or dim_param }
+  }
+  const tensor = new Message().integer(1, ONNX_DTYPE[dtype]).message(2, shape); // elem_type, shape
+  return new Message().text(1, name).message(2, new Message().message(1, tensor)); // name, type { tensor_type }
 }
 
 function attributeProto(name: string, attribute: Attribute): Message {
@@ -161,13 +81,26 @@ function attributeProto(name: string, attribute: Attribute): Message {
   return message.integer(20, ONNX_ATTRIBUTE[attribute.kind]); // type
 }
 
-function nodeProto(node: GraphNode, index: number): Message {
+/** An operator; `domain` where it is none of ONNX's own. */
+export function nodeProto(node: GraphNode, index: number, domain = ''): Message {
   const message = new Message();
   for (const input of node.inputs) message.text(1, input); // input
   for (const output of node.outputs) message.text(2, output); // output
   message.text(3, `${node.op}_${index}`).text(4, node.op); // name (profiles show it), op_type
   for (const [name, attribute] of Object.entries(node.attributes)) message.message(5, attributeProto(name, attribute));
-  return message;
+  return domain === '' ? message : message.text(7, domain); // domain
+}
+
+/** A model of the bytes of a graph: IR version, producer, the operator sets that it uses. */
+export function modelProto(body: Message, opsets: Readonly<Record<string, number>>): Message {
+  const model = new Message()
+    .integer(1, IR_VERSION) // ir_version
+    .text(2, 'potluck') // producer_name
+    .message(7, body); // graph
+  for (const [domain, version] of Object.entries(opsets)) {
+    model.message(8, new Message().text(1, domain).integer(2, version)); // opset_import { domain, version }
+  }
+  return model;
 }
 
 /**
@@ -182,15 +115,18 @@ export function encodeOnnx(graph: GraphData): Uint8Array {
   });
   body.text(2, 'potluck'); // name
   for (const constant of graph.constants) body.message(5, tensorProto(constant)); // initializer
-  for (const input of graph.inputs) body.message(11, valueInfoProto(input)); // input
-  for (const output of graph.outputs) body.message(12, valueInfoProto(output)); // output
-  const opset = new Message().text(1, '').integer(2, OPSET_VERSION); // domain, version
-  return new Message()
-    .integer(1, IR_VERSION) // ir_version
-    .text(2, 'potluck') // producer_name
-    .message(7, body) // graph
-    .message(8, opset) // opset_import
-    .finish();
+  const valueInfo = ({ name, dtype, shape }: NamedTensor): Message => valueInfoProto(name, dtype, shape);
+  for (const input of graph.inputs) body.message(11, valueInfo(input)); // input
+  for (const output of graph.outputs) body.message(12, valueInfo(output)); // output
+  const model = modelProto(body, { '': OPSET_VERSION });
+  if (model.length > LIMIT_MODEL_BYTES) {
+    throw new TensorError(
+      'too-large',
+      `ONNX model: at most ${LIMIT_MODEL_BYTES} bytes, got ${model.length}; pass weights as states`,
+      { limit_bytes: LIMIT_MODEL_BYTES, size_bytes: model.length },
+    );
+  }
+  return model.finish();
 }
 
 /**
