@@ -129,6 +129,8 @@ test('a worker plays it by its hash, and not without', async (t) => {
   const exported = net.start('export', run, taken, '--hub', url, '--json', '--game', game_file);
   await exported.line(({ type }) => type === 'exported');
   assert.equal(readFileSync(join(taken, 'state.bin'), 'utf8'), '3');
+  const no_model = net.start('export', run, taken, '--hub', url, '--json', '--game', game_file, '--format', 'onnx');
+  assert.match(JSON.stringify(await no_model.line((line) => 'error' in line)), /trains no model, so there is no onnx/);
   const refused = net.start('export', run, taken, '--hub', url, '--json');
   assert.match(JSON.stringify(await refused.line((line) => 'error' in line)), /unknown-game/);
 });
