@@ -1,9 +1,9 @@
-// Text from a model: a decoder with a key–value cache, sampling by temperature and top-p (arXiv 1904.09751), and streaming.
-import { type Random, seededRandom } from '../protocol/random.ts';
+// Text from a model: a decoder with a key–value cache, and streaming.
 import type { Program, Runtime } from '../tensor/runtime.ts';
 import type { LlamaConfig, Weights } from './config.ts';
 import { cacheNames, decodeGraph } from './decode-graph.ts';
 import { ModelError } from './errors.ts';
+import { PLAIN_SAMPLING, sampleToken } from './sampling.ts';
 import { streamDecoder, type Tokenizer } from './tokenizer.ts';
 
 /** Prompt tokens per run. Longer chunks multiply more efficiently, but the last one is padded. */
@@ -106,17 +106,13 @@ export async function openDecoder(
   };
 }
 
-export interface SamplingOptions {
-  /** 0 takes the most likely token, 1 the model's own distribution; in between, likelier tokens are drawn more often. */
-  readonly temperature?: number;
-  /** Draws only from the likeliest tokens whose joint probability is at least this, in (0, 1]. */
-  readonly top_p?: number;
-}
-
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions {
   readonly prompt: string;
+  /** As in model/sampling.ts; both 1 where they are missing. */
+  readonly temperature?: number;
+  readonly top_p?: number;
   readonly max_tokens: number;
-  /** The same seed gives the same text on the same runtime. */
+  /** The same seed gives the same text; on runtimes whose logits differ in their last bits, nearly always. */
   readonly seed?: string | number;
   readonly signal?: AbortSignal;
   /** Called with the progress: when the prompt is read, and after each token. */
@@ -131,38 +127,6 @@ export interface GenerateProgress {
   readonly written_tokens: number;
   /** Whether the model ended the text by itself. */
   readonly end_of_text: boolean;
-}
-
-/** A uniform double in [0, 1). */
-const uniform = (random: Random): number => random.uint32() / 2 ** 32;
-
-function largest(values: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
-  return best;
-}
-
-/** Draws a token from logits. Equal logits are ordered by id, so that the draw is the same on every machine. */
-export function sampleToken(
-  logits: Float32Array,
-  random: Random,
-  { temperature = 1, top_p = 1 }: SamplingOptions = {},
-): number {
-  const best = largest(logits);
-  if (temperature === 0) return best;
-  const odds = Float64Array.from(logits, (logit) => Math.exp((logit - logits[best]) / temperature));
-  const order = Uint32Array.from(odds.keys());
-  if (top_p < 1) order.sort((a, b) => odds[b] - odds[a] || a - b);
-  const total = odds.reduce((sum, odd) => sum + odd, 0);
-  let kept = 0;
-  let count = 0;
-  while (count < order.length && (count === 0 || kept < top_p * total)) kept += odds[order[count++]];
-  let left = uniform(random) * kept;
-  for (let i = 0; i < count; i++) {
-    left -= odds[order[i]];
-    if (left < 0) return order[i];
-  }
-  return order[count - 1]; // rounding may leave the sum slightly below 1
 }
 
 function checkOptions({ max_tokens, temperature = 1, top_p = 1 }: GenerateOptions): void {
@@ -188,8 +152,8 @@ export async function* generateWith(
   options: GenerateOptions,
 ): AsyncGenerator<string> {
   checkOptions(options);
-  const { prompt, max_tokens, seed = 0, signal, onProgress } = options;
-  const random = seededRandom('potluck/sample', seed);
+  const { prompt, max_tokens, seed = 0, temperature = 1, top_p = 1, signal, onProgress } = options;
+  const rule = { ...PLAIN_SAMPLING, seed: String(seed), temperature, top_p };
   const text = streamDecoder(tokenizer);
   const asked = promptIds(tokenizer, prompt);
   let held = asked.slice(-decoder.capacity);
@@ -205,7 +169,7 @@ export async function* generateWith(
     // A model may have more rows than its tokenizer has tokens; such a row is never text.
     const possible = logits.subarray(0, tokenizer.vocab_size);
     for (const unused of tokenizer.unused_ids ?? []) possible[unused] = Number.NEGATIVE_INFINITY;
-    const id = sampleToken(possible, random, options);
+    const id = sampleToken(possible, rule, { position: asked.length + count - 1 });
     const ends = id === tokenizer.eos_id;
     tell(ends ? count - 1 : count, ends);
     if (ends) break;
