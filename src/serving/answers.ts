@@ -99,6 +99,8 @@ export type AnswerEvent =
       /** The last text, which was held back because it might have begun a stop string. */
       readonly text: string;
       readonly reason: 'stop' | 'length';
+      /** The end token with which the model ended it; it is no `token` event, but belongs to what is signed and judged. null: something else did. */
+      readonly end_id: number | null;
       readonly written_tokens: number;
     };
 

@@ -1,0 +1,154 @@
+// An engine's answer to a request, as a stream that another device can go on with in mid-sentence: every draw follows from seed and position.
+import { sampleToken } from '../model/sampling.ts';
+import { type AnswerProgress, answerProgress, answerRoom } from './answer-progress.ts';
+import { answerText } from './answer-text.ts';
+import type { AnswerEvent, AnswerRequest } from './answers.ts';
+import type { Engine } from './engine.ts';
+import { ServingError } from './errors.ts';
+import type { Grammar } from './grammar/grammar.ts';
+import { tokenLogprobs } from './logprobs.ts';
+import type { KnownSequence, PrefixCache } from './prefix-cache.ts';
+import { scoredRows } from './scored-rows.ts';
+
+type Chat = Extract<AnswerRequest['prompt'], { kind: 'chat' }>;
+type Form = Exclude<AnswerRequest['format'], { kind: 'text' }>;
+
+/** A model that is ready to answer. */
+export interface ReadyModel {
+  readonly engine: Engine;
+  readonly prefixes: PrefixCache;
+  /** The ids of a conversation, up to where the answer begins. Missing: the model has no chat template. */
+  readonly readChat?: (chat: Chat) => number[];
+  /** A new answer's grammar. Missing: this device holds answers to no form. */
+  readonly openGrammar?: (form: Form) => Grammar;
+}
+
+/**
+ * Answers a request: `begun`, tokens, `ended`. With `written`, what comes is what would have come behind those tokens; echoed tokens are
+ * not repeated then. Ends within a token when the signal fires, with its reason. Throws ServingError.
+ */
+export async function* writeAnswer(
+  ready: ReadyModel,
+  request: AnswerRequest,
+  signal: AbortSignal,
+): AsyncGenerator<AnswerEvent, void> {
+  const { engine, prefixes } = ready;
+  const { model } = engine;
+  const prompt = promptIds(ready, request);
+  const progress = answerProgress(model, request, prompt.length, grammarOf(ready, request));
+  readWritten(progress, request);
+  signal.throwIfAborted();
+  const scores = request.echo && request.top_logprobs !== null && request.written.length === 0;
+  const capacity = prompt.length + answerRoom(model, prompt.length, request.max_tokens);
+  const all = [...prompt, ...request.written];
+  const known = await prefixes.take(all, capacity, scores ? 0 : all.length);
+  let broken = false;
+  try {
+    yield { kind: 'begun', prompt_tokens: prompt.length };
+    if (request.echo && request.written.length === 0) yield* echoed(engine, known, request, prompt, signal);
+    const unread = all.slice(known.tokens.length);
+    let logits: Float32Array | null = null;
+    if (progress.over === null) logits = await append(known, unread, signal);
+    yield* drawTokens(engine, known, request, progress, logits, signal);
+  } catch (error) {
+    broken = !signal.aborted;
+    throw error;
+  } finally {
+    await prefixes.giveBack(known, !broken && known.sequence.length === known.tokens.length);
+  }
+}
+
+/** The answer from where it stands to its end. */
+async function* drawTokens(
+  { model: { tokens } }: Engine,
+  known: KnownSequence,
+  { sampling, top_logprobs }: AnswerRequest,
+  progress: AnswerProgress,
+  first: Float32Array | null,
+  signal: AbortSignal,
+): AsyncGenerator<AnswerEvent, void> {
+  let logits = first;
+  let end_id: number | null = null;
+  while (progress.over === null && logits) {
+    const place = progress.place();
+    const id = sampleToken(logits, sampling, place);
+    if (tokens.end_ids.includes(id)) {
+      end_id = id;
+      break;
+    }
+    const text = progress.push(id);
+    const named = top_logprobs === null ? { logprob: null, top: [] } : tokenLogprobs(logits, id, top_logprobs, tokens);
+    yield { kind: 'token', position: place.position, id, text, echoed: false, ...named };
+    signal.throwIfAborted();
+    if (progress.over === null) logits = await append(known, [id], signal);
+  }
+  const reason = end_id !== null ? 'stop' : progress.over!;
+  yield { kind: 'ended', text: progress.end(), reason, end_id, written_tokens: progress.length };
+}
+
+/** Appends to a sequence and to what is known of it. */
+async function append(known: KnownSequence, ids: number[], signal: AbortSignal): Promise<Float32Array> {
+  const logits = await known.sequence.append(ids, signal);
+  known.tokens.push(...ids);
+  return logits;
+}
+
+/** The prompt's tokens as events. With logprobs all but the last one are read for it. */
+async function* echoed(
+  { model: { tokens } }: Engine,
+  known: KnownSequence,
+  { top_logprobs }: AnswerRequest,
+  prompt: readonly number[],
+  signal: AbortSignal,
+): AsyncGenerator<AnswerEvent, void> {
+  const text = answerText(tokens, []);
+  const event = (position: number, named: ReturnType<typeof tokenLogprobs> | null): AnswerEvent => {
+    const id = prompt[position];
+    const piece = text.push(id) + (position === prompt.length - 1 ? text.end() : '');
+    return { kind: 'token', position, id, text: piece, echoed: true, ...(named ?? { logprob: null, top: [] }) };
+  };
+  if (top_logprobs === null) {
+    for (const position of prompt.keys()) yield event(position, null);
+    return;
+  }
+  yield event(0, null);
+  let position = 1;
+  for await (const logits of scoredRows(known, prompt.slice(0, -1), tokens.vocab_size, signal)) {
+    yield event(position, tokenLogprobs(logits, prompt[position], top_logprobs, tokens));
+    position++;
+  }
+}
+
+/** Goes through the tokens that another device has written. */
+function readWritten(progress: AnswerProgress, { written }: AnswerRequest): void {
+  for (const id of written) {
+    if (progress.over !== null) {
+      const fact = `${written.length} tokens are written, but the answer was over after ${progress.length}`;
+      throw new ServingError('bad-input', `answer: ${fact} (${progress.over})`);
+    }
+    progress.push(id);
+  }
+}
+
+function grammarOf({ openGrammar }: ReadyModel, { format }: AnswerRequest): Grammar | null {
+  if (format.kind === 'text') return null;
+  if (openGrammar) return openGrammar(format);
+  throw new ServingError('unsupported', `answer: this model's answers cannot be held to the form ${format.kind}`);
+}
+
+/** The ids of a prompt. Texts begin with the model's beginning-of-text token, if it has one; ids are taken as they are. */
+export function promptIds({ engine, readChat }: ReadyModel, { prompt }: Pick<AnswerRequest, 'prompt'>): number[] {
+  const { tokens } = engine.model;
+  if (prompt.kind === 'chat') {
+    if (readChat) return readChat(prompt);
+    throw new ServingError('unsupported', 'answer: this model has no chat template; ask for a completion of a text');
+  }
+  const ids = prompt.kind === 'ids' ? [...prompt.ids] : tokens.encode(prompt.text, false);
+  if (prompt.kind === 'text' && tokens.bos_id !== null) ids.unshift(tokens.bos_id);
+  const wrong = ids.find((id) => id >= tokens.vocab_size);
+  if (wrong !== undefined) {
+    throw new ServingError('bad-input', `answer: the prompt's token ${wrong} is not in 0..${tokens.vocab_size - 1}`);
+  }
+  if (ids.length > 0) return ids;
+  throw new ServingError('bad-input', 'answer: the prompt has no tokens, and the model has no beginning-of-text token');
+}
