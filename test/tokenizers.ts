@@ -72,7 +72,7 @@ function compare({ tokenizer, texts }: TokenizerCase, reply: Reply, agreement: A
       agreement.failed++;
       continue;
     }
-    const ids = ours.encode(text);
+    const ids = ours.encode(text, true);
     const back = ids.length > 0 ? ours.decode([...ids]) : '';
     if (ids.join() === theirs.ids.join() && back === theirs.text) agreement.same++;
     else {

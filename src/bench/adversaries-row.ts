@@ -170,5 +170,6 @@ function characters(text: string): Tokenizer {
     ...{ vocab_size: all.length, bos_id: null, eos_id: null, json: JSON.stringify(all) },
     encode: (piece) => Uint32Array.from(piece, (character) => numbers.get(character)!),
     decode: (ids) => Array.from(ids, (id) => all[id]).join(''),
+    bytesOf: (id) => new TextEncoder().encode(all[id]),
   };
 }

@@ -19,6 +19,7 @@ export function characterTokenizer(): Tokenizer {
     eos_id: null,
     encode: (text) => Uint32Array.from(inCharacters(text), (character) => vocab[character]),
     decode: (ids) => Array.from(ids, (id) => CHARACTERS[id] ?? '\ufffd').join(''),
+    bytesOf: (id) => new TextEncoder().encode(CHARACTERS[id]),
     json: vocabularyJson(vocab, { added_tokens: [], pre_tokenizer: null, decoder: { type: 'Fuse' } }),
   };
 }

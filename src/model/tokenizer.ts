@@ -19,10 +19,15 @@ export interface Tokenizer {
   readonly bos_id: number | null;
   /** The end-of-text token; null when the tokenizer has none. */
   readonly eos_id: number | null;
-  /** The ids of a text, without beginning or end token. Special tokens that are spelled out in the text are recognised. */
-  encode(text: string): number[] | Uint32Array;
+  /**
+   * The ids of a text, without beginning or end token. Special tokens that are spelled out in the text are recognised, unless
+   * `special` is false: whoever serves strangers' texts lets only itself steer the model.
+   */
+  encode(text: string, special?: boolean): number[] | Uint32Array;
   /** The text of ids. Invalid UTF-8 becomes U+FFFD; special tokens are spelled out. Throws ModelError `bad-input`. */
   decode(ids: ArrayLike<number>): string;
+  /** The bytes of UTF-8 that a token stands for within a text; none for special tokens and unused ids. Throws ModelError `bad-input`. */
+  bytesOf(id: number): Uint8Array;
   /** A token as the vocabulary spells it; where this is missing, as it decodes. */
   tokenOf?(id: number): string | undefined;
   /** The contents of a Hugging Face tokenizer.json that does the same. */
@@ -91,8 +96,12 @@ export function byteTokenizer(): Tokenizer {
     bos_id: END_OF_TEXT_ID,
     eos_id: END_OF_TEXT_ID,
     json: byteTokenizerJson(),
-    encode(text) {
-      const pieces = text.split(END_OF_TEXT).map((piece) => encoder.encode(piece));
+    bytesOf(id) {
+      checkId(id, vocab_size);
+      return Uint8Array.from(id === END_OF_TEXT_ID ? [] : [id]);
+    },
+    encode(text, special = true) {
+      const pieces = (special ? text.split(END_OF_TEXT) : [text]).map((piece) => encoder.encode(piece));
       const ids = new Uint32Array(pieces.reduce((sum, piece) => sum + piece.length + 1, -1));
       let at = 0;
       for (const [index, piece] of pieces.entries()) {
@@ -170,7 +179,11 @@ export function tokenizerFromJson(json: string, config?: TokenizerConfig, file =
     eos_id: idOf('eos_token', USUAL_EOS),
     json,
     tokenOf: (id) => pipeline.tokens.get(id),
-    encode: (text) => pipeline.encode(text),
+    bytesOf(id) {
+      checkId(id, vocab_size);
+      return pipeline.bytesOf(id);
+    },
+    encode: (text, special = true) => pipeline.encode(text, special),
     decode(ids) {
       const list = Array.from(ids);
       for (const id of list) checkId(id, vocab_size);

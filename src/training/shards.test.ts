@@ -45,6 +45,7 @@ const codePoints = (vocab_size: number): Tokenizer => ({
   json: '{}',
   encode: (text) => [...text].map((character) => character.codePointAt(0)!),
   decode: (ids) => String.fromCodePoint(...Array.from(ids)),
+  bytesOf: (id) => new TextEncoder().encode(String.fromCodePoint(id)),
 });
 
 test('every token of the documents and their separators is in one shard, in order', async () => {

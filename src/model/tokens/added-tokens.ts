@@ -44,7 +44,7 @@ function finder(tokens: readonly { readonly content: string; readonly token: Add
   const trie = new Trie();
   for (const [at, { content }] of tokens.entries()) trie.set(content, at);
   const beginnings = new Set(tokens.map(({ content }) => content.charCodeAt(0)));
-  return (text: string, isFirst: boolean): Part[] => {
+  return (text: string, isFirst: boolean, special: boolean): Part[] => {
     const parts: Part[] = [];
     let done = 0;
     const pushText = (end: number): void => {
@@ -59,6 +59,7 @@ function finder(tokens: readonly { readonly content: string; readonly token: Add
       const { token, id } = tokens[found.value];
       let [start, end] = [at, found.end];
       at = end;
+      if (token.special && !special) continue;
       if (token.single_word && (endsWithWord(text.slice(0, start)) || startsWithWord(text.slice(end)))) continue;
       if (token.lstrip) start = Math.max(done, endWithoutSpace(text.slice(0, start)));
       if (token.rstrip) end += /^\p{White_Space}*/u.exec(text.slice(end))![0].length;
@@ -86,10 +87,15 @@ function isKept(text: string, { normalize, countsFromFirst }: Normalizer): boole
 
 /** Added tokens in use: which there are, where they are in a text, and the text of their ids. */
 export interface AddedTokens {
-  /** Splits a text at the tokens that are matched before normalization, then the normalised rest at the others. */
-  split(text: string): Part[];
+  /**
+   * Splits a text at the tokens that are matched before normalization, then the normalised rest at the others. Special tokens are
+   * ordinary text unless `special`.
+   */
+  split(text: string, special: boolean): Part[];
   /** The text of an id: the token, normalised if it is matched so. */
   readonly texts: ReadonlyMap<number, string>;
+  /** The ids of those that are special: they steer the model and are no text. */
+  readonly special_ids: ReadonlySet<number>;
 }
 
 /** Throws ModelError `bad-tokenizer` for a token that normalization leaves empty, because it would match everywhere. */
@@ -118,10 +124,13 @@ export function addedTokens(
   const findPlain = finder(listed.filter(({ normalized }) => !normalized));
   const findNormalized = finder(listed.filter(({ normalized }) => normalized));
   return {
-    split: (text) =>
-      findPlain(text, true).flatMap((part) =>
-        'id' in part ? [part] : findNormalized(normalize(part.text), part.isFirst && isKept(part.text, normalizer)),
+    split: (text, special) =>
+      findPlain(text, true, special).flatMap((part) =>
+        'id' in part
+          ? [part]
+          : findNormalized(normalize(part.text), part.isFirst && isKept(part.text, normalizer), special),
       ),
     texts: new Map(listed.map(({ id, content }) => [id, content])),
+    special_ids: new Set(listed.flatMap(({ id, token }) => (token.special ? [id] : []))),
   };
 }

@@ -19,10 +19,34 @@ export function decoder(component: Component | null | undefined): (tokens: reado
   return (tokens) => step(tokens).join('');
 }
 
+/**
+ * The bytes of UTF-8 that one token stands for in the middle of a text. What a decoder does to the whole text, such as dropping the
+ * space at its very beginning, is left out.
+ */
+export function tokenBytes(component: Component | null | undefined): (token: string) => Uint8Array {
+  if (!component) return (token) => encoder.encode(` ${token}`);
+  const steps = component.type === 'Sequence' ? parsed(SequenceSchema, component).decoders : [component];
+  return (token) => {
+    let text = token;
+    for (const step of steps) {
+      if (step.type === 'Fuse') break; // what follows sees the whole text
+      const bytes =
+        step.type === 'ByteLevel' ? fromByteCharacters(text) : step.type === 'ByteFallback' ? byteOf(text) : null;
+      if (bytes !== null) return Uint8Array.from(bytes);
+      if (step.type === 'ByteLevel' || step.type === 'ByteFallback') continue;
+      // All other steps change each token by itself, the first and the last in their own way: this one has neighbours.
+      text = stepOf(step)(['', text, ''])[1];
+    }
+    return encoder.encode(text);
+  };
+}
+
+const SequenceSchema = z.looseObject({ decoders: z.array(ComponentSchema) });
+
 function stepOf(component: Component): Step {
   switch (component.type) {
     case 'Sequence': {
-      const { decoders } = parsed(z.looseObject({ decoders: z.array(ComponentSchema) }), component);
+      const { decoders } = parsed(SequenceSchema, component);
       const steps = decoders.map(stepOf);
       return (tokens) => steps.reduce((value, step) => step(value), tokens);
     }
@@ -82,8 +106,8 @@ function byteFallback(tokens: readonly string[]): string[] {
     bytes = [];
   };
   for (const token of tokens) {
-    const [, digits] = /^<0x([0-9A-Fa-f]{2})>$/.exec(token) ?? [];
-    if (digits) bytes.push(Number.parseInt(digits, 16));
+    const byte = byteOf(token);
+    if (byte) bytes.push(...byte);
     else {
       flush();
       result.push(token);
@@ -91,6 +115,12 @@ function byteFallback(tokens: readonly string[]): string[] {
   }
   flush();
   return result;
+}
+
+/** The byte of a token like <0xE2>; null for any other. */
+function byteOf(token: string): number[] | null {
+  const [, digits] = /^<0x([0-9A-Fa-f]{2})>$/.exec(token) ?? [];
+  return digits ? [Number.parseInt(digits, 16)] : null;
 }
 
 /** Removes up to `start` of a character from the beginning and up to `stop` from the end. */

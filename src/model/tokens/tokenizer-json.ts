@@ -6,7 +6,7 @@ import { AddedTokenSchema, addedIds, addedTokens } from './added-tokens.ts';
 import { bpe } from './bpe.ts';
 import { toByteCharacters } from './byte-characters.ts';
 import { ComponentSchema } from './component.ts';
-import { decoder } from './decoders.ts';
+import { decoder, tokenBytes } from './decoders.ts';
 import { IdList } from './id-list.ts';
 import { normalizer } from './normalizers.ts';
 import { preTokenizer } from './pre-tokenizers.ts';
@@ -28,9 +28,12 @@ export interface TokenizerPipeline {
   /** Every token by its id. */
   readonly tokens: ReadonlyMap<number, string>;
   idOf(token: string): number | undefined;
-  encode(text: string): Uint32Array;
+  /** Special tokens that are spelled out in the text are recognised where `special` says so. */
+  encode(text: string, special: boolean): Uint32Array;
   /** Ids without a token are left out. */
   decode(ids: readonly number[]): string;
+  /** The bytes of UTF-8 that a token stands for within a text; none for special tokens and for ids without a token. */
+  bytesOf(id: number): Uint8Array;
 }
 
 /** Throws ModelError `bad-tokenizer` or `unsupported`, naming the component. */
@@ -44,18 +47,23 @@ export function openTokenizerJson(value: unknown): TokenizerPipeline {
   const { cut, toBytes } = preTokenizer(parts.pre_tokenizer);
   const encodePiece = remembering((piece, list) => model.encode(toBytes ? toByteCharacters(piece) : piece, list));
   const toText = decoder(parts.decoder);
+  const toBytesOf = tokenBytes(parts.decoder);
   const tokens = new Map([...model.vocab, ...ids].map(([token, id]) => [id, token]));
   return {
     tokens,
     idOf: (token) => ids.get(token) ?? model.vocab.get(token),
-    encode(text) {
+    encode(text, special) {
       const list = new IdList(16 + (text.length >> 1));
       // Half a surrogate pair is not a character: it becomes U+FFFD, as in UTF-8.
-      for (const part of added.split(text.toWellFormed())) {
+      for (const part of added.split(text.toWellFormed(), special)) {
         if ('id' in part) list.push(part.id);
         else for (const piece of cut(part.text, part.isFirst)) encodePiece(piece, list);
       }
       return list.toArray();
+    },
+    bytesOf(id) {
+      const text = added.special_ids.has(id) ? undefined : (added.texts.get(id) ?? tokens.get(id));
+      return text === undefined ? new Uint8Array() : toBytesOf(text);
     },
     decode: (list) => toText(list.flatMap((id) => added.texts.get(id) ?? tokens.get(id) ?? [])),
   };
