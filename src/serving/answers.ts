@@ -29,6 +29,10 @@ const PromptSchema = z.discriminatedUnion('kind', [
     kind: z.literal('chat'),
     messages: z.array(MessageSchema).min(1).max(SERVING_LIMITS.messages),
     tools: z.array(ToolSchema).max(SERVING_LIMITS.tools),
+    /** Whether the answer may, or must, call a tool, or this one. Of no meaning without tools. */
+    tool_choice: z.union([z.enum(['none', 'auto', 'required']), z.strictObject({ name: z.string() })]),
+    /** Whether the answer may call several tools. */
+    parallel_tool_calls: z.boolean(),
   }),
 ]);
 
@@ -58,8 +62,8 @@ export const AnswerRequestSchema = z.strictObject({
   prompt: PromptSchema,
   /** Tokens of this answer that another device has already written: the answer goes on behind them. */
   written: z.array(z.int().nonnegative()).max(SERVING_LIMITS.answer_tokens),
-  /** Of the whole answer, `written` included. */
-  max_tokens: z.int().min(1).max(SERVING_LIMITS.answer_tokens),
+  /** Of the whole answer, `written` included. 0: nothing but the prompt's own tokens (`echo`). */
+  max_tokens: z.int().min(0).max(SERVING_LIMITS.answer_tokens),
   /** None of these is ever in the answer's text. */
   stop: z.array(z.string().min(1).max(SERVING_LIMITS.stop_characters)).max(SERVING_LIMITS.stops),
   sampling: SamplingSchema,
@@ -78,7 +82,10 @@ export interface TokenLogprob {
   readonly logprob: number;
 }
 
-/** What comes back, in order: begun, tokens, ended. Any other end is an error. */
+/**
+ * What comes back, in order: begun, tokens, tool calls, ended. Any other end is an error. `begun` comes when the request is found good
+ * and has its place, before the prompt is read: what is refused is refused before it.
+ */
 export type AnswerEvent =
   | { readonly kind: 'begun'; readonly prompt_tokens: number }
   | {
@@ -94,11 +101,13 @@ export type AnswerEvent =
       readonly logprob: TokenLogprob | null;
       readonly top: readonly TokenLogprob[];
     }
+  /** A whole call, read from what the model wrote; what spells it is in no token's `text`. */
+  | { readonly kind: 'tool_call'; readonly name: string; readonly arguments: string }
   | {
       readonly kind: 'ended';
       /** The last text, which was held back because it might have begun a stop string. */
       readonly text: string;
-      readonly reason: 'stop' | 'length';
+      readonly reason: 'stop' | 'length' | 'tool_calls';
       /** The end token with which the model ended it; it is no `token` event, but belongs to what is signed and judged. null: something else did. */
       readonly end_id: number | null;
       readonly written_tokens: number;
