@@ -235,8 +235,13 @@ describe('the chain of a worker’s states', () => {
     assert.deepEqual(decodeWork(next.claim.work).start, decodeWork(first.claim.work).end);
     assert.equal((await game.check(next.task, next.claim, example.device(), judging)).code, 'ok');
     // Losses that nobody computed jump otherwise, also where moments are not known.
-    const { code, fraud } = await game.check(next.task, halfInvented(next.claim, 0.05), example.device(), judging);
-    assert.deepEqual([code, fraud], ['other-losses', true]);
+    const check = async (far: number) => {
+      const { code, fraud } = await game.check(next.task, halfInvented(next.claim, far), example.device(), judging);
+      return [code, fraud];
+    };
+    assert.deepEqual(await check(0.2), ['other-losses', true]);
+    // Bounds were measured on a few models: whoever is a little beyond them is not accused.
+    assert.deepEqual(await check(0.05), ['other-losses', false]);
   });
 
   test('breaks where the work was not merged: then an honest worker begins afresh, and who does not is refused', async () => {
