@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { exportModel, importModel } from '../src/model/checkpoint-folder.ts';
+import { exportModel, importModel, nameOfFolder } from '../src/model/checkpoint-folder.ts';
 import { LlamaConfigSchema } from '../src/model/config.ts';
+import { readGgufHeader } from '../src/model/gguf-header.ts';
 import { initialWeights } from '../src/model/init.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { hubHere } from './hub-here.ts';
@@ -51,4 +52,14 @@ test('a Qwen2 model of 320 rows with a tokenizer of 257 ids is trained and expor
   const bias = 'model.layers.0.self_attn.q_proj.bias';
   assert.notDeepEqual(back.weights.get(bias), before.get(bias), 'biases are trained too');
   assert.equal(back.tokenizer?.vocab_size, 257);
+
+  const one_file = join(net.folder, 'one file');
+  const words = ['export', String(run), one_file, '--hub', url, '--format', 'gguf', '--quantisation', 'q8_0'];
+  assert.equal(await net.ask(...words).ended, 0);
+  const { metadata, tensors } = await readGgufHeader(join(one_file, 'model.gguf'));
+  assert.equal(metadata.get('general.architecture'), 'qwen2');
+  assert.equal(metadata.get('potluck.run'), run);
+  assert.equal(metadata.get('potluck.model'), await nameOfFolder(target));
+  assert.equal(tensors.find(({ name }) => name === 'blk.0.ffn_down.weight')?.type, 'q8_0');
+  assert.equal(await net.ask('verify', one_file).ended, 0);
 });

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { gamesOf } from '../games/game-file.ts';
+import { WRITTEN_TYPES, type WrittenType } from '../model/gguf-types.ts';
 import { EXPORT_FORMATS, type ExportFormat, exportRun, exportState } from '../owner/export-model.ts';
 import { transferTeller } from '../peer/blobs.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
@@ -14,6 +15,7 @@ interface ExportFlags extends GameFlags {
   hub: string;
   owner?: string;
   format: ExportFormat;
+  quantisation?: WrittenType;
   json: boolean;
 }
 
@@ -24,10 +26,14 @@ export function exportCommand(): Command {
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
     .option('--owner <file>', 'the key to sign the manifest with, instead of the one under ~/.potluck')
     .addOption(
-      new Option('--format <format>', 'what to write: folder for transformers, onnx for transformers.js as well')
+      new Option(
+        '--format <format>',
+        'what to write: folder for transformers, beside it onnx for transformers.js or gguf for llama.cpp',
+      )
         .choices(EXPORT_FORMATS)
         .default('folder'),
     )
+    .addOption(new Option('--quantisation <name>', 'how model.gguf stores the weights (f32)').choices(WRITTEN_TYPES))
     .addOption(gameFileOption())
     .addOption(gameHashOption())
     .addOption(jsonOption())
@@ -38,10 +44,14 @@ Examples:
   $ potluck export 3fa9c1 ./my-model
   $ potluck verify ./my-model
   $ potluck export 3fa9c1 ./my-model --format onnx             onnx/model.onnx and model_quantized.onnx beside it
+  $ potluck export 3fa9c1 ./my-model --format gguf --quantisation q8_0     model.gguf beside it
   $ potluck export 3fa9c1 ./found --game-file ./my-game.ts     a game of your own: its state as it is
   $ python -c "from transformers import AutoModelForCausalLM as M; print(M.from_pretrained('./my-model'))"`,
     )
     .action(async (run: string, dir: string, options: ExportFlags) => {
+      if (options.quantisation && options.format !== 'gguf') {
+        throw new CliError('bad-argument', '--quantisation goes with --format gguf; other files keep their own types');
+      }
       mustTakeFiles(dir);
       const cache = join(homeFolder(), 'cache');
       const output = openOutput(options.json);
@@ -61,7 +71,16 @@ Examples:
         return;
       }
       const signer = await loadOrCreateIdentity(options.owner ?? ownerKeyFile());
-      const taken = await exportRun(options.hub, run, cache, dir, signer, onTransfer, options.format);
+      const taken = await exportRun(
+        options.hub,
+        run,
+        cache,
+        dir,
+        signer,
+        onTransfer,
+        options.format,
+        options.quantisation,
+      );
       const { model, merged_rounds, files } = taken;
       output.say(
         `Model ${model.slice(0, 12)} after ${merged_rounds} rounds is in ${dir}: its hash is the one in the log.`,

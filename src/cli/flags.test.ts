@@ -168,6 +168,11 @@ test('an option of one value that is given twice is refused by its name; those t
   assert.deepEqual(command.opts().data, [file, join(folder, 'nope')]);
 });
 
+test('a quantisation is refused beside the format that has none', async () => {
+  const words = ['3fa9c1', join(folder, 'out'), '--quantisation', 'q8_0'];
+  await refused(exportCommand(), words, '--quantisation goes with --format gguf');
+});
+
 test('what would be written over, or has no folder, is told before any work', async () => {
   const exporting = (dir: string, says: string) => refused(exportCommand(), ['3fa9c1', dir], says);
   for (const dir of [file, join(file, 'a', 'b')])

@@ -8,8 +8,10 @@ import { decodeParams } from '../games/params.ts';
 import { PretrainParamsSchema } from '../games/pretrain.ts';
 import { type LoadGame, loadGame, offerOf } from '../games/registry.ts';
 import { exportModel } from '../model/checkpoint-folder.ts';
-import type { LlamaConfig, Weights } from '../model/config.ts';
+import { type LlamaConfig, parameterSpecs, type Weights } from '../model/config.ts';
 import type { RoundedDtype } from '../model/dtypes.ts';
+import { ggufFile } from '../model/gguf.ts';
+import type { WrittenType } from '../model/gguf-types.ts';
 import { exportOnnx } from '../model/onnx-folder.ts';
 import { type Tokenizer, tokenizerFromJson } from '../model/tokenizer.ts';
 import { openPeerBlobs, type Transfer } from '../peer/blobs.ts';
@@ -17,21 +19,27 @@ import { askHub, findRun } from '../peer/find-run.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { RunViewSchema } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
+import { writeWhole } from '../protocol/whole-file.ts';
 import { decodeManifest } from '../training/shards.ts';
 import { addProvenance } from './ownership-shares.ts';
 
 type OnTransfer = (transfer: Transfer) => void;
 
 /** What is written beside model.safetensors, by the name of the format. */
-const FORMATS = {
-  folder: async (): Promise<string[]> => [],
-  onnx: exportOnnx,
-} as const;
-export type ExportFormat = keyof typeof FORMATS;
+const FORMATS: Readonly<
+  Record<ExportFormat, (target: string, taken: TakenModel, quantisation?: WrittenType) => Promise<string[]>>
+> = {
+  folder: async () => [],
+  onnx: (target, taken) => exportOnnx(target, taken),
+  gguf: exportGguf,
+};
+export type ExportFormat = 'folder' | 'onnx' | 'gguf';
 export const EXPORT_FORMATS = Object.keys(FORMATS) as ExportFormat[];
 
 export interface TakenModel {
   readonly run: string;
+  /** The run's name. */
+  readonly name: string;
   readonly model: string;
   readonly merged_rounds: number;
   readonly config: LlamaConfig;
@@ -73,6 +81,7 @@ export async function takeModel(
   const held = await catchUp(game, params, view, null, blobs.fetch);
   return {
     run: view.run,
+    name: view.name,
     model: held.hash,
     merged_rounds: view.round,
     config: params.model,
@@ -147,9 +156,22 @@ export async function exportRun(
   signer: Identity,
   onTransfer?: OnTransfer,
   format: ExportFormat = 'folder',
+  quantisation?: WrittenType,
 ): Promise<TakenModel & { readonly files: string[] }> {
   const taken = await takeModel(url, wanted, folder, onTransfer);
   // A format may write some of the folder's files anew.
-  const files = [...new Set([...(await exportModel(target, taken)), ...(await FORMATS[format](target, taken))])];
+  const files = [
+    ...new Set([...(await exportModel(target, taken)), ...(await FORMATS[format](target, taken, quantisation))]),
+  ];
   return { ...taken, files: [...files, ...(await addProvenance(url, taken, target, signer))] };
+}
+
+/** Writes TARGET/model.gguf, which names the run and the hash that the log has for the model. Throws ModelError `unsupported`, `wrong-weights`. */
+async function exportGguf(target: string, taken: TakenModel, type: WrittenType = 'f32'): Promise<string[]> {
+  const { config, tokenizer, weights, name, run, model, merged_rounds } = taken;
+  const origin = { run, model, merged_rounds: String(merged_rounds) };
+  const inOrder = parameterSpecs(config).map(({ name }) => weights.get(name)!);
+  const file = join(target, 'model.gguf');
+  await writeWhole(file, ggufFile({ config, tokenizer, type, name, origin }, inOrder), { durable: true });
+  return [file];
 }

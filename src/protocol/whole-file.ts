@@ -15,7 +15,7 @@ let writers = 0;
  */
 export async function writeWhole(
   path: string,
-  data: string | Uint8Array | Iterable<string | Uint8Array>,
+  data: string | Uint8Array | Iterable<string | Uint8Array> | AsyncIterable<Uint8Array>,
   { durable = false, mode }: { readonly durable?: boolean; readonly mode?: number } = {},
 ): Promise<void> {
   const folder = dirname(path);
