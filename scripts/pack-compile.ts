@@ -56,7 +56,8 @@ export async function compile(
 export function declare(folder: string, entries: readonly string[]): void {
   const config = join(dirname(folder), 'tsconfig.json');
   const compilerOptions = {
-    ...{ noEmit: false, declaration: true, emitDeclarationOnly: true, outDir: folder, rootDir: SRC },
+    ...{ noEmit: false, incremental: false, tsBuildInfoFile: null },
+    ...{ declaration: true, emitDeclarationOnly: true, outDir: folder, rootDir: SRC },
     typeRoots: [join(ROOT, 'node_modules', '@types')],
   };
   const files = entries.map((file) => join(SRC, file));
