@@ -2,18 +2,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Sequence } from './engine.ts';
+import type { EngineModel, Sequence } from './engine.ts';
 import { ServingError } from './errors.ts';
 import { prefixCache } from './prefix-cache.ts';
 
 /** An engine of so many tokens of cache, whose sequences remember what they hold. */
-function countingEngine(room: number) {
+function countingEngine(room: number, context_tokens = 100) {
   let free = room;
   const open = new Set<Sequence>();
   const held = new Map<Sequence, number[]>();
   return {
     open,
     held,
+    model: { context_tokens } as EngineModel,
     async openSequence(capacity = room): Promise<Sequence> {
       if (capacity > free) throw new ServingError('no-room', 'full');
       free -= capacity;
@@ -54,14 +55,27 @@ test('a prompt with a long common beginning takes over what is known of it, at m
 
   const other = await cache.take([...count(5), ...count(15, 90)], 100);
   assert.notEqual(other.sequence, first.sequence, 'five tokens in common are too few');
-  const larger = await cache.take(count(30), 101);
-  assert.notEqual(larger.sequence, first.sequence, 'it is too small');
-  await cache.giveBack(larger, false);
   const same = await cache.take(count(20), 100);
   assert.equal(same.sequence, first.sequence);
   assert.deepEqual([same.tokens, same.sequence.length], [count(19), 19]);
   const taken = await cache.take(count(20), 100);
   assert.notEqual(taken.sequence, first.sequence, 'somebody uses it');
+});
+
+test('a sequence has room for a conversation that grows, where there is any; a smaller one is not used for a larger prompt', async () => {
+  const engine = countingEngine(500, 400);
+  const cache = prefixCache(engine);
+  const first = await cache.take(count(20), 30);
+  assert.equal(first.capacity, 64);
+  first.tokens.push(...count(20));
+  await first.sequence.append(first.tokens);
+  await cache.giveBack(first, true);
+  const larger = await cache.take(count(30), 65);
+  assert.notEqual(larger.sequence, first.sequence);
+  assert.equal(larger.capacity, 256);
+  const tight = await cache.take([1], 200);
+  assert.equal(tight.capacity, 200);
+  assert.ok(!engine.open.has(first.sequence), 'what nobody uses made room');
 });
 
 test('kept sequences make room, the oldest first; where all are in use, there is none', async () => {

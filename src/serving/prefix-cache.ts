@@ -26,6 +26,9 @@ export interface PrefixCache {
   close(): Promise<void>;
 }
 
+/** Room for what a conversation's next turns add: a sequence that only just holds an answer could never be gone on with. */
+const roomy = (needed: number, most: number): number => Math.min(most, 2 ** Math.ceil(Math.log2(2 * needed)));
+
 function commonLength(a: readonly number[], b: readonly number[]): number {
   const most = Math.min(a.length, b.length);
   let length = 0;
@@ -33,19 +36,25 @@ function commonLength(a: readonly number[], b: readonly number[]): number {
   return length;
 }
 
-export function prefixCache(engine: Pick<Engine, 'openSequence'>): PrefixCache {
+export function prefixCache(engine: Pick<Engine, 'openSequence' | 'model'>): PrefixCache {
   /** The one that was used last is last. */
   let kept: KnownSequence[] = [];
   const remove = (known: KnownSequence): void => {
     kept = kept.filter((other) => other !== known);
   };
-  const open = async (capacity: number): Promise<KnownSequence> => {
+  const open = async (needed: number): Promise<KnownSequence> => {
+    let capacity = roomy(needed, engine.model.context_tokens);
     for (;;) {
       try {
         return { sequence: await engine.openSequence(capacity), capacity, tokens: [] };
       } catch (error) {
+        if (!(error instanceof ServingError && error.code === 'no-room')) throw error;
+        if (capacity > needed) {
+          capacity = needed;
+          continue;
+        }
         const oldest = kept[0];
-        if (!(error instanceof ServingError && error.code === 'no-room') || !oldest) throw error;
+        if (!oldest) throw error;
         remove(oldest);
         await oldest.sequence.close();
       }

@@ -130,7 +130,8 @@ function readWritten(progress: AnswerProgress, { written }: AnswerRequest): void
   }
 }
 
-function grammarOf({ openGrammar }: ReadyModel, { format }: AnswerRequest): Grammar | null {
+/** The grammar of a new answer; null: its form is free. Throws ServingError `unsupported` or `bad-grammar`. */
+export function grammarOf({ openGrammar }: ReadyModel, { format }: AnswerRequest): Grammar | null {
   if (format.kind === 'text') return null;
   if (openGrammar) return openGrammar(format);
   throw new ServingError('unsupported', `answer: this model's answers cannot be held to the form ${format.kind}`);
