@@ -22,7 +22,7 @@ export interface AnswerProgress {
 /** The most tokens that an answer to a prompt may have. Throws ServingError `too-large` for prompts that leave no room for one. */
 export function answerRoom(model: EngineModel, prompt_tokens: number, max_tokens: number): number {
   const room = model.context_tokens - prompt_tokens;
-  if (room >= 1) return Math.min(room, max_tokens);
+  if (room >= Math.min(1, max_tokens)) return Math.min(room, max_tokens);
   const fact = `a prompt of ${prompt_tokens} tokens, the model reads ${model.context_tokens} with its answer`;
   throw new ServingError('too-large', `answer: ${fact}`, { prompt_tokens, context_tokens: model.context_tokens });
 }

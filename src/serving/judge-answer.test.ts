@@ -34,7 +34,7 @@ async function serve(by: ReadyModel, request: AnswerRequest): Promise<ServedAnsw
   const { ids, written, ended } = await wholeAnswer(writeAnswer(by, request, never));
   const all = ended.end_id === null ? ids : [...ids, ended.end_id];
   const logprobs = request.top_logprobs === null ? undefined : written.map(({ logprob }) => logprob!.logprob);
-  return { ids: all, reason: ended.reason, logprobs };
+  return { ids: all, reason: ended.reason === 'length' ? 'length' : 'stop', logprobs };
 }
 const judged = (request: AnswerRequest, served: ServedAnswer): Promise<Judged> =>
   judgeAnswer(judge, request, served, never);
@@ -133,6 +133,9 @@ describe('a judge', () => {
     assert.equal(await flawOf({ ids: served.ids.with(0, -1) }), 'impossible-token');
     assert.equal(await flawOf({ ids: served.ids.with(0, 0.5) }), 'impossible-token');
 
+    const nothing = requestOf({ max_tokens: 0 });
+    assert.equal(await flawOf({ ids: [97], reason: 'length' }, nothing), 'past-the-end');
+    assert.equal(await flawOf({ ids: [], reason: 'length' }, nothing), null);
     const whole = requestOf(ON);
     const long = await serve(judge, whole);
     assert.equal(await flawOf({ ...long, ids: [...long.ids, 97] }, whole), 'past-the-end');

@@ -12,7 +12,7 @@ import { grammarOf, promptIds, type ReadyModel } from './write-answer.ts';
 export interface ServedAnswer {
   /** The end token included, where one ended it. */
   readonly ids: readonly number[];
-  /** 'cut': the caller went away before the end. */
+  /** A call of tools ends as a stop. 'cut': the caller went away before the end. */
   readonly reason: 'stop' | 'length' | 'cut';
   /** The logprob of each id, where some were sent. */
   readonly logprobs?: readonly number[] | undefined;
@@ -56,7 +56,7 @@ export async function judgeAnswer(
   const judge = drawJudge(progress, request, served, tokens.end_ids);
   const early = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= tokens.vocab_size);
   if (ids.length === 0 || early !== undefined) {
-    const flaw = early === undefined ? judge.flaw() : 'impossible-token';
+    const flaw = early !== undefined ? 'impossible-token' : served.ids.length > 0 ? 'past-the-end' : judge.flaw();
     return { flaw, prompt_tokens: prompt.length, tally: NO_DRAWS, logprob_distance: null };
   }
   const read = [...prompt, ...ids.slice(0, -1)];

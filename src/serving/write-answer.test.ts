@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { sampleToken } from '../model/sampling.ts';
 import type { AnswerRequest } from './answers.ts';
+import type { CallReader } from './call-reader.ts';
 import type { Engine, Sequence } from './engine.ts';
 import { ServingError } from './errors.ts';
 import { prefixCache } from './prefix-cache.ts';
@@ -11,6 +12,10 @@ import { openTinyEngine, requestOf, TINY_CONTEXT, tinyWeights, wholeAnswer } fro
 import { type ReadyModel, writeAnswer } from './write-answer.ts';
 
 const END = 256;
+const CHAT = {
+  ...{ kind: 'chat' as const, messages: [{ role: 'user' as const, content: 'hi' }], tools: [] },
+  ...{ tool_choice: 'auto' as const, parallel_tool_calls: true },
+};
 const engine = await openTinyEngine(tinyWeights('a'), { cache_tokens: 4 * TINY_CONTEXT });
 const ready: ReadyModel = { engine, prefixes: prefixCache(engine) };
 const never = new AbortController().signal;
@@ -70,7 +75,10 @@ describe('an answer', () => {
     });
     await fc.assert(
       fc.asyncProperty(requests, fc.double({ min: 0, max: 1, noNaN: true }), async (drawn, part) => {
-        const formed: ReadyModel = { ...ready, openGrammar: () => digits(9) };
+        const formed: ReadyModel = {
+          ...ready,
+          openGrammar: ({ format }) => (format.kind === 'json' ? digits(9) : null),
+        };
         const sampling = { seed: drawn.seed, temperature: 1, top_p: drawn.top_p, logit_bias: [] };
         const request = requestOf({
           prompt: { kind: 'text', text: drawn.prompt },
@@ -132,6 +140,43 @@ describe('an answer', () => {
     const request = requestOf({ prompt: { kind: 'ids', ids: Array(TINY_CONTEXT - 3).fill(65) }, max_tokens: 50 });
     const { ids, ended } = await answer({ ...request, sampling: { ...request.sampling, logit_bias: [[END, -100]] } });
     assert.deepEqual([ids.length, ended.reason], [3, 'length']);
+  });
+
+  test('tells the calls that a model has made, which are no text, behind its tokens, also those that another device wrote', async () => {
+    /** A call is two digits. */
+    const readCalls = (): CallReader => {
+      let text = '';
+      return {
+        push(piece) {
+          text += piece;
+          return piece.replaceAll(/[0-9]/g, '');
+        },
+        end: () => ({
+          text: '',
+          calls: [...text.matchAll(/\d(\d)/g)].map(([, n]) => ({ name: 'five', arguments: n })),
+        }),
+      };
+    };
+    const tools = [{ name: 'five', parameters: {} }];
+    const request = requestOf({ prompt: { ...CHAT, tools }, max_tokens: 24, format: { kind: 'json' } });
+    const calling: ReadyModel = { ...ready, readCalls, readChat: () => [END, 104, 105], openGrammar: () => digits(20) };
+    const whole = await answer(request, calling);
+    const calls = whole.all.filter(({ kind }) => kind === 'tool_call');
+    assert.ok(calls.length > 0);
+    assert.deepEqual([whole.text, whole.ended.reason], ['', 'tool_calls']);
+    for (const cut of [1, whole.ids.length]) {
+      const rest = await answer({ ...request, written: whole.ids.slice(0, cut) }, calling);
+      assert.deepEqual(rest.all.slice(1), whole.all.slice(1 + cut));
+    }
+    const none = await answer({ ...request, prompt: { ...CHAT, tools, tool_choice: 'none' } }, calling);
+    assert.match(none.text, /^\d+$/);
+    await assert.rejects(answer(request, { ...calling, readCalls: undefined }), { code: 'unsupported' });
+  });
+
+  test('may be the prompt alone', async () => {
+    const prompt = { kind: 'ids' as const, ids: Array(TINY_CONTEXT).fill(65) };
+    const { tokens, ended } = await answer(requestOf({ prompt, max_tokens: 0, echo: true, top_logprobs: 1 }));
+    assert.deepEqual([tokens.length, ended.reason, ended.written_tokens], [TINY_CONTEXT, 'length', 0]);
   });
 
   test('is the same for a prompt whose beginning is in the cache', async () => {
@@ -208,7 +253,7 @@ describe('what ends badly', () => {
     await refused({ prompt: { kind: 'ids', ids: [] } }, 'bad-input');
     await refused({ prompt: { kind: 'ids', ids: [257] } }, 'bad-input');
     await refused({ prompt: { kind: 'ids', ids: Array(TINY_CONTEXT).fill(1) } }, 'too-large');
-    await refused({ prompt: { kind: 'chat', messages: [{ role: 'user', content: 'hi' }], tools: [] } }, 'unsupported');
+    await refused({ prompt: CHAT }, 'unsupported');
     await refused({ format: { kind: 'json' } }, 'unsupported');
     await refused({ written: [END] }, 'bad-input');
     await refused({ written: [300] }, 'bad-input');

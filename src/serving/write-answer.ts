@@ -3,6 +3,7 @@ import { sampleToken } from '../model/sampling.ts';
 import { type AnswerProgress, answerProgress, answerRoom } from './answer-progress.ts';
 import { answerText } from './answer-text.ts';
 import type { AnswerEvent, AnswerRequest } from './answers.ts';
+import type { CallReader } from './call-reader.ts';
 import type { Engine } from './engine.ts';
 import { ServingError } from './errors.ts';
 import type { Grammar } from './grammar/grammar.ts';
@@ -11,7 +12,6 @@ import type { KnownSequence, PrefixCache } from './prefix-cache.ts';
 import { scoredRows } from './scored-rows.ts';
 
 type Chat = Extract<AnswerRequest['prompt'], { kind: 'chat' }>;
-type Form = Exclude<AnswerRequest['format'], { kind: 'text' }>;
 
 /** A model that is ready to answer. */
 export interface ReadyModel {
@@ -19,8 +19,10 @@ export interface ReadyModel {
   readonly prefixes: PrefixCache;
   /** The ids of a conversation, up to where the answer begins. Missing: the model has no chat template. */
   readonly readChat?: (chat: Chat) => number[];
-  /** A new answer's grammar. Missing: this device holds answers to no form. */
-  readonly openGrammar?: (form: Form) => Grammar;
+  /** A new answer's grammar, by its format and its tools; null: it is free. Missing: this device holds answers to no form. */
+  readonly openGrammar?: (request: Pick<AnswerRequest, 'prompt' | 'format'>) => Grammar | null;
+  /** Reads the calls of a conversation with tools. Missing: the model calls none. */
+  readonly readCalls?: (chat: Chat) => CallReader;
 }
 
 /**
@@ -36,7 +38,8 @@ export async function* writeAnswer(
   const { model } = engine;
   const prompt = promptIds(ready, request);
   const progress = answerProgress(model, request, prompt.length, grammarOf(ready, request));
-  readWritten(progress, request);
+  const reader = callReaderOf(ready, request);
+  for (const text of writtenTexts(progress, request)) reader?.push(text);
   signal.throwIfAborted();
   const scores = request.echo && request.top_logprobs !== null && request.written.length === 0;
   const capacity = prompt.length + answerRoom(model, prompt.length, request.max_tokens);
@@ -49,7 +52,7 @@ export async function* writeAnswer(
     const unread = all.slice(known.tokens.length);
     let logits: Float32Array | null = null;
     if (progress.over === null) logits = await append(known, unread, signal);
-    yield* drawTokens(engine, known, request, progress, logits, signal);
+    yield* drawTokens(engine, known, request, { progress, reader, first: logits }, signal);
   } catch (error) {
     broken = !signal.aborted;
     throw error;
@@ -63,8 +66,7 @@ async function* drawTokens(
   { model: { tokens } }: Engine,
   known: KnownSequence,
   { sampling, top_logprobs }: AnswerRequest,
-  progress: AnswerProgress,
-  first: Float32Array | null,
+  { progress, reader, first }: Standing,
   signal: AbortSignal,
 ): AsyncGenerator<AnswerEvent, void> {
   let logits = first;
@@ -76,14 +78,30 @@ async function* drawTokens(
       end_id = id;
       break;
     }
-    const text = progress.push(id);
+    const piece = progress.push(id);
+    const text = reader ? reader.push(piece) : piece;
     const named = top_logprobs === null ? { logprob: null, top: [] } : tokenLogprobs(logits, id, top_logprobs, tokens);
     yield { kind: 'token', position: place.position, id, text, echoed: false, ...named };
     signal.throwIfAborted();
     if (progress.over === null) logits = await append(known, [id], signal);
   }
+  const last = progress.end();
+  const rest = reader ? reader.push(last) : last;
+  const { text, calls } = reader?.end() ?? { text: '', calls: [] };
+  // Calls come last, so that who goes on in the middle of an answer tells all of them.
+  for (const call of calls) yield { kind: 'tool_call', ...call };
   const reason = end_id !== null ? 'stop' : progress.over!;
-  yield { kind: 'ended', text: progress.end(), reason, end_id, written_tokens: progress.length };
+  yield {
+    ...{ kind: 'ended', text: rest + text, end_id, written_tokens: progress.length },
+    reason: calls.length > 0 && reason === 'stop' ? 'tool_calls' : reason,
+  };
+}
+
+/** Where an answer stands; `first`: the logits of its next token, null where it is over. */
+interface Standing {
+  readonly progress: AnswerProgress;
+  readonly reader: CallReader | null;
+  readonly first: Float32Array | null;
 }
 
 /** Appends to a sequence and to what is known of it. */
@@ -119,22 +137,33 @@ async function* echoed(
   }
 }
 
-/** Goes through the tokens that another device has written. */
-function readWritten(progress: AnswerProgress, { written }: AnswerRequest): void {
+/** Goes through the tokens that another device has written; their texts. */
+function* writtenTexts(progress: AnswerProgress, { written }: AnswerRequest): Generator<string> {
   for (const id of written) {
     if (progress.over !== null) {
       const fact = `${written.length} tokens are written, but the answer was over after ${progress.length}`;
       throw new ServingError('bad-input', `answer: ${fact} (${progress.over})`);
     }
-    progress.push(id);
+    yield progress.push(id);
   }
 }
 
+function callReaderOf({ readCalls }: ReadyModel, request: AnswerRequest): CallReader | null {
+  const { prompt } = request;
+  if (prompt.kind !== 'chat' || prompt.tools.length === 0 || prompt.tool_choice === 'none') return null;
+  if (readCalls) return readCalls(prompt);
+  throw new ServingError('unsupported', 'answer: this model calls no tools; ask without tools');
+}
+
 /** The grammar of a new answer; null: its form is free. Throws ServingError `unsupported` or `bad-grammar`. */
-export function grammarOf({ openGrammar }: ReadyModel, { format }: AnswerRequest): Grammar | null {
-  if (format.kind === 'text') return null;
-  if (openGrammar) return openGrammar(format);
-  throw new ServingError('unsupported', `answer: this model's answers cannot be held to the form ${format.kind}`);
+export function grammarOf(
+  { openGrammar }: ReadyModel,
+  request: Pick<AnswerRequest, 'prompt' | 'format'>,
+): Grammar | null {
+  if (openGrammar) return openGrammar(request);
+  const { kind } = request.format;
+  if (kind === 'text') return null;
+  throw new ServingError('unsupported', `answer: this model's answers cannot be held to the form ${kind}`);
 }
 
 /** The ids of a prompt. Texts begin with the model's beginning-of-text token, if it has one; ids are taken as they are. */
