@@ -42,6 +42,13 @@ export function refusalOfKey(state: NetworkState, { author, body }: LoggedEvent)
   return null;
 }
 
+/** Whose device a key is now; itself where no owner ever vouched for it, null where one does not any more. */
+export function ownerNow({ devices, time_ms }: NetworkState, key: string): string | null {
+  const device = devices.get(key);
+  if (!device) return key;
+  return device.revoked || time_ms >= device.expires_ms ? null : device.owner;
+}
+
 type DeviceBody = DeviceBound | DeviceRevoked;
 
 /** Whether this event may bind or revoke a device. */

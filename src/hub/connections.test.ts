@@ -50,6 +50,7 @@ function openHub(
       samples,
     },
     ...{ rates: openRateLimits(clock), onRefused: () => {}, onError: (error) => void failures.push(error) },
+    pool: { hear: () => {}, gone: () => {} },
   };
   const connections = openConnections(services, CONNECTION_LIMITS);
   const connect = () => {

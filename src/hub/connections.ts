@@ -105,8 +105,8 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
         onFailure: (error) => hub.onError(error, 'a message'),
         onGone() {
           roll.remove(connection);
-          const { peer, run } = connection;
-          if (peer && run) mayBeGone(run, peer);
+          hub.pool.gone(connection);
+          if (connection.peer && connection.run) mayBeGone(connection.run, connection.peer);
         },
       });
       connection.tell({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: hub.id, nonce });

@@ -5,12 +5,14 @@ import type { Receipt } from '../ledger/receipt.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { decodeFromPeer, type FromPeer } from '../protocol/messages.ts';
+import { type FromServingPeer, isServing } from '../protocol/serving-messages.ts';
 import type { Connection } from './connection.ts';
 import { HubError } from './errors.ts';
 import { guestOf, type Hello, planEntry } from './hello.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Roll } from './roll.ts';
 import type { Samples } from './samples.ts';
+import type { Pool } from './serving/pool.ts';
 import type { PeerTelemetry } from './views.ts';
 
 /** What a conversation needs from the hub. */
@@ -21,6 +23,7 @@ export interface ConversationServices {
   submit(bytes: Uint8Array, address: string | null): Promise<{ id: string; receipt: Receipt }>;
   readonly samples: Samples;
   readonly rates: RateLimits;
+  readonly pool: Pick<Pool, 'hear' | 'gone'>;
 }
 
 /** What happens with messages. */
@@ -46,6 +49,12 @@ export function openConversations(hub: ConversationServices, listener: Conversat
       const message = decodeFromPeer(frame);
       if (message.type === 'hello') return greet(hub, listener, connection, message);
       if (!connection.role) throw new ProtocolError('malformed', 'expected hello first');
+      if (isServing(message)) {
+        if (!connection.peer) throw new ProtocolError('malformed', `${message.type}: expected it of a key`);
+        hub.rates.take('serve_connection', connection.number);
+        hub.pool.hear(connection, message);
+        return;
+      }
       if (message.type !== 'event') {
         hub.rates.take('talk_connection', connection.number);
         if (hearTalk(hub, connection, message)) listener.onTalk();
@@ -97,7 +106,7 @@ function greet(
   onPeer(connection, entry.run);
 }
 
-type Talk = Exclude<FromPeer, { type: 'hello' | 'event' }>;
+type Talk = Exclude<FromPeer, { type: 'hello' | 'event' } | FromServingPeer>;
 
 /** Handles what is in no log: pings, progress, samples. Returns whether it is news for observers. */
 function hearTalk({ state, samples, telemetry }: ConversationServices, connection: Connection, message: Talk): boolean {

@@ -1,7 +1,9 @@
 // A hub without its disk and its port: the log's state, the rounds, the connections and the models, assembled on any clock.
+
+import { ownerNow } from '../core/devices.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
-import type { RunState } from '../core/state.ts';
+import type { NetworkState, RunState } from '../core/state.ts';
 import type { LoadGame } from '../games/registry.ts';
 import { type BlobStore, createMemoryBlobStore } from '../ledger/blob-store.ts';
 import type { TransparencyLog } from '../ledger/transparency-log.ts';
@@ -28,6 +30,9 @@ import { watchRuns } from './run-news.ts';
 import { openRunPolicy, type RunPolicy } from './run-policy.ts';
 import { problemsOf } from './run-problems.ts';
 import type { Sequencer } from './sequencer.ts';
+import { modelsOfRuns } from './serving/models.ts';
+import { openPool, type Pool } from './serving/pool.ts';
+import { NO_COUNTS, type PoolCounts } from './serving/pool-metrics.ts';
 import type { Keepsake, Snapshots } from './snapshots.ts';
 import type { StateHost } from './state-host.ts';
 import { openKept } from './statuses.ts';
@@ -61,6 +66,8 @@ export interface HubCoreOptions {
   readonly floor_bytes?: number;
   /** Called with the code of every refusal over a connection. */
   readonly onRefused?: (code: string) => void;
+  /** What the pool that serves counts. */
+  readonly poolCounts?: PoolCounts;
   /** For the simulator: other games than the built-in ones, and the core with a planted fault. */
   readonly loadGame?: LoadGame;
   readonly machine?: StateMachine;
@@ -74,6 +81,8 @@ export interface HubCore {
   /** What is served over HTTP. */
   readonly services: HttpServices;
   readonly unnamed: UnnamedBlobs;
+  /** The devices that serve, as callers' API uses them. */
+  readonly pool: Pool;
   /** Starts the rounds. Call it when peers can connect: those who were present before have a few seconds to come back. */
   begin(): void;
   /** Stops taking anything; resolves when everything accepted is durable. */
@@ -114,9 +123,10 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
     problemsOf(run, condition.last, rounds?.problemOf(run) ?? null, time.ahead_ms());
   const statuses = openKept(() => runStatuses(state, time, telemetry, denseBytes.of, problemOf), clock);
   const now_ms = () => Math.round(time.now_ms());
+  const pool = poolOf(state, options);
   const services = {
     ...{ id: identity.id, state, clock, time, randomBytes: options.randomBytes, blobs, log },
-    ...{ telemetry, rates, samples, workers, statuses, isKnown, onError },
+    ...{ telemetry, rates, samples, workers, statuses, isKnown, onError, pool },
     ...openQueries({ hub: identity.id, state, time, policy, abandoned }),
     cosignatures: openCosignatures(identity.id),
     submit: openIntake({ sequencer, log, machine, blobs, models, unnamed, rates, policy, abandoned }),
@@ -143,7 +153,7 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
   });
 
   return {
-    ...{ sequencer, connections, services, unnamed },
+    ...{ sequencer, connections, services, unnamed, pool },
     begin() {
       rounds = driveRounds({
         ...{ sequencer, models, identity, clock, time },
@@ -157,6 +167,7 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
     },
     async close() {
       stage = 'closing';
+      pool.close();
       condition.close();
       // Otherwise, what waits for disk space would wait for ever.
       if (sequencer.standing !== 'taking') await sequencer.close();
@@ -166,6 +177,15 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
       await sequencer.close();
     },
   };
+}
+
+/** The pool of devices that serve the models of a hub's runs. */
+function poolOf(state: NetworkState, { clock, randomBytes, poolCounts = NO_COUNTS }: HubCoreOptions): Pool {
+  return openPool({
+    ...{ clock, randomBytes, counts: poolCounts },
+    models: () => modelsOfRuns(state),
+    ownerOf: (peer) => ownerNow(state, peer),
+  });
 }
 
 type OnError = (error: unknown, where: string) => void;

@@ -168,6 +168,7 @@ async function startHub(
     space: options.space ?? (() => diskSpaceOf(folder)),
     floor_bytes: options.floor_bytes,
     onRefused: metrics.refused,
+    poolCounts: metrics.pool,
   });
   const { connections } = hubCore;
   const { state } = hubCore.sequencer;

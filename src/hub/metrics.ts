@@ -8,6 +8,7 @@ import { inUnit } from '../protocol/measures.ts';
 import { incomingOf } from './answers.ts';
 import { comesFromHere } from './askers.ts';
 import { HubError } from './errors.ts';
+import { openPoolCounts, type PoolCounts } from './serving/pool-metrics.ts';
 
 /** A commit takes milliseconds on a healthy disk and seconds on a failing one. */
 const APPEND_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -27,6 +28,8 @@ export interface Metrics {
   refused(code: string): void;
   /** Counts bytes of blobs, uploaded or downloaded, as they went over the wire. */
   carried(direction: 'up' | 'down', size_bytes: number): void;
+  /** What the pool that serves counts. */
+  readonly pool: PoolCounts;
   /** The same store, with the time of every append measured. */
   timed(store: LogStore): LogStore;
   /** Adds the gauges of an open hub. Call it once. */
@@ -59,6 +62,7 @@ export function openMetrics(): Metrics {
   });
   return {
     refused: (code) => refusals.inc({ code }),
+    pool: openPoolCounts(registers),
     carried: (direction, size_bytes) => bytes.inc({ direction }, size_bytes),
     timed: (store) => ({
       ...store,

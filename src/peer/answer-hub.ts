@@ -2,6 +2,7 @@
 import type { FromHub, RunView, Welcome } from '../protocol/messages.ts';
 import { otherVersion, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
+import type { ToServingPeer } from '../protocol/serving-messages.ts';
 
 /** What a peer knows when a message comes. */
 export interface Known {
@@ -19,6 +20,7 @@ export type HubAction =
   | { readonly do: 'check-receipt'; readonly event: string; readonly receipt: unknown }
   | { readonly do: 'send-later'; readonly event: string }
   | { readonly do: 'reject'; readonly event: string; readonly error: PeerError }
+  | { readonly do: 'serve'; readonly message: ToServingPeer }
   | { readonly do: 'give-way' }
   | { readonly do: 'end'; readonly error: PeerError };
 
@@ -38,6 +40,10 @@ export function planAnswer(message: FromHub, { hub, run, greeted }: Known): HubA
       return { do: 'check-receipt', event: message.event, receipt: message.receipt };
     case 'refused':
       return planRefusal(message, greeted);
+    case 'answer':
+    case 'answer-stop':
+    case 'offer-refused':
+      return greeted ? { do: 'serve', message } : null;
     default:
       return null;
   }

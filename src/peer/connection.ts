@@ -15,6 +15,7 @@ import {
   type Welcome,
 } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
+import type { FromServingPeer, ToServingPeer } from '../protocol/serving-messages.ts';
 import { type HubAction, planAnswer } from './answer-hub.ts';
 import { FIRST_TRY, onGiveWay, onHeard, onHttp, onWelcome, planRedial, type Tries } from './redial.ts';
 import { openUnanswered, type Unanswered } from './unanswered.ts';
@@ -35,6 +36,8 @@ export interface HubConnection {
   progress(message: Omit<Extract<FromPeer, { type: 'progress' }>, 'type'>): void;
   /** Sends text of a model; lost likewise. */
   sample(message: Omit<Sample, 'type'>): void;
+  /** Sends what a device that serves says; lost likewise. */
+  serve(message: FromServingPeer): void;
   close(): void;
 }
 
@@ -61,6 +64,8 @@ export interface ConnectionOptions {
   /** Called after every (re)connection; it says whether this peer is present by the log. */
   readonly onWelcome: (welcome: Welcome) => void;
   readonly onRun: (view: RunView) => void;
+  /** The hub asks a device that serves. */
+  readonly onServe?: (message: ToServingPeer) => void;
   /** The connection is lost for now; the peer is reconnecting. */
   readonly onAway: (reason: string) => void;
   /** The hub answers over HTTP, but no connection opens, again and again. */
@@ -111,6 +116,10 @@ class Connection implements HubConnection {
 
   sample(message: Parameters<HubConnection['sample']>[0]): void {
     this.#sendGreeted({ type: 'sample', ...message });
+  }
+
+  serve(message: FromServingPeer): void {
+    this.#sendGreeted(message);
   }
 
   close(): void {
@@ -172,6 +181,8 @@ class Connection implements HubConnection {
         return this.#unanswered.sendLater(action.event);
       case 'reject':
         return this.#unanswered.reject(action.event, action.error);
+      case 'serve':
+        return this.#options.onServe?.(action.message);
       case 'give-way':
         return this.#giveWay();
       case 'end':

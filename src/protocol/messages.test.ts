@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Encoder } from 'cbor-x';
 import fc from 'fast-check';
+import { z } from 'zod';
 import { MESSAGE_DEPTH } from './cbor-form.ts';
 import { ProtocolError } from './errors.ts';
 import {
@@ -17,6 +18,15 @@ import {
   uploadChallenge,
   WIRE_LIMITS,
 } from './messages.ts';
+import {
+  packRequest,
+  packTokens,
+  SERVE_LIMITS,
+  type TokenRow,
+  tokensOfMessage,
+  unpackRequest,
+  unpackTokens,
+} from './serving-messages.ts';
 
 const HASH = 'a'.repeat(64);
 
@@ -110,7 +120,21 @@ const status: RunStatus = {
   problem: null,
 };
 
+const LEASE = '0123456789abcdef';
+const fromServing: FromPeer[] = [
+  {
+    ...{ type: 'offer', model: HASH, quantisation: 'q4_0', engine: 'llama.cpp', class: 'llama.cpp 1, cpu' },
+    ...{ context_tokens: 4096, free_tokens: 0, places: 3, heard: 7, price_in: 5, price_out: 1000, region: 'the north' },
+  },
+  { type: 'answer-taken', lease: LEASE },
+  { type: 'answer-begun', lease: LEASE, prompt_tokens: 12 },
+  { type: 'answer-tokens', lease: LEASE, from: 3, packed: packTokens([[7, 'a\u{1f600}', false, null, []]]) },
+  { type: 'answer-call', lease: LEASE, name: 'look', arguments: '{"at":[1]}' },
+  { type: 'answer-ended', lease: LEASE, text: '', reason: 'tool_calls', end_id: 0, written_tokens: 4 },
+  { type: 'answer-failed', lease: LEASE, code: 'leaving', message: 'its owner is back' },
+];
 const fromPeer: FromPeer[] = [
+  ...fromServing,
   { type: 'hello', protocol: 1, role: 'observer' },
   { type: 'hello', protocol: 1, role: 'worker', run: HASH, peer: HASH, signature: new Uint8Array(64) },
   { type: 'event', event: new Uint8Array(WIRE_LIMITS.event_bytes).fill(7) },
@@ -135,6 +159,15 @@ const fromHub: FromHub[] = [
   },
   { type: 'accepted', event: HASH, receipt: { format: 'potluck-receipt-v1', inclusion_proof: ['x'] } },
   { type: 'refused', event: null, code: 'malformed', message: 'expected …' },
+  {
+    type: 'answer',
+    lease: LEASE,
+    model: HASH,
+    quantisation: 'f32',
+    request: packRequest({ deep: [[[[[[[[[[[[1]]]]]]]]]]]] }),
+  },
+  { type: 'answer-stop', lease: LEASE, why: 'caller-gone' },
+  { type: 'offer-refused', model: HASH, code: 'unknown-model', message: 'expected …' },
 ];
 
 /** Either the message is read, or it is refused with a ProtocolError; nothing else may happen. */
@@ -170,6 +203,37 @@ test('every message is read back as it was written', () => {
 test('a peer does not take what only peers say, and a hub not what only hubs say', () => {
   for (const message of fromPeer) assert.throws(() => decodeFromHub(encodeMessage(message)), ProtocolError);
   for (const message of fromHub) assert.throws(() => decodeFromPeer(encodeMessage(message)), ProtocolError);
+});
+
+test('tokens and requests in a message are read back, as many as fit, and nothing else is read', () => {
+  const longest: [number, Uint8Array, number] = [SERVE_LIMITS.largest_id, new Uint8Array(16).fill(255), -1e-30];
+  for (const top of [0, 1, 5, SERVE_LIMITS.top]) {
+    const row: TokenRow = [7, 'x', false, longest, Array.from({ length: top }, () => longest)];
+    const rows = Array.from({ length: tokensOfMessage(top) }, () => row);
+    const packed = packTokens(rows);
+    assert.ok(packed.length <= SERVE_LIMITS.packed_bytes, `${packed.length} bytes of ${rows.length} tokens`);
+    assert.deepEqual(unpackTokens(packed), rows);
+    assert.ok(rows.length >= (top === 0 ? 64 : 20));
+  }
+  const bad: unknown[] = [
+    [],
+    [[-1, 'x', false, null, []]],
+    [[1.5, 'x', false, null, []]],
+    [[1, 'x', 0, null, []]],
+    [[1, 'x', false, [1, new Uint8Array(1), Number.NaN], []]],
+    [[1, 'x', false, [1, new Uint8Array(1), 0.5], []]],
+    [[1, 'x'.repeat(SERVE_LIMITS.token_text + 1), false, null, []]],
+    Array.from({ length: SERVE_LIMITS.tokens + 1 }, () => [1, 'x', false, null, []]),
+    [[1, 'x', false, null, [], 1]],
+    {},
+  ];
+  for (const rows of bad) assert.throws(() => unpackTokens(packTokens(rows as TokenRow[])), { code: 'malformed' });
+  const schema = z.strictObject({ a: z.number() });
+  assert.deepEqual(unpackRequest(packRequest({ a: 1 }), schema), { a: 1 });
+  for (const bytes of [packRequest({ a: 1, b: 2 }), packRequest([]), new Uint8Array([0xff]), new Uint8Array(0)]) {
+    assert.throws(() => unpackRequest(bytes, schema), { code: 'malformed' });
+  }
+  assert.throws(() => packRequest({ a: 'x'.repeat(SERVE_LIMITS.request_bytes) }), { code: 'too-large' });
 });
 
 describe('what is refused', () => {

@@ -5,15 +5,16 @@ import { checkCborForm } from './cbor-form.ts';
 import { ProtocolError } from './errors.ts';
 import { NumbersSchema, ValuesSchema } from './measures.ts';
 import { count, hash, role } from './schemas.ts';
+import { ServingFromHub, ServingFromPeer } from './serving-messages.ts';
 
 /**
  * The version of this protocol: of the messages and of the events in them. Either side refuses messages and events that it does not know,
  * so the version rises with each change that the other side must know. A peer of another version is told so and disconnected.
  * 2: draws, appeals and contests; heads of the log in events. 3: rules that bound a first work, and views that say so. 4: a model's hash
  * is that of its manifest. 5: steps. 6: metrics in the game's words. 7: models in bf16 and f16. 8: amounts and numbers in the
- * game's words.
+ * game's words. 9: the pool that serves (serving-messages.ts).
  */
-export const PROTOCOL_VERSION = 8;
+export const PROTOCOL_VERSION = 9;
 
 /** Says in words which side has the older version, and what that side can do about it. */
 export function otherVersion(versions: { readonly hub: number; readonly peer: number }): string {
@@ -169,6 +170,7 @@ export const FromPeerSchema = z.discriminatedUnion('type', [
   SampleSchema,
   /** Asks whether the hub is alive. For browsers, which do not see the WebSocket's own pings. */
   z.strictObject({ type: z.literal('ping') }),
+  ...ServingFromPeer,
 ]);
 export type FromPeer = z.infer<typeof FromPeerSchema>;
 
@@ -328,6 +330,7 @@ export const FromHubSchema = z.discriminatedUnion('type', [
   /** `receipt` proves that the event is in the log; ledger/receipt.ts checks it. */
   z.object({ type: z.literal('accepted'), event: hash, receipt: z.unknown() }),
   z.object({ type: z.literal('refused'), event: hash.nullable(), code: z.string().max(60), message: text }),
+  ...ServingFromHub,
 ]);
 export type FromHub = z.infer<typeof FromHubSchema>;
 

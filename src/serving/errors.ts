@@ -17,6 +17,8 @@ export type ServingErrorCode =
   | 'no-engine'
   /** The process of an engine ended by itself. */
   | 'engine-ended'
+  /** An answer that had begun cannot be ended: the hub goes down, or no device is left that could. What has come of it is right. */
+  | 'interrupted'
   /** What a grammar was to make cannot be made or did not come out as asked. */
   | 'bad-grammar';
 

@@ -1,0 +1,243 @@
+// The devices that offer to serve: what each has room for, and what the hub has measured of it. Nothing of it outlives the hub.
+import { ProtocolError } from '../../protocol/errors.ts';
+import type { Offer, ToServingPeer } from '../../protocol/serving-messages.ts';
+import type { Usual } from './plan.ts';
+import { type DeviceKnown, FIRST_TOKENS, type Speed } from './rank.ts';
+
+export const DEVICE_LIMITS = {
+  offers: 4, // models that one device serves at the same time
+  devices: 4096, // that offer; more have to wait until one leaves
+  records: 8192, // keys whose speed is remembered after they have left; the least recently used one is forgotten
+  outcomes: 100, // leases of which the success is counted, as routers of models count it
+  warm: 16, // prompts whose beginning a device has read lately
+  distrusted_ms: 600_000, // how long a device that did not keep to the form of answers gets no other
+} as const;
+
+/** What was never measured, for the first answers of a hub: a slow laptop. */
+const UNMEASURED: Speed = { first_ms_per_token: 20, gap_ms: 200 };
+const ROUND_TRIP_MS = 50;
+/** How much of a new measurement counts: the last ten or so decide. */
+const NEW_PART = 0.15;
+
+/** The hub's end of a device's connection. */
+export interface PoolConnection {
+  readonly number: string;
+  readonly peer: string | null;
+  tell(message: ToServingPeer): void;
+}
+
+/** One model in one quantisation. */
+export type ModelKey = string;
+export const modelKey = ({ model, quantisation }: Pick<Offer, 'model' | 'quantisation'>): ModelKey =>
+  `${model} ${quantisation}`;
+
+/** What is remembered of a key, also when it comes again. */
+interface DeviceRecord {
+  readonly speeds: Map<ModelKey, Partial<Speed>>;
+  /** Of the last leases, oldest first: whether each ended well. */
+  readonly outcomes: boolean[];
+  distrusted_until_ms: number;
+}
+
+interface Offered {
+  offer: Offer;
+  /** What was sent since the device counted, oldest first. */
+  unheard: { readonly ordinal: number; readonly tokens: number }[];
+}
+
+export interface PoolDevice {
+  readonly connection: PoolConnection;
+  readonly peer: string;
+  readonly offers: ReadonlyMap<ModelKey, { readonly offer: Offer }>;
+  readonly record: DeviceRecord;
+  /** It was late and has not said anything since. */
+  silent: boolean;
+}
+
+interface Present extends PoolDevice {
+  readonly offers: Map<ModelKey, Offered>;
+  sent: number;
+  round_trip_ms: number;
+  readonly warm: Set<string>;
+  last_given_ms: number;
+}
+
+/** An answer, as far as it matters to one device. */
+interface AskedOfDevice {
+  readonly prefix: string;
+  readonly region: string | null;
+  readonly read_tokens: number;
+  readonly left_tokens: number;
+}
+
+export interface Devices {
+  readonly all: ReadonlyMap<string, PoolDevice>;
+  /** Throws ProtocolError `malformed` for an offer that contradicts what was sent. @returns what is wrong with it for now */
+  offer(connection: PoolConnection, offer: Offer): 'too-many-models' | 'too-many-devices' | null;
+  gone(connection: PoolConnection): void;
+  /** A request is sent: its room is taken until the device's next offer counts it. */
+  given(device: PoolDevice, key: ModelKey, tokens: number, prefix: string): void;
+  /** Measurements. */
+  tookAfter(device: PoolDevice, round_trip_ms: number): void;
+  firstAfter(device: PoolDevice, key: ModelKey, first_ms: number, read_tokens: number): void;
+  tokensAfter(device: PoolDevice, key: ModelKey, gap_ms: number, tokens: number): void;
+  ended(device: PoolDevice, well: boolean): void;
+  distrust(device: PoolDevice): void;
+  usual(key: ModelKey): Speed;
+  /** When a device is late, by its own times; none is allowed to be much slower than the pool. */
+  usualOf(device: PoolDevice, key: ModelKey, read_tokens: number): Usual;
+  known(device: PoolDevice, key: ModelKey, asked: AskedOfDevice): Omit<DeviceKnown, 'was_late'>;
+}
+
+export function openDevices(now_ms: () => number): Devices {
+  return new MeasuredDevices(now_ms);
+}
+
+class MeasuredDevices implements Devices {
+  readonly all = new Map<string, Present>();
+  readonly #records = new Map<string, DeviceRecord>();
+  /** By model, over all devices: each token counts, so that slow ones, which write few, make little of it. */
+  readonly #usuals = new Map<ModelKey, Partial<Speed>>();
+  readonly #now_ms: () => number;
+
+  constructor(now_ms: () => number) {
+    this.#now_ms = now_ms;
+  }
+
+  offer(connection: PoolConnection, offer: Offer): ReturnType<Devices['offer']> {
+    const key = modelKey(offer);
+    const device = this.all.get(connection.number);
+    const sent = device?.sent ?? 0;
+    if (offer.heard > sent) {
+      throw new ProtocolError('malformed', `offer: heard ${offer.heard} requests, ${sent} were sent`);
+    }
+    if (!device && this.all.size >= DEVICE_LIMITS.devices) return 'too-many-devices';
+    const here = device ?? this.#newcomer(connection);
+    const before = here.offers.get(key);
+    if (!before && here.offers.size >= DEVICE_LIMITS.offers) return 'too-many-models';
+    const unheard = (before?.unheard ?? []).filter(({ ordinal }) => ordinal >= offer.heard);
+    here.offers.set(key, { offer, unheard });
+    this.all.set(connection.number, here);
+    return null;
+  }
+
+  gone({ number }: PoolConnection): void {
+    this.all.delete(number);
+  }
+
+  given(device: PoolDevice, key: ModelKey, tokens: number, prefix: string): void {
+    const here = present(device);
+    here.offers.get(key)?.unheard.push({ ordinal: here.sent++, tokens });
+    here.last_given_ms = this.#now_ms();
+    here.warm.delete(prefix);
+    here.warm.add(prefix);
+    if (here.warm.size > DEVICE_LIMITS.warm) here.warm.delete(here.warm.values().next().value!);
+  }
+
+  tookAfter(device: PoolDevice, round_trip_ms: number): void {
+    const here = present(device);
+    here.round_trip_ms += (round_trip_ms - here.round_trip_ms) * NEW_PART;
+  }
+
+  firstAfter(device: PoolDevice, key: ModelKey, first_ms: number, read_tokens: number): void {
+    this.#measured(device, key, { first_ms_per_token: first_ms / (FIRST_TOKENS + read_tokens) }, NEW_PART);
+  }
+
+  tokensAfter(device: PoolDevice, key: ModelKey, gap_ms: number, tokens: number): void {
+    this.#measured(device, key, { gap_ms: gap_ms / tokens }, 1 - (1 - NEW_PART) ** (tokens / 4));
+  }
+
+  ended({ record: { outcomes } }: PoolDevice, well: boolean): void {
+    outcomes.push(well);
+    if (outcomes.length > DEVICE_LIMITS.outcomes) outcomes.shift();
+  }
+
+  distrust({ record }: PoolDevice): void {
+    record.distrusted_until_ms = this.#now_ms() + DEVICE_LIMITS.distrusted_ms;
+  }
+
+  usual(key: ModelKey): Speed {
+    return { ...UNMEASURED, ...this.#usuals.get(key) };
+  }
+
+  usualOf(device: PoolDevice, key: ModelKey, read_tokens: number): Usual {
+    const pool = this.usual(key);
+    const own = { ...pool, ...device.record.speeds.get(key) };
+    const { gap_ms, first_ms_per_token } = noSlowerThan(own, pool);
+    const first_ms = first_ms_per_token * (FIRST_TOKENS + read_tokens);
+    return { gap_ms, first_ms, round_trip_ms: present(device).round_trip_ms };
+  }
+
+  known(device: PoolDevice, key: ModelKey, asked: AskedOfDevice): Omit<DeviceKnown, 'was_late'> {
+    const { prefix, region, read_tokens, left_tokens } = asked;
+    const here = present(device);
+    const { offer, unheard } = here.offers.get(key)!;
+    const { outcomes, speeds, distrusted_until_ms } = here.record;
+    const taken_tokens = unheard.reduce((sum, { tokens }) => sum + tokens, 0);
+    return {
+      id: here.connection.number,
+      class: offer.class,
+      places: distrusted_until_ms > this.#now_ms() ? 0 : offer.places - unheard.length,
+      free_tokens: offer.free_tokens - taken_tokens,
+      context_tokens: offer.context_tokens,
+      speed: speeds.has(key) ? { ...this.usual(key), ...speeds.get(key) } : null,
+      round_trip_ms: here.round_trip_ms,
+      // One that has done nothing yet has not failed.
+      success: (outcomes.filter((well) => well).length + 1) / (outcomes.length + 1),
+      warm: here.warm.has(prefix),
+      price: read_tokens * offer.price_in + left_tokens * offer.price_out,
+      near: region !== null && offer.region === region,
+      silent: here.silent,
+      last_given_ms: here.last_given_ms,
+    };
+  }
+
+  #newcomer(connection: PoolConnection): Present {
+    const peer = connection.peer!;
+    return {
+      ...{ connection, peer, record: this.#recordOf(peer), offers: new Map(), silent: false, sent: 0 },
+      ...{ round_trip_ms: ROUND_TRIP_MS, warm: new Set(), last_given_ms: 0 },
+    };
+  }
+
+  #recordOf(peer: string): DeviceRecord {
+    const fresh = { speeds: new Map(), outcomes: [], distrusted_until_ms: Number.NEGATIVE_INFINITY };
+    const record = this.#records.get(peer) ?? fresh;
+    this.#records.delete(peer);
+    this.#records.set(peer, record);
+    keepFew(this.#records, DEVICE_LIMITS.records);
+    return record;
+  }
+
+  #measured({ record: { speeds } }: PoolDevice, key: ModelKey, change: Partial<Speed>, part: number): void {
+    speeds.set(key, mixed(speeds.get(key), change, part));
+    keepFew(speeds, DEVICE_LIMITS.offers * 2);
+    this.#usuals.set(key, mixed(this.#usuals.get(key), change, part / 4));
+    keepFew(this.#usuals, DEVICE_LIMITS.records);
+  }
+}
+
+const present = (device: PoolDevice): Present => device as Present;
+
+/** A device may be so many times slower than the pool before that is late. */
+const SLOWER_TIMES = 4;
+
+const noSlowerThan = (own: Speed, pool: Speed): Speed => ({
+  first_ms_per_token: Math.min(own.first_ms_per_token, SLOWER_TIMES * pool.first_ms_per_token),
+  gap_ms: Math.min(own.gap_ms, SLOWER_TIMES * pool.gap_ms),
+});
+
+/** The first measurement counts whole. */
+function mixed(before: Partial<Speed> = {}, change: Partial<Speed>, part: number): Partial<Speed> {
+  const mix = (old: number | undefined, now: number): number => (old === undefined ? now : old + (now - old) * part);
+  const { first_ms_per_token: first, gap_ms: gap } = change;
+  return {
+    ...before,
+    ...(first !== undefined && { first_ms_per_token: mix(before.first_ms_per_token, first) }),
+    ...(gap !== undefined && { gap_ms: mix(before.gap_ms, gap) }),
+  };
+}
+
+function keepFew(map: Map<string, unknown>, most: number): void {
+  while (map.size > most) map.delete(map.keys().next().value!);
+}

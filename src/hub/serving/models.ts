@@ -1,0 +1,79 @@
+// The models of the pool by the names that callers use: what the hub knows of a model, and what devices offer of it.
+import type { NetworkState } from '../../core/state.ts';
+import type { Offer } from '../../protocol/serving-messages.ts';
+import type { OfferedModel } from '../../serving/answers.ts';
+
+/** A model that devices may offer. */
+export interface KnownModel {
+  readonly hash: string;
+  /** What callers may call it. Where several models have a name in common, the first one that is offered is meant. */
+  readonly names: readonly [string, ...string[]];
+  readonly created_ms: number;
+  readonly licence: string | null;
+  readonly chat: boolean;
+  readonly tools: boolean;
+}
+
+/** Where a caller does not say which: the most exact one that is offered. */
+const BEST_FIRST: readonly Offer['quantisation'][] = ['f32', 'f16', 'q8_0', 'q4_0'];
+/** How many of a run's models devices may still serve after it has learned on: those that answers have begun with. */
+const MODELS_OF_A_RUN = 4;
+
+/** `poems:q8_0`; f32 is not said. */
+const nameOf = (name: string, quantisation: Offer['quantisation']): string =>
+  quantisation === 'f32' ? name : `${name}:${quantisation}`;
+
+/** What callers may ask for: each model and quantisation that is offered, once. */
+export function offeredModels(known: readonly KnownModel[], offers: Iterable<Offer>): OfferedModel[] {
+  const byHash = new Map(known.map((model) => [model.hash, model]));
+  const found = new Map<string, OfferedModel>();
+  for (const { model: hash, quantisation, engine, context_tokens } of offers) {
+    const model = byHash.get(hash);
+    if (!model) continue;
+    const key = `${hash} ${quantisation}`;
+    const { created_ms, licence, chat, tools } = model;
+    const earlier = found.get(key);
+    found.set(key, {
+      // The name that is this model's alone, so that what is asked for tomorrow is the same as today.
+      ...{ name: nameOf(model.names.at(-1)!, quantisation), hash, quantisation, licence, chat, tools, created_ms },
+      engine: earlier && earlier.engine !== engine ? 'several' : engine,
+      context_tokens: Math.max(context_tokens, earlier?.context_tokens ?? 0),
+      embeddings: false,
+    });
+  }
+  return [...found.values()];
+}
+
+/** The model that a name means, among those that are offered; null: none of them. */
+export function keyNamed(
+  name: string,
+  known: readonly KnownModel[],
+  offers: Iterable<Offer>,
+): Pick<Offer, 'model' | 'quantisation'> | null {
+  const offered = [...offers];
+  for (const { hash, names } of known) {
+    for (const quantisation of BEST_FIRST) {
+      const isMeant = names.some((one) => one === name || `${one}:${quantisation}` === name);
+      if (isMeant && offered.some((offer) => offer.model === hash && offer.quantisation === quantisation)) {
+        return { model: hash, quantisation };
+      }
+    }
+  }
+  return null;
+}
+
+/** The models of a hub's runs, the newest of each run first: by the run's name, and by name and hash. */
+export function modelsOfRuns(state: Pick<NetworkState, 'runs'>): KnownModel[] {
+  const runs = [...state.runs.values()];
+  const named = new Map<string, number>();
+  for (const { spec } of runs) named.set(spec.name, (named.get(spec.name) ?? 0) + 1);
+  return runs.flatMap((run) => {
+    const isOnly = named.get(run.spec.name) === 1;
+    const name = isOnly ? run.spec.name : `${run.spec.name}-${run.id.slice(0, 8)}`;
+    const hashes = new Set([run.model, ...run.recent.map(({ model }) => model).reverse()]);
+    return [...hashes].slice(0, MODELS_OF_A_RUN).map((hash) => ({
+      ...{ hash, names: [name, `${name}@${hash.slice(0, 8)}`] as const, created_ms: run.opened_ms },
+      ...{ licence: null, chat: false, tools: false },
+    }));
+  });
+}

@@ -1,0 +1,67 @@
+// What the hub counts of its pool, in Prometheus' text format: numbers alone, nothing of prompts or answers.
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+const SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 1.5, 2.5, 5, 10, 30];
+
+/** What the gauges read. */
+interface WatchedPool {
+  devices(): number;
+  answers(): number;
+  wanting(): number;
+  leases(): number;
+}
+
+export interface PoolCounts {
+  watch(pool: WatchedPool): void;
+  /** `how`: `whole`, `left` where the caller went away, or the code of the error. */
+  answer(how: string): void;
+  /** From the request to the first token, as the caller has it. */
+  firstToken(seconds: number): void;
+  /** `why`: `first`, `hedge` or `hand-over`. */
+  lease(why: string): void;
+  leaseEnded(how: string): void;
+  tokens(count: number): void;
+  /** From the last token of one device to the first of the next, as the caller notices it. */
+  pause(seconds: number): void;
+}
+
+/** Counts nothing: for a pool whose hub nobody watches. */
+export const NO_COUNTS: PoolCounts = {
+  ...{ watch() {}, answer() {}, firstToken() {}, lease() {}, leaseEnded() {}, tokens() {}, pause() {} },
+};
+
+export function openPoolCounts(registers: Registry[]): PoolCounts {
+  const counter = (name: string, help: string, label: string) =>
+    new Counter({ name: `potluck_pool_${name}_total`, help, labelNames: [label], registers });
+  const answers = counter('answers', 'Answers by how they ended: whole, left by their callers, or an error.', 'end');
+  const leases = counter('leases', 'Leases given to devices, by reason.', 'why');
+  const ends = counter('lease_ends', 'Leases that have ended: well, by a fault of the device, or neither.', 'how');
+  const tokens = new Counter({
+    ...{ name: 'potluck_pool_tokens_total', help: 'Tokens that devices have written for callers.', registers },
+  });
+  const histogram = (name: string, help: string) =>
+    new Histogram({ name: `potluck_pool_${name}_seconds`, help, buckets: SECONDS, registers });
+  const first = histogram('first_token', 'From a request to its first token.');
+  const pauses = histogram('pause', 'From the last token of a device to the first token of the one that goes on.');
+  return {
+    watch(pool) {
+      const gauge = (name: keyof WatchedPool, help: string) =>
+        new Gauge({
+          ...{ name: `potluck_pool_${name}`, help, registers },
+          collect() {
+            this.set(pool[name]());
+          },
+        });
+      gauge('devices', 'Devices that offer to serve.');
+      gauge('answers', 'Answers that are being written.');
+      gauge('wanting', 'Answers that wait for a device.');
+      gauge('leases', 'Leases that devices have now.');
+    },
+    answer: (end) => answers.inc({ end }),
+    firstToken: (seconds) => first.observe(seconds),
+    lease: (why) => leases.inc({ why }),
+    leaseEnded: (how) => ends.inc({ how }),
+    tokens: (count) => tokens.inc(count),
+    pause: (seconds) => pauses.observe(seconds),
+  };
+}

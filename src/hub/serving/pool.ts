@@ -1,0 +1,332 @@
+// The pool: answers callers through devices that ask for work over their sockets and may vanish. It acts on plan.ts; an answer's text goes from
+// a device to its caller, and is kept nowhere.
+import { bytesToHex } from '@noble/hashes/utils.js';
+import type { Clock } from '../../protocol/clock.ts';
+import { ProtocolError } from '../../protocol/errors.ts';
+import { type FromServingPeer, type Offer, packRequest } from '../../protocol/serving-messages.ts';
+import type { AnswerEvent, AnswerRequest, AnswerServer } from '../../serving/answers.ts';
+import { ServingError } from '../../serving/errors.ts';
+import { Answer, type AnswerServices, type Lease, type LeaseEnd } from './answer.ts';
+import { openAnswerStream } from './answer-stream.ts';
+import {
+  DEVICE_LIMITS,
+  type Devices,
+  type ModelKey,
+  modelKey,
+  openDevices,
+  type PoolConnection,
+  type PoolDevice,
+} from './devices.ts';
+import { hearOfLease, type OfLease } from './lease-words.ts';
+import { type KnownModel, keyNamed, offeredModels } from './models.ts';
+import type { PoolCounts } from './pool-metrics.ts';
+import { type DeviceKnown, rankDevices, type WorkKnown } from './rank.ts';
+import { openTokenRate, prefixOf, type TokenRate } from './request.ts';
+
+export const POOL_LIMITS = {
+  answers: 2000, // that are written at the same time: twice what a gateway on two cores is built for
+  ended_leases: 64, // of one device that are remembered: what was on its way when they ended does no harm
+  last_words: 64, // messages of one lease that may come after its end, before they count as malformed
+  retry_least_ms: 250,
+  retry_most_ms: 30_000,
+} as const;
+
+/** Who asks, and what the caller wants of devices. */
+export interface Caller {
+  /** Only devices of these owners may see the request; null: any device. */
+  readonly owners: ReadonlySet<string> | null;
+  /** Where the caller is; null: not said. */
+  readonly region: string | null;
+  /** The most that a device may ask, in millionths of a credit for a million tokens; null: any price. */
+  readonly most_price: number | null;
+}
+export const ANY_DEVICE: Caller = { owners: null, region: null, most_price: null };
+
+export interface PoolOptions {
+  readonly clock: Clock;
+  readonly randomBytes: (length: number) => Uint8Array;
+  /** The models that devices may offer, the newest of each name first. */
+  models(): readonly KnownModel[];
+  /** The owner that vouches for a device, by the log; null: nobody, or not any more. */
+  ownerOf(peer: string): string | null;
+  readonly counts: PoolCounts;
+}
+
+export interface Pool {
+  /** The pool as one kind of callers may use it. */
+  serverFor(caller: Caller): AnswerServer;
+  /** What a device says. Throws ProtocolError `malformed`. */
+  hear(connection: PoolConnection, message: FromServingPeer): void;
+  gone(connection: PoolConnection): void;
+  /** What callers are waiting for ends with an error that says so. */
+  close(): void;
+}
+
+export function openPool(options: PoolOptions): Pool {
+  return new LeasingPool(options);
+}
+
+/** What is known of an answer beside its text. */
+interface Asked {
+  readonly key: ModelKey;
+  readonly offer: Pick<Offer, 'model' | 'quantisation'>;
+  readonly caller: Caller;
+  readonly prefix: string;
+}
+
+class LeasingPool implements Pool {
+  readonly #options: PoolOptions;
+  readonly #devices: Devices;
+  readonly #answers = new Map<Answer, Asked>();
+  /** Answers that a device with room could help. */
+  readonly #wanting = new Set<Answer>();
+  readonly #leases = new Map<string, Lease>();
+  /** By connection: leases that have ended, and how many more of their messages may come. */
+  readonly #ended = new Map<string, Map<string, number>>();
+  readonly #rates = new Map<ModelKey, TokenRate>();
+  #closed = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#devices = openDevices(() => options.clock.elapsed_ms());
+    this.#services = {
+      clock: options.clock,
+      look: (answer) => this.#look(answer),
+      lease: (answer, device) => this.#lease(answer, device),
+      end: (lease, how, why) => this.#endLease(lease, how, why),
+      wants: (answer, wants) => void (wants ? this.#wanting.add(answer) : this.#wanting.delete(answer)),
+      onAction: (action) => action.do === 'lease' && options.counts.lease(action.why),
+    };
+    options.counts.watch({
+      devices: () => this.#devices.all.size,
+      answers: () => this.#answers.size,
+      wanting: () => this.#wanting.size,
+      leases: () => this.#leases.size,
+    });
+  }
+
+  serverFor(caller: Caller): AnswerServer {
+    return {
+      models: () => offeredModels(this.#options.models(), this.#offers(caller)),
+      answer: (request, signal) => this.#answer(request, caller, signal),
+      embed: async () => {
+        throw new ServingError('unsupported', 'the pool writes answers; it makes no embeddings');
+      },
+    };
+  }
+
+  hear(connection: PoolConnection, message: FromServingPeer): void {
+    if (this.#closed) return;
+    const device = this.#devices.all.get(connection.number);
+    const speaksAgain = device?.silent === true;
+    if (device) device.silent = false;
+    if (message.type === 'offer') this.#hearOffer(connection, message);
+    else this.#hearAnswer(connection, message);
+    if (speaksAgain) this.#driveWanting();
+  }
+
+  #hearAnswer(connection: PoolConnection, message: OfLease): void {
+    const lease = this.#leases.get(message.lease);
+    if (lease?.device.connection !== connection) {
+      this.#hearLastWords(connection, message.lease);
+      return;
+    }
+    const { key } = this.#answers.get(lease.answer)!;
+    const { clock, counts } = this.#options;
+    const around = { now_ms: clock.elapsed_ms(), key, devices: this.#devices, rate: this.#rate(key), counts };
+    const wrong = hearOfLease(lease, message, around);
+    if (wrong === null) return;
+    this.#devices.distrust(lease.device);
+    lease.answer.broken(lease);
+    throw new ProtocolError('malformed', `${message.type}: ${wrong}`);
+  }
+
+  gone(connection: PoolConnection): void {
+    const device = this.#devices.all.get(connection.number);
+    if (!device) return;
+    this.#devices.gone(connection);
+    this.#ended.delete(connection.number);
+    const left = [...this.#leases.values()].filter((lease) => lease.device === device);
+    const refusal = { code: 'gone', message: 'the device is gone' };
+    for (const lease of left) {
+      // One answer may have had it twice: the first end may have ended the second.
+      if (this.#leases.has(lease.id)) lease.answer.failed(lease, refusal, false);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    const words = 'the hub goes down: what has come of the answer is right, the rest has to be asked for again';
+    for (const answer of this.#answers.keys()) {
+      answer.stream.fail(new ServingError('interrupted', words));
+      answer.close('hub-closes');
+    }
+  }
+
+  async *#answer(request: AnswerRequest, caller: Caller, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+    signal.throwIfAborted();
+    const { counts, clock } = this.#options;
+    if (this.#closed) throw new ServingError('interrupted', 'the hub goes down');
+    if (this.#answers.size >= POOL_LIMITS.answers) {
+      const details = { retry_after_ms: POOL_LIMITS.retry_least_ms * 4 };
+      throw new ServingError('no-room', `the pool writes ${POOL_LIMITS.answers} answers already`, details);
+    }
+    const found = keyNamed(request.model, this.#options.models(), this.#offers(caller));
+    if (!found) {
+      throw new ServingError('unknown-model', `no device that may serve this caller offers ${request.model} now`);
+    }
+    packRequest(request); // throws where it is too large for a device's socket
+    const answer = new Answer(
+      openAnswerStream(request, () => answer.drive()),
+      this.#services,
+    );
+    this.#answers.set(answer, { key: modelKey(found), offer: found, caller, prefix: prefixOf(request.prompt) });
+    const begun_ms = clock.elapsed_ms();
+    let how = 'left';
+    try {
+      answer.drive();
+      for (let event = await answer.stream.next(signal); event; event = await answer.stream.next(signal)) {
+        if (event.kind === 'token' && how === 'left') {
+          how = 'cut';
+          counts.firstToken((clock.elapsed_ms() - begun_ms) / 1000);
+        }
+        if (event.kind === 'ended') how = 'whole';
+        yield event;
+      }
+    } catch (error) {
+      if (error instanceof ServingError) how = error.code;
+      throw error;
+    } finally {
+      counts.answer(how === 'cut' ? 'left' : how);
+      answer.close('caller-gone');
+      this.#answers.delete(answer);
+    }
+  }
+
+  /** What devices offer that may serve a caller. */
+  *#offers(caller: Caller): Iterable<Offer> {
+    for (const device of this.#devices.all.values()) {
+      for (const { offer } of device.offers.values()) if (this.#may(device, offer, caller)) yield offer;
+    }
+  }
+
+  #may({ peer }: PoolDevice, offer: Offer, { owners, most_price }: Caller): boolean {
+    if (most_price !== null && Math.max(offer.price_in, offer.price_out) > most_price) return false;
+    if (owners === null) return true;
+    const owner = this.#options.ownerOf(peer);
+    return owner !== null && owners.has(owner);
+  }
+
+  #rate(key: ModelKey): TokenRate {
+    const rate = this.#rates.get(key) ?? openTokenRate();
+    this.#rates.set(key, rate);
+    if (this.#rates.size > POOL_LIMITS.ended_leases) this.#rates.delete(this.#rates.keys().next().value!);
+    return rate;
+  }
+
+  /** How much an answer needs of a device from here on. */
+  #workOf(answer: Answer, { key }: Asked): WorkKnown {
+    const { request, written, prompt_tokens } = answer.stream;
+    const prompt = prompt_tokens ?? this.#rate(key).estimate(request.prompt);
+    const left_tokens = Math.max(0, request.max_tokens - written.length);
+    return { read_tokens: prompt + written.length, left_tokens, class: answer.class, usual: this.#devices.usual(key) };
+  }
+
+  readonly #services: AnswerServices;
+
+  #look(answer: Answer): ReturnType<AnswerServices['look']> {
+    const asked = this.#answers.get(answer)!;
+    const { key, caller, prefix } = asked;
+    const work = this.#workOf(answer, asked);
+    const writing = new Set(answer.leases.map(({ device }) => device.connection.number));
+    const known: DeviceKnown[] = [];
+    let offered = false;
+    let free_places = 0;
+    for (const device of this.#devices.all.values()) {
+      const offer = device.offers.get(key)?.offer;
+      if (!offer || !this.#may(device, offer, caller)) continue;
+      offered = true;
+      const { number } = device.connection;
+      const one = this.#devices.known(device, key, { prefix, region: caller.region, ...work });
+      free_places += Math.max(0, one.places);
+      if (!writing.has(number) && !answer.avoided.has(number))
+        known.push({ ...one, was_late: answer.late.has(number) });
+    }
+    const others = [...this.#wanting].some((other) => other !== answer && other.leases.length === 0);
+    const taken_places = [...this.#leases.values()].filter(
+      (lease) => this.#answers.get(lease.answer)?.key === key,
+    ).length;
+    return {
+      candidates: rankDevices(known, work).map(({ id }) => id),
+      offered,
+      idle: !others && free_places >= taken_places,
+      retry_after_ms: this.#retryAfter(key),
+    };
+  }
+
+  /** When the first of the answers that are written now is likely to end. */
+  #retryAfter(key: ModelKey): number {
+    const { gap_ms } = this.#devices.usual(key);
+    const lefts = [...this.#answers].filter(([, asked]) => asked.key === key).map(([{ stream }]) => stream.left_tokens);
+    const { retry_least_ms, retry_most_ms } = POOL_LIMITS;
+    return Math.round(Math.min(retry_most_ms, Math.max(retry_least_ms, Math.min(...lefts) * gap_ms)));
+  }
+
+  #lease(answer: Answer, number: string): Lease {
+    const { clock, randomBytes } = this.#options;
+    const asked = this.#answers.get(answer)!;
+    const { key, offer, prefix } = asked;
+    const device = this.#devices.all.get(number)!;
+    const { read_tokens, left_tokens } = this.#workOf(answer, asked);
+    const { context_tokens } = device.offers.get(key)!.offer;
+    const lease: Lease = {
+      ...{ id: bytesToHex(randomBytes(8)), device, answer, read_tokens },
+      cursor: answer.stream.cursor(context_tokens),
+      ...{ sent_ms: clock.elapsed_ms(), taken_ms: null, first_ms: null, last_ms: null, tokens: 0 },
+      usual: this.#devices.usualOf(device, key, read_tokens),
+    };
+    this.#leases.set(lease.id, lease);
+    this.#devices.given(device, key, Math.min(read_tokens + left_tokens, context_tokens), prefix);
+    device.connection.tell({ type: 'answer', lease: lease.id, ...offer, request: packRequest(answer.stream.rest()) });
+    return lease;
+  }
+
+  #endLease({ id, device }: Lease, how: LeaseEnd, why: string | null): void {
+    this.#leases.delete(id);
+    this.#options.counts.leaseEnded(how);
+    if (how !== 'neither') this.#devices.ended(device, how === 'well');
+    const { connection } = device;
+    if (!this.#devices.all.has(connection.number)) return;
+    const ended = this.#ended.get(connection.number) ?? new Map<string, number>();
+    this.#ended.set(connection.number, ended);
+    ended.set(id, POOL_LIMITS.last_words);
+    if (ended.size > POOL_LIMITS.ended_leases) ended.delete(ended.keys().next().value!);
+    if (why !== null) connection.tell({ type: 'answer-stop', lease: id, why });
+  }
+
+  #hearOffer(connection: PoolConnection, offer: Offer): void {
+    const { model } = offer;
+    const isKnown = this.#options.models().some(({ hash }) => hash === model);
+    const code = isKnown ? this.#devices.offer(connection, offer) : 'unknown-model';
+    if (code !== null) connection.tell({ type: 'offer-refused', model, code, message: REFUSED_OFFERS[code] });
+    else this.#driveWanting();
+  }
+
+  #driveWanting(): void {
+    for (const answer of [...this.#wanting]) answer.drive();
+  }
+
+  /** A device could not know yet that the lease had ended. */
+  #hearLastWords({ number }: PoolConnection, lease: string): void {
+    const ended = this.#ended.get(number);
+    const left = ended?.get(lease) ?? 0;
+    if (left === 0) throw new ProtocolError('malformed', `lease ${lease}: expected one of this device's, got another`);
+    ended!.set(lease, left - 1);
+  }
+}
+
+const REFUSED_OFFERS = {
+  'unknown-model': 'expected a model of a run of this hub, one of its last ones',
+  'too-many-models': `expected at most ${DEVICE_LIMITS.offers} models of one device`,
+  'too-many-devices': `${DEVICE_LIMITS.devices} devices serve here already`,
+} as const;

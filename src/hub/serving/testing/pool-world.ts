@@ -1,0 +1,234 @@
+// A pool on a clock that stands still, with devices that speak over the wire's own bytes: honest ones, that die, freeze and drip, and callers.
+import type { Clock, Timer } from '../../../protocol/clock.ts';
+import { decodeFromHub, decodeFromPeer, encodeMessage, type FromPeer } from '../../../protocol/messages.ts';
+import {
+  type FromServingPeer,
+  isServing,
+  type Offer,
+  packTokens,
+  type TokenRow,
+  type ToServingPeer,
+  unpackRequest,
+} from '../../../protocol/serving-messages.ts';
+import { type HandClock, handClock } from '../../../protocol/testing/hand-clock.ts';
+import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema } from '../../../serving/answers.ts';
+import { ANY_DEVICE, type Caller, openPool, type Pool } from '../pool.ts';
+import { NO_COUNTS } from '../pool-metrics.ts';
+
+export const MODEL = 'ab'.repeat(32);
+export const NAME = 'poems';
+
+/** What every honest device writes at a place of an answer: any of them, whoever wrote before. */
+export const idAt = (seed: string, position: number): number =>
+  (Math.imul(position + 1, 0x9e3779b1) ^ Math.imul(seed.length + seed.charCodeAt(0), 0x85ebca6b)) >>> 12;
+const textAt = (seed: string, position: number): string => `${idAt(seed, position) % 1000} `;
+
+export const ask = (more: Partial<AnswerRequest> = {}): AnswerRequest => ({
+  ...{ model: NAME, prompt: { kind: 'ids', ids: [1, 2, 3] }, written: [], max_tokens: 20, stop: [], echo: false },
+  sampling: {
+    ...{ seed: 's', temperature: 1, top_p: 1, presence_penalty: 0, frequency_penalty: 0, logit_bias: [] },
+  },
+  ...{ top_logprobs: null, format: { kind: 'text' } },
+  ...more,
+});
+
+/** What an undisturbed device gives. */
+export function wholeText({ prompt, max_tokens, sampling }: AnswerRequest): string {
+  const read = prompt.kind === 'ids' ? prompt.ids.length : 0;
+  return Array.from({ length: max_tokens }, (_, i) => textAt(sampling.seed, read + i)).join('');
+}
+
+export interface Habits {
+  readonly gap_ms: number;
+  readonly first_ms: number;
+  readonly places: number;
+  readonly offer: Partial<Offer>;
+  /** What it does in place of sending a message of an answer; null: it sends nothing. */
+  readonly twist: (message: FromServingPeer) => readonly FromServingPeer[];
+}
+const HONEST: Habits = { gap_ms: 50, first_ms: 100, places: 4, offer: {}, twist: (message) => [message] };
+
+export class FakeDevice {
+  readonly peer: string;
+  readonly number: string;
+  readonly heard: ToServingPeer[] = [];
+  readonly refused: string[] = [];
+  /** It neither hears nor does anything, as a process that is stopped. */
+  frozen = false;
+  readonly #habits: Habits;
+  readonly #world: PoolWorld;
+  readonly #writing = new Map<string, Timer>();
+  #count = 0;
+  #gone = false;
+  readonly connection;
+
+  constructor(world: PoolWorld, number: string, habits: Partial<Habits>, peer: string) {
+    this.#world = world;
+    this.#habits = { ...HONEST, ...habits };
+    this.number = number;
+    this.peer = peer;
+    this.connection = { number, peer, tell: (message: ToServingPeer) => this.#arrives(message) };
+    this.offer();
+  }
+
+  /** How many answers it writes. */
+  get writing(): number {
+    return this.#writing.size;
+  }
+
+  offer(places = this.#habits.places - this.#writing.size): void {
+    this.say({
+      ...{ type: 'offer', model: MODEL, quantisation: 'f32', engine: 'own', class: 'own cpu', context_tokens: 4096 },
+      ...{ free_tokens: 1e6, places: Math.max(0, places), heard: this.#count, price_in: 0, price_out: 0, region: null },
+      ...this.#habits.offer,
+    });
+  }
+
+  /** Sends what may be anything, as bytes over the wire. */
+  say(message: FromServingPeer): void {
+    if (this.frozen || this.#gone) return;
+    try {
+      const decoded: FromPeer = decodeFromPeer(encodeMessage(message));
+      if (isServing(decoded)) this.#world.pool.hear(this.connection, decoded);
+    } catch (error) {
+      this.refused.push((error as Error).message);
+    }
+  }
+
+  /** Its socket closes, as that of a process that was killed. */
+  die(): void {
+    this.#gone = true;
+    this.#stopAll();
+    this.#world.pool.gone(this.connection);
+  }
+
+  /** Hands over what it writes, because its owner is back. */
+  leave(): void {
+    for (const lease of [...this.#writing.keys()]) {
+      this.#stop(lease);
+      this.say({ type: 'answer-failed', lease, code: 'leaving', message: 'its owner is back' });
+    }
+    this.offer(0);
+  }
+
+  #arrives(message: ToServingPeer): void {
+    const arrived = decodeFromHub(encodeMessage(message)) as ToServingPeer;
+    this.heard.push(arrived);
+    if (this.#gone) return;
+    if (arrived.type === 'answer-stop') {
+      this.#stop(arrived.lease);
+      this.offer();
+    }
+    if (arrived.type !== 'answer') return;
+    this.#count++;
+    const { lease } = arrived;
+    const request = unpackRequest(arrived.request, AnswerRequestSchema);
+    this.#at(lease, 1, () => {
+      this.#send({ type: 'answer-taken', lease });
+      this.offer();
+      this.#at(lease, this.#habits.first_ms, () => this.#begin(lease, request));
+    });
+  }
+
+  #begin(lease: string, request: AnswerRequest): void {
+    const read = request.prompt.kind === 'ids' ? request.prompt.ids : [];
+    this.#send({ type: 'answer-begun', lease, prompt_tokens: read.length });
+    let sent = 0;
+    if (request.echo) {
+      const rows = read.map((id): TokenRow => [id, `p${id} `, true, null, []]);
+      this.#send({ type: 'answer-tokens', lease, from: 0, packed: packTokens(rows) });
+      sent = rows.length;
+    }
+    let written = request.written.length;
+    const { seed } = request.sampling;
+    const next = (): void => {
+      if (written >= request.max_tokens) {
+        this.#send({ type: 'answer-ended', lease, text: '', reason: 'length', end_id: null, written_tokens: written });
+        this.#stop(lease);
+        this.offer();
+        return;
+      }
+      const position = read.length + written;
+      const rows: TokenRow[] = [[idAt(seed, position), textAt(seed, position), false, null, []]];
+      this.#send({ type: 'answer-tokens', lease, from: sent, packed: packTokens(rows) });
+      sent++;
+      written++;
+      this.#at(lease, this.#habits.gap_ms, next);
+    };
+    next();
+  }
+
+  #send(message: FromServingPeer): void {
+    for (const one of this.#habits.twist(message)) this.say(one);
+  }
+
+  /** Does something of an answer later, unless it was stopped; while it is frozen, nothing happens. */
+  #at(lease: string, delay_ms: number, act: () => void): void {
+    const { clock } = this.#world;
+    const later = (wait_ms: number): void => {
+      const timer = clock.setTimeout(() => {
+        if (this.frozen) later(100);
+        else act();
+      }, wait_ms);
+      this.#writing.set(lease, timer);
+    };
+    later(delay_ms);
+  }
+
+  #stop(lease: string): void {
+    this.#world.clock.clearTimeout(this.#writing.get(lease));
+    this.#writing.delete(lease);
+  }
+
+  #stopAll(): void {
+    for (const lease of [...this.#writing.keys()]) this.#stop(lease);
+  }
+}
+
+export class PoolWorld {
+  readonly clock: HandClock = handClock(1_000_000);
+  readonly pool: Pool;
+  readonly owners = new Map<string, string | null>();
+  #number = 0;
+  #random = 0;
+
+  constructor() {
+    this.pool = openPool({
+      clock: this.clock as Clock,
+      randomBytes: (length) => {
+        this.#random++;
+        return Uint8Array.from({ length }, (_, i) => (this.#random >>> (8 * (i % 4))) & 255);
+      },
+      models: () => [
+        { hash: MODEL, names: [NAME, `${NAME}@1`], created_ms: 0, licence: null, chat: false, tools: false },
+      ],
+      ownerOf: (peer) => this.owners.get(peer) ?? null,
+      counts: NO_COUNTS,
+    });
+  }
+
+  device(habits: Partial<Habits> = {}, peer?: string): FakeDevice {
+    const number = String(this.#number++);
+    return new FakeDevice(this, number, habits, peer ?? number.padStart(64, '0'));
+  }
+
+  /** Asks, and reads to the end. */
+  async read(
+    request: AnswerRequest = ask(),
+    options: { caller?: Caller; signal?: AbortSignal; onEvent?: (event: AnswerEvent) => void } = {},
+  ): Promise<{ events: AnswerEvent[]; text: string }> {
+    const { caller = ANY_DEVICE, signal = new AbortController().signal, onEvent } = options;
+    const events: AnswerEvent[] = [];
+    for await (const event of this.pool.serverFor(caller).answer(request, signal)) {
+      events.push(event);
+      onEvent?.(event);
+    }
+    return { events, text: textOf(events) };
+  }
+}
+
+/** The text of an answer, without the prompt's. */
+export const textOf = (events: readonly AnswerEvent[]): string =>
+  events
+    .map((event) => (event.kind === 'ended' || (event.kind === 'token' && !event.echoed) ? event.text : ''))
+    .join('');

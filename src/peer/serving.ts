@@ -1,0 +1,325 @@
+// A device that serves: asks the hub for requests as it has room, writes what it is asked, and gives everything back at once when its owner
+// wants the device. Nobody it serves is known to it, and nothing of prompts or answers is kept here.
+import type { Clock, Timer } from '../protocol/clock.ts';
+import { ProtocolError } from '../protocol/errors.ts';
+import {
+  type FromServingPeer,
+  type Offer,
+  packTokens,
+  SERVE_LIMITS,
+  type TokenRow,
+  type ToServingPeer,
+  tokensOfMessage,
+  unpackRequest,
+} from '../protocol/serving-messages.ts';
+import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema, type TokenLogprob } from '../serving/answers.ts';
+import { ServingError } from '../serving/errors.ts';
+
+const LIMITS = {
+  flush_ms: 40, // tokens that come close together make one message; people do not see the difference
+  message_characters: 400, // the protocol's limit for an error's sentence
+} as const;
+
+/** A model that this device has loaded. */
+export interface ServedModel {
+  readonly hash: string;
+  readonly quantisation: Offer['quantisation'];
+  readonly engine: string;
+  readonly class: string;
+  readonly context_tokens: number;
+  /** Of all answers that are written at the same time. */
+  readonly cache_tokens: number;
+  /** The most answers at the same time. */
+  readonly places: number;
+  answer(request: AnswerRequest, signal: AbortSignal): AsyncIterable<AnswerEvent>;
+}
+
+/** What the device's owner asks for it, and says of its place. */
+export interface ServingTerms {
+  /** Millionths of a credit for a million tokens. */
+  readonly price_in: number;
+  readonly price_out: number;
+  readonly region: string | null;
+}
+
+export interface ServingOptions extends ServingTerms {
+  readonly clock: Clock;
+  /** Sends a message; lost while the hub is away. */
+  send(message: FromServingPeer): void;
+  /** Resolves when the owner's rules let the device compute; where it is missing, that is always. */
+  rested?(): Promise<void>;
+  /** Hears what the owner should know. */
+  onProblem?(code: string, message: string): void;
+}
+
+export interface Serving {
+  /** What this device serves from now on; null: nothing. What it writes with another model it writes to its end. */
+  serve(model: ServedModel | null): void;
+  hear(message: ToServingPeer): void;
+  /** There is a new connection: the hub knows nothing of this device. */
+  welcome(): void;
+  /** The connection is lost, and every lease with it. */
+  away(): void;
+  /** Its owner wants the device back: all is handed over before this returns. */
+  pause(): void;
+  resume(): void;
+  /** How many answers it writes. */
+  readonly running: number;
+  /** As `pause`, for good; resolves when everything has stopped. */
+  close(): Promise<void>;
+}
+
+interface Running {
+  /** Of the cache that it may come to need. */
+  readonly tokens: number;
+  readonly stop: AbortController;
+  /** Sends what is waiting to be sent. */
+  flush: () => void;
+  readonly ended: Promise<void>;
+}
+
+/** Whoever gives a lease back tells why: this code counts against nobody. */
+const LEAVING = { code: 'leaving', message: 'its owner wants the device back' } as const;
+const OTHER_MODEL = { code: 'leaving', message: 'this device serves another model now' } as const;
+const FULL = { code: 'no-room', message: 'this device is full' } as const;
+
+/** Why an answer is given back. */
+interface Failure {
+  readonly code: string;
+  readonly message: string;
+}
+type Asked = Extract<ToServingPeer, { readonly type: 'answer' }>;
+
+function requestOf({ request }: Asked): AnswerRequest | Failure {
+  try {
+    return unpackRequest(request, AnswerRequestSchema);
+  } catch (error) {
+    if (error instanceof ProtocolError) return { code: 'bad-input', message: error.message };
+    throw error;
+  }
+}
+
+export function openServing(options: ServingOptions): Serving {
+  return new PoolServing(options);
+}
+
+class PoolServing implements Serving {
+  readonly #options: ServingOptions;
+  readonly #running = new Map<string, Running>();
+  #model: ServedModel | null = null;
+  /** Requests that have come over this connection. */
+  #heard = 0;
+  #paused = false;
+  #here = false;
+
+  constructor(options: ServingOptions) {
+    this.#options = options;
+  }
+
+  get running(): number {
+    return this.#running.size;
+  }
+
+  serve(next: ServedModel | null): void {
+    const before = this.#model;
+    if (before && (next?.hash !== before.hash || next.quantisation !== before.quantisation)) this.#offer(before, 0);
+    this.#model = next;
+    this.#offerAgain();
+  }
+
+  hear(message: ToServingPeer): void {
+    if (message.type === 'answer') this.#begin(message);
+    if (message.type === 'answer-stop') this.#running.get(message.lease)?.stop.abort(new Error(message.why));
+    if (message.type === 'offer-refused') this.#options.onProblem?.(message.code, message.message);
+  }
+
+  welcome(): void {
+    this.#stopAll(false); // the hub has given to others what this device had
+    this.#here = true;
+    this.#heard = 0;
+    this.#offerAgain();
+  }
+
+  away(): void {
+    this.#here = false;
+    this.#stopAll(false);
+  }
+
+  pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#stopAll(true);
+    this.#offerAgain();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#offerAgain();
+  }
+
+  async close(): Promise<void> {
+    this.pause();
+    this.#here = false;
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+  }
+
+  #offer(of: ServedModel, places: number): void {
+    if (!this.#here) return;
+    const { price_in, price_out, region, send } = this.#options;
+    const { hash, quantisation, engine, class: kind, context_tokens, cache_tokens } = of;
+    const taken_tokens = [...this.#running.values()].reduce((sum, { tokens }) => sum + tokens, 0);
+    const free_tokens = Math.max(0, cache_tokens - taken_tokens);
+    send({
+      ...{ type: 'offer', model: hash, quantisation, engine, class: kind, context_tokens, free_tokens, places },
+      ...{ heard: this.#heard, price_in, price_out, region },
+    });
+  }
+
+  #offerAgain(): void {
+    const model = this.#model;
+    if (model) this.#offer(model, this.#paused ? 0 : Math.max(0, model.places - this.#running.size));
+  }
+
+  #failed(lease: string, { code, message }: Failure): void {
+    const short = message.slice(0, LIMITS.message_characters);
+    this.#options.send({ type: 'answer-failed', lease, code, message: short });
+  }
+
+  #stopAll(tell: boolean): void {
+    for (const [lease, { stop, flush }] of this.#running) {
+      if (stop.signal.aborted) continue;
+      if (tell) {
+        flush();
+        this.#failed(lease, LEAVING);
+      }
+      stop.abort(LEAVING);
+    }
+  }
+
+  /** Why this device does not write what it is asked; null: it does. */
+  #refusalOf({ model, quantisation }: Asked): Failure | null {
+    if (this.#paused) return LEAVING;
+    if (this.#model?.hash !== model || this.#model.quantisation !== quantisation) return OTHER_MODEL;
+    return this.#running.size < this.#model.places ? null : FULL;
+  }
+
+  #begin(message: Asked): void {
+    const { lease } = message;
+    this.#heard++;
+    if (this.#running.has(lease)) return; // a hub that gives a lease twice
+    const refusal = this.#refusalOf(message);
+    const request = refusal ?? requestOf(message);
+    if (refusal === null) this.#options.send({ type: 'answer-taken', lease });
+    if ('code' in request) {
+      this.#failed(lease, request);
+      this.#offerAgain();
+      return;
+    }
+    const model = this.#model!;
+    const stop = new AbortController();
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    this.#running.set(lease, { tokens: tokensOf(request, model), stop, flush() {}, ended });
+    void this.#write(lease, model, request, stop.signal).finally(() => {
+      this.#running.delete(lease);
+      resolve();
+      this.#offerAgain();
+    });
+  }
+
+  async #write(lease: string, model: ServedModel, request: AnswerRequest, stop: AbortSignal): Promise<void> {
+    const { clock, send, rested } = this.#options;
+    const sender = openSender(lease, request, clock, (message) => {
+      if (!stop.aborted) send(message);
+    });
+    this.#running.get(lease)!.flush = sender.flush;
+    try {
+      await rested?.();
+      for await (const event of model.answer(request, stop)) {
+        if (stop.aborted) return;
+        mustFit(event);
+        sender.put(event);
+        await rested?.();
+      }
+    } catch (error) {
+      if (stop.aborted) return;
+      sender.flush();
+      this.#tellFailure(lease, error);
+    } finally {
+      sender.close();
+    }
+  }
+
+  #tellFailure(lease: string, error: unknown): void {
+    const isOurs = error instanceof ServingError;
+    this.#failed(lease, isOurs ? error : { code: 'engine-ended', message: 'the engine of this device has failed' });
+    if (isOurs && error.code !== 'engine-ended') return;
+    this.#options.onProblem?.('serving', `an answer broke off: ${(error as Error).message}`);
+  }
+}
+
+/** How much of the cache an answer may come to need: a character of a prompt is a token at most, or nearly so. */
+function tokensOf({ prompt, max_tokens }: AnswerRequest, { context_tokens }: ServedModel): number {
+  const read = prompt.kind === 'ids' ? prompt.ids.length : prompt.kind === 'text' ? prompt.text.length : context_tokens;
+  return Math.min(context_tokens, read + max_tokens);
+}
+
+/** Throws ServingError `too-large` for a call of a tool that no message carries. */
+function mustFit(event: AnswerEvent): void {
+  if (event.kind !== 'tool_call') return;
+  const { call_name, call_arguments } = SERVE_LIMITS;
+  if (event.name.length <= call_name && event.arguments.length <= call_arguments) return;
+  const fact = `${event.arguments.length} characters of arguments, the pool carries ${call_arguments}`;
+  throw new ServingError('too-large', `a call of a tool has ${fact}`);
+}
+
+interface Sender {
+  put(event: AnswerEvent): void;
+  flush(): void;
+  close(): void;
+}
+
+/** Sends the events of one answer: the first token at once, later ones together with those that come soon after them. */
+function openSender(
+  lease: string,
+  request: AnswerRequest,
+  clock: Clock,
+  send: (message: FromServingPeer) => void,
+): Sender {
+  const most = tokensOfMessage(request.top_logprobs ?? 0);
+  let rows: TokenRow[] = [];
+  let sent = 0;
+  let flushed_ms = Number.NEGATIVE_INFINITY;
+  let timer: Timer;
+  const flush = (): void => {
+    clock.clearTimeout(timer);
+    timer = undefined;
+    if (rows.length === 0) return;
+    send({ type: 'answer-tokens', lease, from: sent, packed: packTokens(rows) });
+    sent += rows.length;
+    rows = [];
+    flushed_ms = clock.elapsed_ms();
+  };
+  return {
+    put(event) {
+      if (event.kind === 'begun') send({ type: 'answer-begun', lease, prompt_tokens: event.prompt_tokens });
+      if (event.kind === 'tool_call' || event.kind === 'ended') flush();
+      if (event.kind === 'tool_call')
+        send({ type: 'answer-call', lease, name: event.name, arguments: event.arguments });
+      if (event.kind === 'ended') {
+        const { kind: _, ...end } = event;
+        send({ type: 'answer-ended', lease, ...end });
+      }
+      if (event.kind !== 'token') return;
+      const { id, text, echoed, logprob, top } = event;
+      rows.push([id, text, echoed, logprob && rowOf(logprob), top.map(rowOf)]);
+      const wait_ms = flushed_ms + LIMITS.flush_ms - clock.elapsed_ms();
+      if (rows.length >= most || wait_ms <= 0) flush();
+      else timer ??= clock.setTimeout(flush, wait_ms);
+    },
+    flush,
+    close: () => clock.clearTimeout(timer),
+  };
+}
+
+const rowOf = ({ id, bytes, logprob }: TokenLogprob): [number, Uint8Array, number] => [id, bytes, logprob];
