@@ -85,6 +85,68 @@ export function meanLoss(hidden: Value, head: Value, targets: Value, rows: numbe
   return loss;
 }
 
+/** Distributions to learn from instead of single tokens: of row i the token ids[i, k] has the probability weights[i, k], and all of a row sum to 1. */
+export interface SoftTargets {
+  /** int32 [n, k]; a token may appear twice. */
+  readonly ids: Value;
+  /** [n, k]; 0 where there are fewer tokens than k. */
+  readonly weights: Value;
+}
+
+/**
+ * Cross-entropy against distributions (arXiv 1503.02531, section 2), with one gradient rule for head and loss: (softmax - weights) / count.
+ * `objective` is what is learned from; `loss` is `meanLoss` by `targets`, so that it can be compared with the loss of other models and text.
+ */
+export function softMeanLoss(
+  hidden: Value,
+  head: Value,
+  targets: Value,
+  soft: SoftTargets,
+  rows: number,
+  count = hidden.shape[0],
+): { objective: Value; loss: Value } {
+  const { graph } = hidden;
+  if (soft.ids.shape.join() !== soft.weights.shape.join() || soft.ids.shape[0] !== hidden.shape[0]) {
+    throw shapeError('softMeanLoss', 'a weight for each id of each row is needed', soft.ids, soft.weights);
+  }
+  const alpha = 1 / count;
+  const meanOf = (sums: readonly Value[]): Value =>
+    mul(
+      sums.reduce((sum, part) => add(sum, part)),
+      alpha,
+    );
+  const { chunks, objective, loss } = graph.untaped(() => {
+    const chunks = chunksOf(hidden, head, targets, rows).map((chunk, i) => {
+      const [first, end] = [i * rows, i * rows + chunk.hidden.shape[0]];
+      const ids = slice(soft.ids, 0, first, end);
+      const weights = slice(soft.weights, 0, first, end);
+      const named = gatherElements(chunk.probability, ids, 1);
+      return { ...chunk, ids, weights, named, aims: mul(weights, neg(log(maximum(named, LEAST_PROBABILITY)))) };
+    });
+    return {
+      chunks,
+      objective: meanOf(chunks.map(({ aims }) => reduceSum(aims, [0, 1]))),
+      loss: meanOf(chunks.map(({ losses }) => reduceSum(losses, [0, 1]))),
+    };
+  });
+  graph.record([hidden, head], [objective], ([dy]) => {
+    if (!dy) return [];
+    const dHidden: Value[] = [];
+    let dHead: Value | undefined;
+    for (const { hidden: part, probability, picked, named, ids, weights } of chunks) {
+      const before = dHidden.at(-1);
+      const read = add(mul(named, 0), mul(picked, 0)); // the loss has read the probabilities before their gradient takes their place
+      const ready = before ? add(read, mul(slice(slice(before, 0, 0, 1), 1, 0, 1), 0)) : read;
+      const dLogits = scatterAdd(probability, ids, sub(ready, weights), 1);
+      dHidden.push(gemm(dLogits, head, { alpha }));
+      dHead = outerSum(dLogits, part, { alpha, c: dHead });
+    }
+    const scaled = (x: Value): Value => (dy === graph.scalar(1) ? x : mul(x, dy));
+    return [scaled(concat(dHidden, 0)), scaled(dHead!)];
+  });
+  return { objective, loss };
+}
+
 /**
  * -1 for every row, computed from values that must exist first. So the loss has read the probabilities before their gradient takes their
  * place in memory, and the chunk before is done with its logits.

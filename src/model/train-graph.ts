@@ -10,7 +10,7 @@ import { sizeOf } from '../tensor/shape.ts';
 import { type AdamwOptions, adamw, sumOfAllSquares } from './adamw.ts';
 import { type LlamaConfig, parameterSpecs } from './config.ts';
 import { hiddenStates, type LlamaOptions, type Parameters, parameter, parameterStates } from './llama.ts';
-import { meanLoss, tokenLosses } from './llama-loss.ts';
+import { meanLoss, type SoftTargets, softMeanLoss, tokenLosses } from './llama-loss.ts';
 
 /** The shape of a batch: sequences, and tokens in each. */
 export interface BatchShape {
@@ -29,7 +29,12 @@ export interface GradientOptions extends LlamaOptions {
   readonly micro_batch?: number;
 }
 
-export interface TrainGraphOptions extends BatchShape, AdamwOptions, GradientOptions {}
+/** Whether there are distributions to learn from beside the targets, and of how many tokens each. */
+export interface SoftShape {
+  readonly soft_tokens?: number;
+}
+
+export interface TrainGraphOptions extends BatchShape, AdamwOptions, GradientOptions, SoftShape {}
 
 /** The logits of one chunk: small enough for a processor's last-level cache, large enough for efficient matrix products. */
 const LOGITS_BYTES = 8 * 2 ** 20;
@@ -83,14 +88,15 @@ export function inWeightShape({ sum, transposed: turned }: Gradient): Value {
 
 /**
  * The summed loss of these sequences divided by `count` tokens, and its gradients by all parameters, one micro-batch after another. If
- * `count` is their number of tokens it is the mean; a part of a batch divides by the tokens of the whole batch.
+ * `count` is their number of tokens it is the mean; a part of a batch divides by the tokens of the whole batch. With `soft` (ids and weights
+ * [batch, context, k]) the gradients are those of the cross-entropy against these distributions; the loss is that of the targets still.
  */
 export function lossAndGradients(
   config: LlamaConfig,
   parameters: Parameters,
   tokens: Value,
   targets: Value,
-  options: GradientOptions,
+  options: GradientOptions & { readonly soft?: SoftTargets },
   count = sizeOf(tokens.shape),
 ): { loss: Value; gradient: readonly Gradient[] } {
   const { graph } = tokens;
@@ -108,8 +114,11 @@ export function lossAndGradients(
     const part = (x: Value): Value => slice(x, 0, start, start + micro_batch);
     const after = sums && zeroAfter(sums);
     const hidden = hiddenStates(config, parameters, part(tokens), { ...options, after });
-    const loss = meanLoss(hidden, head, reshape(part(targets), [-1]), rows, count);
-    const found = gradients(loss, [...parameters.values()]);
+    const target = reshape(part(targets), [-1]);
+    const { objective, loss } = options.soft
+      ? softMeanLoss(hidden, head, target, softRows(options.soft, part), rows, count)
+      : both(meanLoss(hidden, head, target, rows, count));
+    const found = gradients(objective, [...parameters.values()]);
     const before = sums;
     const sources = found.map((gradient) => beforeTransposed(gradient));
     transposing = sources.map((source) => source !== null);
@@ -122,6 +131,25 @@ export function lossAndGradients(
     });
   }
   return { loss: losses!, gradient: sums!.map((sum, i) => ({ sum, transposed: transposing[i] })) };
+}
+
+/** What is learned from is what is told, where there are only targets. */
+const both = (loss: Value) => ({ objective: loss, loss });
+
+/** The distributions of some sequences, one row for each token. */
+function softRows({ ids, weights }: SoftTargets, part: (x: Value) => Value): SoftTargets {
+  const k = ids.shape.at(-1)!;
+  return { ids: reshape(part(ids), [-1, k]), weights: reshape(part(weights), [-1, k]) };
+}
+
+/** The inputs for distributions: soft_ids int32 and soft_weights, each [batch, context, soft_tokens]. */
+export function softInputs(
+  graph: Graph,
+  { batch, context, soft_tokens }: BatchShape & SoftShape,
+): SoftTargets | undefined {
+  if (soft_tokens === undefined) return undefined;
+  const shape = [batch, context, soft_tokens];
+  return { ids: graph.input('soft_ids', 'int32', shape), weights: graph.input('soft_weights', 'float32', shape) };
 }
 
 /** A scalar zero that depends on all of these values: one element of each, times 0. */
@@ -142,13 +170,14 @@ function zeroAfter(values: readonly Value[]): Value {
 
 /**
  * One training step: forward, backward, clipping by the global norm, AdamW.
- * Inputs: tokens and targets int32 [batch, context]; learning_rate, and bias_correction1 and 2 (1 - βᵗ), each [].
+ * Inputs: tokens and targets int32 [batch, context], and those of softInputs; learning_rate, and bias_correction1 and 2 (1 - βᵗ), each [].
  * States: the parameters and their moments. Outputs: loss (before the step) and gradient_norm (before clipping), each [].
  */
 export function trainGraph(config: LlamaConfig, options: TrainGraphOptions): CompiledGraph {
   const { graph, tokens, parameters } = startGraph(config, options);
   const targets = graph.input('targets', 'int32', [options.batch, options.context]);
-  const { loss, gradient } = lossAndGradients(config, parameters, tokens, targets, options);
+  const soft = softInputs(graph, options);
+  const { loss, gradient } = lossAndGradients(config, parameters, tokens, targets, { ...options, soft });
 
   const norm = sqrt(sumOfAllSquares(gradient.map(({ sum }) => sum)));
   const updates = parameterSpecs(config).map((spec, i) => ({

@@ -8,7 +8,16 @@ import { sizeOf } from '../tensor/shape.ts';
 import { type AdamwOptions, adamw, sumOfAllSquares } from './adamw.ts';
 import { type LlamaConfig, type ParameterSpec, parameterSpecs } from './config.ts';
 import { parameterStates } from './llama.ts';
-import { ACTIVATION_BYTES, activationBytes, type BatchShape, inWeightShape, lossAndGradients } from './train-graph.ts';
+import type { SoftTargets } from './llama-loss.ts';
+import {
+  ACTIVATION_BYTES,
+  activationBytes,
+  type BatchShape,
+  inWeightShape,
+  lossAndGradients,
+  type SoftShape,
+  softInputs,
+} from './train-graph.ts';
 
 const sum = (values: readonly Value[]): Value => values.reduce((left, right) => add(left, right));
 
@@ -20,7 +29,7 @@ const sum = (values: readonly Value[]): Value => values.reduce((left, right) => 
  */
 export function trainStages(
   config: LlamaConfig,
-  options: BatchShape & AdamwOptions,
+  options: BatchShape & AdamwOptions & SoftShape,
   width: number,
 ): StagedGraph | null {
   const { batch } = options;
@@ -95,15 +104,17 @@ function sharesOf(gradients: readonly GradientSpec[], parts: number): GradientSp
  */
 function gradientPart(
   config: LlamaConfig,
-  { batch, context }: BatchShape,
+  shape: BatchShape & SoftShape,
   size: number,
 ): { graph: CompiledGraph; gradients: GradientSpec[] } {
+  const { batch, context } = shape;
   const graph = new Graph();
   const sequences = graph.input('sequences', 'int32', [size]);
   const tokens = gatherRows(graph.input('tokens', 'int32', [batch, context]), sequences);
   const targets = gatherRows(graph.input('targets', 'int32', [batch, context]), sequences);
   const parameters = parameterStates(graph, config);
-  const options = { micro_batch: size };
+  const whole = softInputs(graph, shape);
+  const options = { micro_batch: size, soft: whole && softOf(whole, sequences) };
   const { loss, gradient } = lossAndGradients(config, parameters, tokens, targets, options, batch * context);
   const addTo = (name: string, value: Value): void => {
     const sum = graph.state(name, value.shape);
@@ -116,6 +127,14 @@ function gradientPart(
     return { spec, shape: sum.shape, transposed };
   });
   return { graph: graph.compile(), gradients };
+}
+
+/** The distributions of some of the batch's sequences. */
+function softOf({ ids, weights }: SoftTargets, sequences: Value): SoftTargets {
+  const [batch, context, k] = ids.shape;
+  const rows = (x: Value): Value =>
+    reshape(gatherRows(reshape(x, [batch, context * k]), sequences), [sequences.shape[0], context, k]);
+  return { ids: rows(ids), weights: rows(weights) };
 }
 
 /** Stage 2. Moves all parts' gradients for these parameters to part 0 → `squares/PART`, the sum of their squares. */

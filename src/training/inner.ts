@@ -5,9 +5,17 @@ import type { Weights } from '../model/config.ts';
 export interface Batch {
   readonly tokens: Int32Array;
   readonly targets: Int32Array;
+  /** What to learn from instead of the targets, where a teacher has said it. */
+  readonly soft?: SoftBatch;
 }
 
-/** The result of one inner step: the mean cross-entropy in nats before the step, and the gradient's norm before clipping. */
+/** A distribution for each target: its tokens and their probabilities, which sum to 1, batch × context × k, row-major. */
+export interface SoftBatch {
+  readonly ids: Int32Array;
+  readonly weights: Float32Array;
+}
+
+/** The result of one inner step: the mean cross-entropy of the targets in nats before the step, and the gradient's norm before clipping. */
 export interface StepResult {
   readonly loss: number;
   readonly gradient_norm: number;

@@ -2,7 +2,7 @@
 
 import { type AdamwOptions, momentNames } from '../model/adamw.ts';
 import { type LlamaConfig, parameterSpecs, type Weights } from '../model/config.ts';
-import { type BatchShape, lossGraph, trainGraph } from '../model/train-graph.ts';
+import { type BatchShape, lossGraph, type SoftShape, trainGraph } from '../model/train-graph.ts';
 import { trainStages } from '../model/train-stages.ts';
 import { TensorError } from '../tensor/errors.ts';
 import type { Runtime, TensorData } from '../tensor/runtime.ts';
@@ -16,7 +16,7 @@ export interface Evaluator {
   close(): Promise<void>;
 }
 
-export interface TrainerOptions extends BatchShape {
+export interface TrainerOptions extends BatchShape, SoftShape {
   readonly adamw: AdamwOptions;
 }
 
@@ -25,8 +25,8 @@ export interface TrainerOptions extends BatchShape {
  * Errors are TensorErrors: weights that do not fit the config, a batch of another shape, a token outside the vocabulary.
  */
 export async function createTrainer(runtime: Runtime, config: LlamaConfig, options: TrainerOptions): Promise<Trainer> {
-  const { batch, context, adamw } = options;
-  const graph = { batch, context, ...adamw };
+  const { batch, context, soft_tokens, adamw } = options;
+  const graph = { batch, context, soft_tokens, ...adamw };
   const stages = runtime.staged && trainStages(config, graph, runtime.staged.width);
   const program = await (stages ? runtime.staged!.load(stages) : runtime.load(trainGraph(config, graph)));
   const specs = parameterSpecs(config);
@@ -52,7 +52,7 @@ export async function createTrainer(runtime: Runtime, config: LlamaConfig, optio
     },
     weights: () => program.readState(names),
     async step(data, learning_rate): Promise<StepResult> {
-      const inputs = batchInputs(config, options, data);
+      const inputs = { ...batchInputs(config, options, data), ...softInputs(config, options, data) };
       if (!Number.isFinite(learning_rate)) {
         throw new TensorError('bad-argument', `step: expected a finite learning rate, got ${learning_rate}`);
       }
@@ -131,6 +131,32 @@ function checkWeights(config: LlamaConfig, weights: Weights): void {
       });
     }
   }
+}
+
+/** The distributions of a batch as inputs of a graph that learns from such; refuses a batch without them, and tokens outside the embedding. */
+function softInputs(
+  { vocab_size }: LlamaConfig,
+  { batch, context, soft_tokens }: TrainerOptions,
+  { soft }: Batch,
+): Record<string, TensorData> {
+  if (soft_tokens === undefined) return {};
+  const shape = [batch, context, soft_tokens];
+  for (const name of ['ids', 'weights'] as const) {
+    const length = soft?.[name].length ?? 0;
+    if (length === sizeOf(shape)) continue;
+    throw new TensorError('bad-length', `soft ${name}: expected ${shape.join(' × ')} values, got ${length}`, { name });
+  }
+  const { ids, weights } = soft!;
+  const wrong = ids.find((token) => token < 0 || token >= vocab_size);
+  if (wrong !== undefined) {
+    throw new TensorError('bad-argument', `soft ids: expected tokens below ${vocab_size}, got ${wrong}`, {
+      name: 'ids',
+    });
+  }
+  return {
+    soft_ids: { dtype: 'int32', shape, data: ids },
+    soft_weights: { dtype: 'float32', shape, data: weights },
+  };
 }
 
 /** A batch as inputs of a graph; refuses another shape, and tokens outside the embedding. */
