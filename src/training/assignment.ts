@@ -2,7 +2,8 @@
 import { type Random, seededRandom } from '../protocol/random.ts';
 import { DataError } from './corpus-errors.ts';
 import type { Batch } from './inner.ts';
-import type { DatasetManifest, ShardTokens } from './shards.ts';
+import type { DatasetManifest, ShardEntry, ShardTokens } from './shards.ts';
+import { type SoftRows, softBatch } from './soft-shards.ts';
 
 const LIMIT_SHARDS_PER_ROUND = 1024;
 
@@ -115,11 +116,18 @@ export function batchFrom(
   return { tokens, targets };
 }
 
+/** What a teacher says of the shards, and how much of it is learned. */
+export interface SoftSource {
+  readonly weight: number;
+  rowsOf(shard: ShardEntry): Promise<SoftRows>;
+}
+
 /** The batches of an assignment, fetched by the hashes of their shards: batch k holds the windows k·B … k·B + B − 1. */
 export function assignedBatches(
   manifest: Pick<DatasetManifest, 'train'>,
   options: AssignmentOptions & { readonly batch: number },
   shardOf: (hash: string) => Promise<ShardTokens>,
+  teacher?: SoftSource,
 ): (step: number) => Promise<Batch> {
   const { window } = assignment(manifest, options);
   return async (step) => {
@@ -127,6 +135,10 @@ export function assignedBatches(
     const loaded = await Promise.all(
       windows.map(async ({ shard, offset }) => ({ tokens: await shardOf(manifest.train[shard].hash), offset })),
     );
-    return batchFrom(loaded, options.context);
+    const batch = batchFrom(loaded, options.context);
+    if (!teacher) return batch;
+    const soft = await Promise.all(windows.map(({ shard }) => teacher.rowsOf(manifest.train[shard])));
+    const taught = loaded.map((of, i) => ({ ...of, soft: soft[i] }));
+    return { ...batch, soft: softBatch(taught, options.context, teacher.weight) };
   };
 }

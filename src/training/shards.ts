@@ -17,6 +17,8 @@ export const VERSION = 1;
 export const HEADER_BYTES = 16;
 
 const ShardSchema = z.strictObject({ hash, tokens: z.int().min(2).max(LIMIT_SHARD_TOKENS) });
+/** `soft`: what a teacher says of its tokens (soft-shards.ts); of all shards to learn from, or of none. */
+const TrainShardSchema = ShardSchema.extend({ soft: hash.optional() });
 
 const DatasetManifestSchema = z
   .strictObject({
@@ -25,10 +27,13 @@ const DatasetManifestSchema = z
     tokenizer: hash,
     vocab_size: z.int().min(2).max(LIMIT_VOCAB),
     token_bytes: z.literal([1, 2, 4]),
-    train: z.array(ShardSchema).min(1).max(LIMIT_SHARDS),
+    train: z.array(TrainShardSchema).min(1).max(LIMIT_SHARDS),
     validation: z.array(ShardSchema).min(1).max(LIMIT_SHARDS),
   })
   .refine((m) => m.token_bytes === tokenBytes(m.vocab_size), { error: 'token_bytes does not follow from vocab_size' })
+  .refine(({ train }) => train.every(({ soft }) => (soft === undefined) === (train[0].soft === undefined)), {
+    error: 'some shards have soft targets and others have none',
+  })
   .refine(
     ({ train, validation }) => {
       const held_out = new Set(validation.map(({ hash }) => hash));
@@ -38,7 +43,7 @@ const DatasetManifestSchema = z
   );
 
 export type DatasetManifest = z.infer<typeof DatasetManifestSchema>;
-export type ShardEntry = z.infer<typeof ShardSchema>;
+export type ShardEntry = z.infer<typeof TrainShardSchema>;
 /** The tokens of one shard, in the narrowest type that holds the vocabulary. */
 export type ShardTokens = Uint8Array | Uint16Array | Uint32Array;
 

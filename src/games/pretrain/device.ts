@@ -1,9 +1,11 @@
 // What a device keeps loaded between the rounds of a pre-training run: trainers, an evaluator, the dataset's manifest and shards.
 import { parameterSpecs, type Weights } from '../../model/config.ts';
 import { sha256Hex } from '../../protocol/hash.ts';
-import { assignedBatches } from '../../training/assignment.ts';
+import { assignedBatches, type SoftSource } from '../../training/assignment.ts';
+import { DataError } from '../../training/corpus-errors.ts';
 import type { Batch, InnerSteps, OptimiserState, Trainer } from '../../training/inner.ts';
 import { type DatasetManifest, decodeManifest, decodeShard, type ShardTokens } from '../../training/shards.ts';
+import { decodeSoftRows, type SoftRows } from '../../training/soft-shards.ts';
 import { decodeUpdate, type SparseUpdate } from '../../training/sparse.ts';
 import { createEvaluator, createTrainer, type Evaluator } from '../../training/trainer.ts';
 import type { Device, Round } from '../game.ts';
@@ -48,7 +50,8 @@ export async function openData(device: Device, params: PretrainParams, round: Ro
   const manifest = await manifestOf(device, params);
   const { batch, context, shards_per_round } = params;
   const options = { seed: `${use}:${round.seed}`, worker: peer, context, shards_per_round, batch };
-  return { batch: assignedBatches(manifest, options, (hash) => shardOf(device, manifest, hash)) };
+  const teacher = teacherOf(device, params, manifest);
+  return { batch: assignedBatches(manifest, options, (hash) => shardOf(device, manifest, hash), teacher) };
 }
 
 /** The inner steps that a task asks for, on its assigned data: the worker's, and a judge's that repeats them. */
@@ -97,6 +100,8 @@ interface Loaded {
   unassigned?: { readonly weights: Weights; readonly seed: string; readonly measured: Promise<Measured> };
   manifest?: Promise<DatasetManifest>;
   readonly shards: Map<string, Promise<ShardTokens>>;
+  /** What a teacher says of shards, by the hash of the blob that says it. */
+  readonly soft: Map<string, Promise<SoftRows>>;
   /** Updates by the hash of their work: each is compared with many others. */
   readonly updates: Map<string, SparseUpdate>;
   /** How far jumps of losses were that were looked at, of the last ones (jumps.ts). */
@@ -104,11 +109,13 @@ interface Loaded {
 }
 const loaded = new WeakMap<Device, Loaded>();
 const SHARDS_IN_MEMORY = 64;
+/** Twenty times as large. */
+const SOFT_IN_MEMORY = 8;
 
 export function loadedOf(device: Device): Loaded {
   let entry = loaded.get(device);
   if (!entry) {
-    entry = { shards: new Map(), followed: new Map(), updates: new Map(), jumps: [] };
+    entry = { shards: new Map(), soft: new Map(), followed: new Map(), updates: new Map(), jumps: [] };
     loaded.set(device, entry);
   }
   return entry;
@@ -138,19 +145,51 @@ export function manifestOf(device: Device, params: PretrainParams): Promise<Data
 }
 
 function shardOf(device: Device, manifest: DatasetManifest, hash: string): Promise<ShardTokens> {
-  const { shards } = loadedOf(device);
-  const known = shards.get(hash);
+  const decode = (bytes: Uint8Array): ShardTokens => decodeShard(bytes, manifest);
+  return fetchedOnce(device, loadedOf(device).shards, SHARDS_IN_MEMORY, hash, decode);
+}
+
+/** A blob as it is decoded, kept in memory while there are not too many of its kind. */
+function fetchedOnce<T>(
+  device: Device,
+  kept: Map<string, Promise<T>>,
+  most: number,
+  hash: string,
+  decode: (bytes: Uint8Array) => T,
+): Promise<T> {
+  const known = kept.get(hash);
   if (known) return known;
-  const shard = device.fetchBlob(hash).then((bytes) => decodeShard(bytes, manifest));
-  shard.catch(() => shards.delete(hash));
-  if (shards.size >= SHARDS_IN_MEMORY) shards.delete(shards.keys().next().value!);
-  shards.set(hash, shard);
-  return shard;
+  const found = device.fetchBlob(hash).then(decode);
+  found.catch(() => kept.delete(hash));
+  if (kept.size >= most) kept.delete(kept.keys().next().value!);
+  kept.set(hash, found);
+  return found;
+}
+
+/** What the run's teacher says, if it has one. */
+function teacherOf(
+  device: Device,
+  { distil }: PretrainParams,
+  { vocab_size, token_bytes }: DatasetManifest,
+): SoftSource | undefined {
+  if (!distil) return undefined;
+  const { top, weight } = distil;
+  return {
+    weight,
+    async rowsOf({ hash, soft, tokens }) {
+      if (soft === undefined)
+        throw new DataError('corrupt-data', `dataset: no teacher has said anything of shard ${hash}`);
+      const form = { vocab_size, token_bytes, top, tokens };
+      return fetchedOnce(device, loadedOf(device).soft, SOFT_IN_MEMORY, soft, (bytes) => decodeSoftRows(bytes, form));
+    },
+  };
 }
 
 export function trainerOf(device: Device, params: PretrainParams): Promise<Trainer> {
-  const { batch, context, adamw } = params;
-  return once(device, 'trainer', () => createTrainer(device.runtime, params.model, { batch, context, adamw }));
+  const { batch, context, adamw, distil } = params;
+  const soft_tokens = distil ? distil.top + 1 : undefined; // the target itself is one of them
+  const shape = { batch, context, soft_tokens, adamw };
+  return once(device, 'trainer', () => createTrainer(device.runtime, params.model, shape));
 }
 
 export function evaluatorOf(device: Device, params: PretrainParams): Promise<Evaluator> {

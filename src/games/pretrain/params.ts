@@ -4,6 +4,7 @@ import { LlamaConfigSchema, type ParameterSpec, type Weights } from '../../model
 import { count, hash } from '../../protocol/schemas.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import { learningRate } from '../../training/schedule.ts';
+import { LIMIT_TOP } from '../../training/soft-shards.ts';
 import { SparseOptionsSchema } from '../../training/sparse.ts';
 import type { Round } from '../game.ts';
 
@@ -29,6 +30,11 @@ export const PretrainParamsSchema = z.object({
     })
     .prefault({}),
   sparse: SparseOptionsSchema.prefault({}),
+  /** Learning from a teacher: `weight` of its `top` likeliest tokens, which lie beside the dataset's shards, the rest from the text; null: from text alone. */
+  distil: z
+    .strictObject({ top: z.int().min(1).max(LIMIT_TOP), weight: z.number().gt(0).max(1) })
+    .nullable()
+    .default(null),
   shards_per_round: z.int().min(1).max(64).default(2),
   /** How many validation sequences a validator measures a model on. */
   evaluation_sequences: z.int().min(1).max(100_000).default(96),
