@@ -11,3 +11,20 @@ export const SERVING_LIMITS = {
   stop_characters: 256, // held back while it may begin: longer would make streams stutter
   top_logprobs: 20, // OpenAI's own limit
 } as const;
+
+/** Limits of the API over HTTP. */
+export const API_LIMITS = {
+  body_bytes: 8 * 2 ** 20, // the longest prompt in UTF-8, escaped as JSON
+  choices: 16, // answers to one request, each of which takes a place of its own
+  prompts: 64, // of one request for completions, as evaluation tools batch them
+  embedding_inputs: 2048, // OpenAI's own limit
+  legacy_logprobs: 20, // OpenAI allows 5; what chat completions name may be named here too
+  completion_tokens: 16, // OpenAI's own default, for completions only
+  keep_alive_ms: 10_000, // proxies close a connection in which nothing was said for 30 to 60 seconds
+  first_wait_ms: 3000, // after that the stream opens, and what goes wrong is an event in it
+  stalled_ms: 60_000, // a client that reads nothing for so long holds a place that others want
+  unread_events: 64, // held for a client that reads slowly; then the model waits as well
+  schema_depth: 64, // a schema or a tool's parameters that are nested deeper are refused
+  key_name_characters: 80, // how people tell keys apart
+  reset_ms: 60_000, // a quota is full again after a minute without requests
+} as const;

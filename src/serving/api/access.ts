@@ -1,0 +1,95 @@
+// Who may ask: pages of which origins, callers with which keys, and how often. Every answer has the number of its request.
+import type { Context, MiddlewareHandler } from 'hono';
+import { ApiError } from './errors.ts';
+import type { Caller, Keys } from './keys.ts';
+import { type Quotas, quotaHeaders } from './quota.ts';
+
+/** What requests carry through the app. */
+export interface ApiVariables {
+  request_id: string;
+  caller: Caller;
+}
+export type ApiContext = Context<{ Variables: ApiVariables }>;
+type ApiMiddleware = MiddlewareHandler<{ Variables: ApiVariables }>;
+
+/** The origin of a request, and the host that it is meant for, as the client says. */
+export interface Addressed {
+  readonly host: string | undefined;
+  readonly origin: string | undefined;
+}
+
+export interface AccessOptions {
+  /** Fresh and unforeseeable; hexadecimal digits. */
+  readonly newId: () => string;
+  /** null: whoever reaches this server may ask. */
+  readonly keys: Keys | null;
+  /** Whether a request is meant for this server; any is where this is missing. */
+  readonly admits?: (addressed: Addressed) => boolean;
+}
+
+/** Whoever asks where no key is needed. */
+const ANYBODY: Caller = { id: 'anybody', name: 'anybody', requests_per_minute: null, tokens_per_minute: null };
+
+const EXPOSED = [
+  'x-request-id',
+  'x-should-retry',
+  'retry-after',
+  'retry-after-ms',
+  ...['limit', 'remaining', 'reset'].flatMap((word) => [`x-ratelimit-${word}-requests`, `x-ratelimit-${word}-tokens`]),
+].join(', ');
+const PREFLIGHT_S = '600';
+
+/** Numbers requests, lets pages of other origins in where they may come, and answers their preflights (Fetch standard, 4.8). */
+export function opening({ newId, admits }: AccessOptions): ApiMiddleware {
+  return async (c, next) => {
+    c.set('request_id', `req_${newId()}`);
+    c.header('x-request-id', c.get('request_id'));
+    const [host, origin] = [c.req.header('host'), c.req.header('origin')];
+    if (admits && !admits({ host, origin })) {
+      throw new ApiError(
+        'forbidden',
+        `this server does not serve ${origin ?? 'the host'} ${origin ? '' : host}`.trim(),
+      );
+    }
+    if (origin !== undefined) {
+      c.header('access-control-allow-origin', origin);
+      c.header('access-control-expose-headers', EXPOSED);
+      c.header('vary', 'origin');
+    }
+    if (c.req.method !== 'OPTIONS') return next();
+    c.header('access-control-allow-methods', 'GET, POST');
+    c.header('access-control-allow-headers', c.req.header('access-control-request-headers') ?? 'authorization');
+    c.header('access-control-max-age', PREFLIGHT_S);
+    return c.body(null, 204);
+  };
+}
+
+/** Finds out who asks, and counts the request. Throws ApiError `no-key`, `too-fast`. */
+export function counting({ keys }: AccessOptions, quotas: Quotas): ApiMiddleware {
+  return async (c, next) => {
+    const caller = await callerOf(c, keys);
+    c.set('caller', caller);
+    try {
+      if (c.req.method === 'POST') quotas.takeRequest(caller);
+      await next();
+    } finally {
+      sayQuota(c, quotas);
+    }
+  };
+}
+
+/** What is left to the caller, in the headers of the answer. */
+export function sayQuota(c: ApiContext, quotas: Quotas): void {
+  for (const [name, value] of Object.entries(quotaHeaders(quotas.left(c.get('caller'))))) c.header(name, value);
+}
+
+async function callerOf(c: ApiContext, keys: Keys | null): Promise<Caller> {
+  if (keys === null) return ANYBODY;
+  const [, key] = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '') ?? [];
+  if (key === undefined) {
+    throw new ApiError('no-key', 'expected the header Authorization: Bearer KEY, with a key of this server');
+  }
+  const caller = await keys.callerOf(key);
+  if (caller === null) throw new ApiError('no-key', 'this key is not, or no longer, one of this server');
+  return caller;
+}

@@ -1,0 +1,37 @@
+// GET /v1/models: what can be asked, with what OpenAI's clients do not ask for but people want to know.
+import { z } from 'zod';
+import type { AnswerServer, OfferedModel } from '../answers.ts';
+import { ApiError } from './errors.ts';
+
+export const ModelSchema = z.strictObject({
+  id: z.string(),
+  object: z.literal('model'),
+  /** Seconds since 1970. */
+  created: z.int(),
+  owned_by: z.string(),
+  hash: z.string(),
+  quantisation: z.string(),
+  engine: z.string(),
+  context_length: z.int(),
+  licence: z.string().nullable(),
+  capabilities: z.strictObject({ chat: z.boolean(), tools: z.boolean(), embeddings: z.boolean() }),
+});
+export const ModelListSchema = z.strictObject({ object: z.literal('list'), data: z.array(ModelSchema) });
+
+export function modelObject(model: OfferedModel): z.infer<typeof ModelSchema> {
+  const { name, hash, quantisation, engine, licence, chat, tools, embeddings } = model;
+  return {
+    ...{ id: name, object: 'model', created: Math.floor(model.created_ms / 1000), owned_by: 'potluck' },
+    ...{ hash, quantisation, engine, context_length: model.context_tokens, licence },
+    capabilities: { chat, tools, embeddings },
+  };
+}
+
+/** Throws ApiError `unknown-model`. */
+export function modelNamed(server: AnswerServer, name: string): OfferedModel {
+  const models = server.models();
+  const found = models.find((model) => model.name === name);
+  if (found) return found;
+  const there = models.length === 0 ? 'none is served now' : `there is ${models.map((model) => model.name).join(', ')}`;
+  throw new ApiError('unknown-model', `no model ${JSON.stringify(name.slice(0, 100))}: ${there}`, { param: 'model' });
+}
