@@ -73,6 +73,7 @@ const OF_SERVING: Readonly<Record<ServingErrorCode, ApiErrorCode>> = {
   'no-room': 'no-room',
   'no-engine': 'no-engine',
   'engine-ended': 'engine-ended',
+  interrupted: 'engine-ended',
   'bad-grammar': 'bad-grammar',
 };
 
