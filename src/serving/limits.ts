@@ -10,6 +10,11 @@ export const SERVING_LIMITS = {
   stops: 4, // OpenAI's own limit
   stop_characters: 256, // held back while it may begin: longer would make streams stutter
   top_logprobs: 20, // OpenAI's own limit
+  grammar_states: 50_000, // some MB, built within half a second; OpenAI's largest schema (5000 properties) needs fewer
+  grammar_nesting: 64, // open arrays and objects of one value: an end to `[[[[`, and to what a validator recurses into
+  schema_values: 20_000, // JSON values in a schema: four for each of OpenAI's 5000 properties
+  schema_characters: 500_000, // four times OpenAI's limit for its names and values
+  check_steps: 1_000_000, // of validating a whole value: half a second
 } as const;
 
 /** Limits of the API over HTTP. */
