@@ -9,7 +9,7 @@ import { observeRun, type RunObserver } from '../owner/run-observer.ts';
 import { transferTeller } from '../peer/blobs.ts';
 import type { DeviceWish } from '../peer/choose-runtime.ts';
 import { lateWords } from '../peer/late-words.ts';
-import { joinRun } from '../peer/peer.ts';
+import { type JoinOptions, joinRun } from '../peer/peer.ts';
 import { openThrottle } from '../peer/policy.ts';
 import type { PeerNews } from '../peer/role.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
@@ -41,9 +41,19 @@ export interface JoinFlags extends GameFlags, RunFlags {
   alone: boolean;
   duty: number;
   gameSeconds: number;
+  serve: boolean;
+  serveOnly: boolean;
+  servePlaces: number;
+  serveRegion?: string;
   adversary?: string;
   friend: string[];
   json: boolean;
+}
+
+/** How this device serves; undefined: it does not. It asks nothing for it: prices come with what pays them. */
+function servingOf({ serve, serveOnly, servePlaces, serveRegion }: JoinFlags): JoinOptions['serve'] {
+  if (!serve && !serveOnly) return undefined;
+  return { only: serveOnly, places: servePlaces, price_in: 0, price_out: 0, region: serveRegion ?? null };
 }
 
 /** Takes part; resolves when the run is over or the owner wants the device back. */
@@ -103,7 +113,10 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
       onRuns: (runs) => keeper?.runs(runs),
       join: (part) => {
         const join = (more: typeof part) =>
-          joinRun({ ...{ role, name, owner, runtime, disguise, pauses: keeper?.pauses }, ...more });
+          joinRun({
+            ...{ role, name, owner, runtime, disguise, pauses: keeper?.pauses, serve: servingOf(flags) },
+            ...more,
+          });
         return keeper ? tellingWork(part, join, keeper.work) : join(part);
       },
     };
@@ -216,6 +229,8 @@ function describe(news: PeerNews, url: string, unit: string): string {
       return `Joined run ${news.run.slice(0, 12)} (${nameOf(news.run_name)}) as ${news.peer.slice(0, 12)}.`;
     case 'computes':
       return `Computes on ${DEVICE_WORDS[news.runtime] ?? news.runtime}: ${news.why}.${speedsOf(news.measured)}`;
+    case 'serves':
+      return `Serves the model ${news.model.slice(0, 12)} to callers, ${news.places} at the same time.`;
     case 'progress': {
       const { state, round, amount_per_second } = news.progress;
       const speed = state === 'working' ? `, ${formatCount(amount_per_second)} ${nameOf(unit)}/s` : '';

@@ -122,6 +122,11 @@ export const JSON_OBJECTS = {
     run_name: z.string(),
     unit: z.string(),
   }),
+  serves: object('join --serve: the model that callers are offered from now on', {
+    ...of_run,
+    model: id,
+    places: count,
+  }),
   computes: object('join: what the device computes with, and why; what was timed, where there was a choice', {
     ...of_run,
     runtime: z.string(),

@@ -1,7 +1,8 @@
 // What an incentive game is: one file that says what is asked, how it is done, how it is checked and what is kept of it.
 import type { z } from 'zod';
-import type { Weights } from '../model/config.ts';
+import type { LlamaConfig, Weights } from '../model/config.ts';
 import type { TensorSpec } from '../model/tensor-manifest.ts';
+import type { Tokenizer } from '../model/tokenizer.ts';
 import type { Metric, Named } from '../protocol/measures.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Drawer } from './drawer.ts';
@@ -103,6 +104,13 @@ export interface Written {
   readonly text: string;
 }
 
+/** A state that writes text, as a device loads it to serve it. */
+export interface TextModel {
+  readonly config: LlamaConfig;
+  readonly weights: Weights;
+  readonly tokenizer: Tokenizer;
+}
+
 /** Work that the network keeps of a round, in canonical order, with its amount as its weight. */
 export interface AcceptedWork {
   readonly work: Uint8Array;
@@ -140,6 +148,8 @@ interface AnyStateGame<Params, Task, State> {
   evaluate(params: Params, state: State, device: Device): Promise<Numbers>;
   /** On a validator, in games whose states can write: a little text, for people to see how it learns. When `signal` fires it returns what it has. */
   sample?(params: Params, state: State, device: Device, signal: AbortSignal): Promise<Written | null>;
+  /** In games whose states can be served to callers: the model that a state is. For games of this build. */
+  textModel?(params: Params, state: State, device: Device): Promise<TextModel>;
   /** Cheap form check on the hub before a submission is taken. Throws a CodedError that says what is wrong. */
   checkForm(params: Params, work: Uint8Array): void;
   /**

@@ -4,7 +4,7 @@ import type { AnyGame, Game, TensorGame } from './game.ts';
 import type { Capability } from './needs.ts';
 
 type WorkPart = 'prepare' | 'perform' | 'check';
-type ShownPart = 'metrics' | 'numbers' | 'evaluate' | 'sample';
+type ShownPart = 'metrics' | 'numbers' | 'evaluate' | 'sample' | 'textModel';
 
 /** The parts of a game of some kind. */
 export interface GameParts<G> {

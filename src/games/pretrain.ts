@@ -24,6 +24,7 @@ import {
   parameterCount,
 } from './pretrain/params.ts';
 import { writeSample } from './pretrain/sample.ts';
+import { textModel } from './pretrain/text-model.ts';
 import { decodeWork, encodeWork, toldMicro, workOverhead } from './pretrain/work.ts';
 
 export const game = gameOf<TensorGame<PretrainParams, PretrainTask>>({
@@ -81,6 +82,7 @@ export const game = gameOf<TensorGame<PretrainParams, PretrainTask>>({
     },
     evaluate,
     sample: writeSample,
+    textModel,
   },
 });
 

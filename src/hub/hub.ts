@@ -30,6 +30,7 @@ import { openOrigins } from './origins.ts';
 import type { PageOptions } from './page.ts';
 import type { Rates } from './rate-limits.ts';
 import { openRunPolicy, type WhoCreatesRuns } from './run-policy.ts';
+import type { Pool } from './serving/pool.ts';
 import { openSnapshots } from './snapshots.ts';
 import { listen, serverOf, stopListening } from './sockets.ts';
 import { openStateHost } from './state-host.ts';
@@ -84,6 +85,8 @@ export interface Hub {
   /** The verifier key of its log, as witnesses and monitors configure it. */
   readonly verifier_key: string;
   readonly url: string;
+  /** The devices that serve here, as callers may use them. */
+  readonly pool: Pick<Pool, 'serverFor'>;
   /** Stops taking anything, writes everything accepted, and releases port and folder. */
   close(): Promise<void>;
 }
@@ -213,6 +216,7 @@ async function startHub(
     id: identity.id,
     verifier_key: logKey(identity.id),
     url,
+    pool: hubCore.pool,
     close: () => (closing ??= close()),
   };
 }

@@ -18,6 +18,7 @@ import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { openLine } from '../protocol/line.ts';
 import type { RunView } from '../protocol/messages.ts';
 import { writeWhole } from '../protocol/whole-file.ts';
+import { openOwnEngine } from '../serving/engine-own.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { openPeerBlobs } from './blobs.ts';
 import { chooseRuntime, type RuntimeSettings } from './choose-runtime.ts';
@@ -27,6 +28,7 @@ import { joinFound } from './join-found.ts';
 import { checkMemory } from './memory.ts';
 import type { Throttle } from './policy.ts';
 import type { PeerNews, RoleContext } from './role.ts';
+import type { ServeOptions } from './serving-part.ts';
 import type { Pauses } from './status.ts';
 import { webSockets } from './web-sockets.ts';
 
@@ -65,6 +67,8 @@ export interface JoinOptions {
   readonly disguise?: (game: AnyGame, situation: Situation) => AnyGame;
   /** For planted work, see RoleContext. */
   readonly pledge?: RoleContext['pledge'];
+  /** How it serves the run's model; missing: it serves nobody. */
+  readonly serve?: Omit<ServeOptions, 'openEngine'>;
 }
 
 /** What a peer in a process of its own lends to games. */
@@ -117,6 +121,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
       heads: { drawer: openDrawer(join(folder, HEADS_FOLDER), problem('disk-full')), log: publicLog },
       receipts: openReceipts(own, problem('receipt-cut')),
       pledge: options.pledge,
+      serve: options.serve && { ...options.serve, openEngine: ownEngineOn(runtime) },
       publicLog,
       signal,
       onNews,
@@ -131,6 +136,12 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
     blobs.close();
     line.close();
   }
+}
+
+/** Loads a model with our own decoder, with a cache for as many answers of its full context as are written at the same time. */
+function ownEngineOn(runtime: Runtime): ServeOptions['openEngine'] {
+  return (model, places) =>
+    openOwnEngine(runtime, model, { cache_tokens: places * model.config.max_position_embeddings });
 }
 
 /** Writes down the two statements with which a hub has contradicted itself, for others to see. */

@@ -51,6 +51,8 @@ export type PeerNews =
       readonly merged_rounds: number;
       readonly measured: Readonly<Record<string, number>>;
     }
+  /** It offers callers this model from now on. */
+  | { readonly type: 'serves'; readonly model: string; readonly places: number }
   | { readonly type: 'away'; readonly reason: string }
   | ({ readonly type: 'transfer' } & Transfer)
   /** Why the device cannot get on; null when nothing is in the way any more. */

@@ -46,8 +46,9 @@ export interface ServingOptions extends ServingTerms {
   readonly clock: Clock;
   /** Sends a message; lost while the hub is away. */
   send(message: FromServingPeer): void;
-  /** Resolves when the owner's rules let the device compute; where it is missing, that is always. */
+  /** Resolves when the owner's rules let the device compute, before an answer and after each token; missing: always. */
   rested?(): Promise<void>;
+  worked?(): Promise<void>;
   /** Hears what the owner should know. */
   onProblem?(code: string, message: string): void;
 }
@@ -228,7 +229,7 @@ class PoolServing implements Serving {
   }
 
   async #write(lease: string, model: ServedModel, request: AnswerRequest, stop: AbortSignal): Promise<void> {
-    const { clock, send, rested } = this.#options;
+    const { clock, send, rested, worked } = this.#options;
     const sender = openSender(lease, request, clock, (message) => {
       if (!stop.aborted) send(message);
     });
@@ -239,7 +240,7 @@ class PoolServing implements Serving {
         if (stop.aborted) return;
         mustFit(event);
         sender.put(event);
-        await rested?.();
+        await worked?.();
       }
     } catch (error) {
       if (stop.aborted) return;

@@ -14,6 +14,7 @@ import { connectToHub, type HubConnection, type Transport } from './connection.t
 import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
 import { followModel } from './model.ts';
 import type { PeerNews, Role, RoleContext } from './role.ts';
+import { openServingPart, type ServeOptions, type ServingPart } from './serving-part.ts';
 import { planAfterActing, planAfterBinding, planAfterJoining, planSession } from './session-plan.ts';
 import { openStatus, type Pauses, type Status } from './status.ts';
 import { submitEvent } from './submitting.ts';
@@ -44,6 +45,8 @@ export interface SessionOptions {
   /** See RoleContext. */
   readonly pledge?: RoleContext['pledge'];
   readonly publicLog?: RoleContext['publicLog'];
+  /** Missing: it serves nobody. */
+  readonly serve?: ServeOptions;
   /** What the hub is to learn of pauses. */
   readonly pauses?: Pauses;
   /** Fires when the owner wants the device back: the device submits what is done, then leaves. */
@@ -63,6 +66,7 @@ class Session {
   readonly #clock: Clock;
   readonly #status: Status;
   readonly #role: Role;
+  readonly #serving: ServingPart | null;
   readonly #connection: HubConnection;
   #newest: RunView | null = null;
   #acted: RunView | null = null;
@@ -98,16 +102,23 @@ class Session {
       heldUp: this.#status.heldUp,
       sample: (sample) => this.#connection.sample(sample),
     };
-    this.#role = role === 'worker' ? workerRole(context) : validatorRole(context);
+    const { serve } = options;
+    if (serve?.only) this.#role = NO_ROLE;
+    else this.#role = role === 'worker' ? workerRole(context) : validatorRole(context);
+    this.#serving = serve ? this.#openServing(serve, context) : null;
     // Both the owner's signal and a view must wake a waiting role.
     signal.addEventListener('abort', () => this.#wake(), { once: true });
+    signal.addEventListener('abort', () => this.#serving?.paused(true), { once: true });
     options.heads?.onFork((fork) => this.#end(fork));
     this.#connection = this.#connect();
   }
 
   async run(): Promise<'finished' | 'left'> {
     const { heads, signal } = this.#options;
-    const deaf = this.#options.pauses?.((pause) => this.#status.paused(pause));
+    const deaf = this.#options.pauses?.((pause) => {
+      this.#serving?.paused(pause !== null || signal.aborted);
+      this.#status.paused(pause);
+    });
     try {
       for (;;) {
         const [newest, acted, finished, failure] = [this.#newest, this.#acted, this.#finished, this.#failure];
@@ -116,11 +127,12 @@ class Session {
         if (next.do === 'act') await this.#act(next.view);
         if (next.do === 'wait') await this.#untilWoken();
         if (next.do !== 'leave') continue;
-        await this.#sayGoodbye();
+        if (!this.#onlyServes) await this.#sayGoodbye();
         return signal.aborted ? 'left' : 'finished';
       }
     } finally {
       deaf?.();
+      await this.#serving?.close();
       this.#connection.close();
       await heads?.close();
     }
@@ -137,7 +149,11 @@ class Session {
       identity,
       onWelcome: (welcome) => this.#onWelcome(welcome),
       onRun: (view) => this.#onRun(view),
-      onAway: (reason) => this.#tell({ type: 'away', reason }),
+      onServe: (message) => this.#serving?.hear(message),
+      onAway: (reason) => {
+        this.#serving?.away();
+        this.#tell({ type: 'away', reason });
+      },
       onBlocked: (reason) => problem('no-websocket', blockedWords(reason)),
       onYield: (wait_ms) => {
         this.#newest = null;
@@ -149,10 +165,25 @@ class Session {
     });
   }
 
+  get #onlyServes(): boolean {
+    return this.#options.serve?.only === true;
+  }
+
+  #openServing(serve: ServeOptions, { game, params, device, model }: RoleContext): ServingPart {
+    return openServingPart({
+      ...{ serve, clock: this.#clock, game, params, device },
+      follow: (view) => model.follow(view),
+      send: (message) => this.#connection.serve(message),
+      onServes: ({ hash, places }) => this.#tell({ type: 'serves', model: hash, places }),
+      onProblem: (code, message) => this.#tell({ type: 'problem', code, message }),
+    });
+  }
+
   #onWelcome(welcome: Welcome): void {
     const { blobs, game, identity, run, run_name } = this.#options;
     this.#number = welcome.session;
     blobs.renew();
+    this.#serving?.welcome();
     this.#tell({ type: 'joined', peer: identity.id, run, run_name, unit: game.unit });
     void this.#announce(welcome);
   }
@@ -162,6 +193,7 @@ class Session {
     this.#status.saw(view);
     this.#options.onView?.(view);
     this.#role.onView(view);
+    this.#serving?.onView(view);
     this.#status.tellObstacle();
     this.#wake();
   }
@@ -177,7 +209,7 @@ class Session {
       this.#tellProblem(error);
       if (next === 'again') this.#clock.setTimeout(() => this.#actAgain(view), AGAIN_MS);
     }
-    this.#finished = view.phase === 'finished';
+    this.#finished = view.phase === 'finished' && !this.#onlyServes;
   }
 
   #actAgain(view: RunView): void {
@@ -222,7 +254,7 @@ class Session {
     const { present, session } = welcome;
     this.#bound ??= this.#bind();
     await this.#bound;
-    if (this.#failure) return;
+    if (this.#failure || this.#onlyServes) return;
     this.#status.present(present);
     if (present) return;
     try {
@@ -269,6 +301,9 @@ class Session {
     this.#tell({ type: 'problem', code: String(code), message });
   }
 }
+
+/** Of a device that only serves. */
+const NO_ROLE: Role = { onView() {}, drop() {}, async act() {} };
 
 function blockedWords(reason: string): string {
   const found = reason === '' ? '' : ` (${reason})`;

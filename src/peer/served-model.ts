@@ -1,0 +1,43 @@
+// A loaded engine as a model that a device serves: answers are written by its engine, conversations that go on are read on from where they were.
+import type { Engine } from '../serving/engine.ts';
+import { prefixCache } from '../serving/prefix-cache.ts';
+import { writeAnswer } from '../serving/write-answer.ts';
+import type { ServedModel } from './serving.ts';
+
+/** A served model with what it takes to give its memory back. */
+export interface LoadedModel {
+  readonly served: ServedModel;
+  /** Frees the memory when the answers that are being written have ended; more are not begun. */
+  close(): Promise<void>;
+}
+
+/** @param places answers at the same time; the engine's cache must hold as many tokens as they need together */
+export function serveEngine(engine: Engine, places: number): LoadedModel {
+  const { hash, quantisation, context_tokens } = engine.model;
+  const ready = { engine, prefixes: prefixCache(engine) };
+  let writing = 0;
+  let whenIdle: (() => void) | null = null;
+  return {
+    served: {
+      ...{ hash, quantisation, engine: engine.name, class: engine.class, context_tokens, places },
+      cache_tokens: engine.free_tokens,
+      async *answer(request, signal) {
+        writing++;
+        try {
+          yield* writeAnswer(ready, request, signal);
+        } finally {
+          if (--writing === 0) whenIdle?.();
+        }
+      },
+    },
+    async close() {
+      if (writing > 0) {
+        await new Promise<void>((resolve) => {
+          whenIdle = resolve;
+        });
+      }
+      await ready.prefixes.close();
+      await engine.close();
+    },
+  };
+}

@@ -1,0 +1,219 @@
+// A device that serves: what it offers, how it sends what it writes, and how fast it gives everything back.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { decodeFromPeer, encodeMessage } from '../protocol/messages.ts';
+import { type FromServingPeer, packRequest, type ToServingPeer, unpackTokens } from '../protocol/serving-messages.ts';
+import { handClock } from '../protocol/testing/hand-clock.ts';
+import type { AnswerEvent, AnswerRequest } from '../serving/answers.ts';
+import { ServingError } from '../serving/errors.ts';
+import { openServing, type ServedModel } from './serving.ts';
+
+const HASH = 'ab'.repeat(32);
+const REQUEST: AnswerRequest = {
+  ...{ model: 'poems', prompt: { kind: 'ids', ids: [1, 2] }, written: [], max_tokens: 500, stop: [], echo: false },
+  sampling: { seed: 's', temperature: 1, top_p: 1, presence_penalty: 0, frequency_penalty: 0, logit_bias: [] },
+  ...{ top_logprobs: null, format: { kind: 'text' } },
+};
+const lease = (n: number): string => n.toString(16).padStart(16, '0');
+const asked = (n: number, request: object = REQUEST): ToServingPeer => ({
+  ...{ type: 'answer', lease: lease(n), model: HASH, quantisation: 'f32', request: packRequest(request) },
+});
+
+/** A device whose model writes a token every `gap_ms`. */
+function device(options: { gap_ms?: number; places?: number; failsAt?: number; rested?: () => Promise<void> } = {}) {
+  const { gap_ms = 10, places = 2, failsAt = Number.POSITIVE_INFINITY } = options;
+  const clock = handClock(1000);
+  const sent: FromServingPeer[] = [];
+  const problems: string[] = [];
+  /** Tokens that the engine has computed, over all answers. */
+  let computed = 0;
+  const model: ServedModel = {
+    ...{
+      hash: HASH,
+      quantisation: 'f32',
+      engine: 'own',
+      class: 'own',
+      context_tokens: 1000,
+      cache_tokens: 1100,
+      places,
+    },
+    async *answer(request, signal): AsyncGenerator<AnswerEvent> {
+      yield { kind: 'begun', prompt_tokens: 2 };
+      for (let i = request.written.length; i < request.max_tokens; i++) {
+        await new Promise<void>((resolve) => void clock.setTimeout(resolve, gap_ms));
+        signal.throwIfAborted();
+        if (i === failsAt) throw new ServingError('engine-ended', 'it ended');
+        computed++;
+        yield { kind: 'token', position: 2 + i, id: i, text: `${i} `, echoed: false, logprob: null, top: [] };
+      }
+      yield { kind: 'ended', text: '', reason: 'length', end_id: null, written_tokens: request.max_tokens };
+    },
+  };
+  const serving = openServing({
+    ...{ clock, price_in: 1, price_out: 2, region: null },
+    send: (message) => void sent.push(decodeFromPeer(encodeMessage(message)) as FromServingPeer),
+    onProblem: (code, message) => void problems.push(`${code} ${message}`),
+    ...(options.rested && { worked: options.rested }),
+  });
+  serving.serve(model);
+  serving.welcome();
+  const tokens = (of: number) =>
+    sent.flatMap((one) => (one.type === 'answer-tokens' && one.lease === lease(of) ? unpackTokens(one.packed) : []));
+  const last = <T extends FromServingPeer['type']>(type: T) =>
+    sent.findLast((one): one is Extract<FromServingPeer, { type: T }> => one.type === type);
+  return { clock, sent, serving, model, tokens, last, problems, computed: () => computed };
+}
+
+describe('a device that serves', () => {
+  test('offers what it has room for, less what it writes, and counts what it was asked', async () => {
+    const { serving, clock, last } = device();
+    assert.deepEqual(last('offer'), {
+      ...{ type: 'offer', model: HASH, quantisation: 'f32', engine: 'own', class: 'own', context_tokens: 1000 },
+      ...{ free_tokens: 1100, places: 2, heard: 0, price_in: 1, price_out: 2, region: null },
+    });
+    serving.hear(asked(1, { ...REQUEST, max_tokens: 3 }));
+    assert.equal(serving.running, 1);
+    serving.hear(asked(2));
+    serving.hear(asked(3));
+    assert.equal(last('answer-failed')?.code, 'no-room');
+    const full = last('offer')!;
+    assert.deepEqual([full.places, full.heard, full.free_tokens], [0, 3, 1100 - 5 - 502]);
+    await clock.pass(50);
+    const later = last('offer')!;
+    assert.deepEqual([later.places, later.heard, later.free_tokens], [1, 3, 1100 - 502]);
+    serving.welcome();
+    assert.equal(last('offer')!.heard, 0, 'a new connection counts anew');
+  });
+
+  test('says at once that a request has come, sends the first token at once, and what comes soon after it together', async () => {
+    const { serving, clock, sent, tokens } = device({ gap_ms: 10 });
+    serving.hear(asked(1, { ...REQUEST, max_tokens: 100 }));
+    assert.equal(sent.at(-1)?.type, 'answer-taken');
+    await clock.pass(12);
+    assert.deepEqual(
+      tokens(1).map(([id]) => id),
+      [0],
+    );
+    await clock.pass(2000);
+    const messages = sent.filter(({ type }) => type === 'answer-tokens');
+    assert.ok(messages.length >= 20 && messages.length <= 30, `${messages.length} messages of 100 tokens`);
+    assert.deepEqual(
+      tokens(1).map(([id]) => id),
+      Array.from({ length: 100 }, (_, i) => i),
+    );
+    let from = 0;
+    for (const message of messages) {
+      assert.ok(message.type === 'answer-tokens' && message.from === from);
+      from += unpackTokens(message.packed).length;
+    }
+    const end = sent.findLastIndex(({ type }) => type === 'answer-ended');
+    assert.ok(end > sent.findLastIndex(({ type }) => type === 'answer-tokens'));
+  });
+
+  test('stops within a token when nobody wants the answer any more', async () => {
+    const { serving, clock, computed, last } = device();
+    serving.hear(asked(1));
+    await clock.pass(105);
+    const before = computed();
+    serving.hear({ type: 'answer-stop', lease: lease(1), why: 'caller-gone' });
+    await clock.pass(1000);
+    assert.ok(computed() <= before + 1);
+    assert.equal(serving.running, 0);
+    assert.equal(last('answer-failed'), undefined);
+    assert.equal(last('offer')!.places, 2);
+  });
+
+  test('hands over before a pause begins: what is written is sent, and nothing more is computed or taken until it is over', async () => {
+    const { serving, clock, sent, tokens, computed, last } = device({ gap_ms: 7 });
+    serving.hear(asked(1));
+    await clock.pass(72);
+    const before = sent.length;
+    serving.pause(); // sends at once: a moment later the process may stand still
+    const words = sent.slice(before).map(({ type }) => type);
+    assert.deepEqual(words, ['answer-tokens', 'answer-failed', 'offer']);
+    assert.equal(last('answer-failed')?.code, 'leaving');
+    assert.equal(tokens(1).length, computed());
+    assert.equal(last('offer')!.places, 0);
+    serving.hear(asked(2));
+    assert.equal(last('answer-failed')?.lease, lease(2));
+    await clock.pass(1000);
+    assert.equal(tokens(1).length, computed());
+    serving.resume();
+    assert.equal(last('offer')!.places, 2);
+  });
+
+  test("waits for its owner's rules after each token", async () => {
+    let go: () => void = () => {};
+    const rested = (): Promise<void> =>
+      new Promise((resolve) => {
+        go = resolve;
+      });
+    const { serving, clock, computed } = device({ rested });
+    serving.hear(asked(1));
+    await clock.pass(500);
+    go(); // after `begun`
+    await clock.pass(500);
+    assert.equal(computed(), 1);
+    go();
+    await clock.pass(500);
+    assert.equal(computed(), 2);
+    serving.away();
+  });
+
+  test('forgets all when the connection is lost: the hub has given it to others', async () => {
+    const { serving, clock, sent, computed } = device();
+    serving.hear(asked(1));
+    await clock.pass(55);
+    serving.away();
+    const [before, said] = [computed(), sent.length];
+    await clock.pass(1000);
+    assert.ok(computed() <= before + 1);
+    assert.equal(sent.length, said);
+  });
+
+  test('gives back what it cannot write, with the reason, and tells its owner where that is its own fault', async () => {
+    const { serving, clock, last, tokens, problems } = device({ failsAt: 5 });
+    serving.hear({ ...asked(1), model: 'cd'.repeat(32) } as ToServingPeer);
+    assert.equal(last('answer-failed')?.code, 'leaving');
+    for (const bad of [{ ...REQUEST, extra: 1 }, { ...REQUEST, max_tokens: -1 }, [], 7]) {
+      serving.hear(asked(2, bad as object));
+      assert.equal(last('answer-failed')?.code, 'bad-input');
+    }
+    assert.equal(problems.length, 0);
+    serving.hear(asked(3));
+    await clock.pass(500);
+    assert.equal(last('answer-failed')?.code, 'engine-ended');
+    assert.equal(tokens(3).length, 5);
+    assert.equal(problems.length, 1);
+    assert.equal(serving.running, 0);
+  });
+
+  test('a hub that asks twice for one lease, or for thousands, gets no more than was offered', async () => {
+    const { serving, clock } = device();
+    for (let n = 0; n < 2000; n++) {
+      serving.hear(asked(n % 1000));
+      serving.hear({ type: 'answer-stop', lease: lease(5000 + n), why: 'nothing' });
+    }
+    assert.equal(serving.running, 2);
+    serving.close();
+    await clock.pass(100);
+    assert.equal(serving.running, 0);
+  });
+
+  test('serves another model while it ends what it writes with the one before', async () => {
+    const { serving, clock, model, last, sent } = device();
+    serving.hear(asked(1, { ...REQUEST, max_tokens: 20 }));
+    await clock.pass(35);
+    serving.serve({ ...model, hash: 'cd'.repeat(32) });
+    const offers = sent.filter((one) => one.type === 'offer').slice(-2);
+    assert.deepEqual(
+      offers.map((offer) => [offer.model.slice(0, 2), offer.places]),
+      [
+        ['ab', 0],
+        ['cd', 1],
+      ],
+    );
+    await clock.pass(500);
+    assert.equal(last('answer-ended')?.written_tokens, 20);
+  });
+});

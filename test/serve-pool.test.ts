@@ -1,0 +1,87 @@
+// The pool with real processes and a real model: a device that is killed, or stopped, in mid-answer is replaced, and the caller reads on.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { type Hub, openHub } from '../src/hub/hub.ts';
+import { ANY_DEVICE } from '../src/hub/serving/pool.ts';
+import type { AnswerEvent, AnswerRequest } from '../src/serving/answers.ts';
+import { network, type Potluck } from './network.ts';
+
+/** Random weights of a size that answers in milliseconds, with a context for answers that can be cut in the middle. */
+const MODEL = '--layers 1 --width 16 --heads 2 --feed-forward 32 --context 96 --batch 2'.split(' ');
+/** The prompt's eight bytes come before it. */
+const MIDDLE = 8 + 30;
+
+interface Pool {
+  /** Starts a process that serves, and waits until the hub has its offer. */
+  device(name: string): Promise<Potluck>;
+  /** How often another device has gone on with an answer. */
+  handOvers(): Promise<number>;
+  /** @param onMiddle called when the caller has read thirty tokens */
+  read(onMiddle?: () => void): Promise<AnswerEvent[]>;
+}
+
+/** A hub in this process, with a run whose first model is served before anybody trains it. */
+async function poolOf(t: TestContext): Promise<Pool> {
+  const net = network(t);
+  const hub = await openHub({ folder: join(net.folder, 'hub'), host: '127.0.0.1', port: 0 });
+  t.after(() => hub.close());
+  const data = ['--data', join(net.folder, 'text.txt'), '--name', 'poems', '--open', '--json'];
+  await net.ask('run', 'create', '--hub', hub.url, ...data, ...MODEL).line((line) => line.type === 'created');
+  return {
+    async device(name) {
+      const before = await devicesAt(hub);
+      const potluck = net.join(hub.url, name, '--serve-only');
+      await potluck.line((line) => line.type === 'serves');
+      while ((await devicesAt(hub)) === before) await wait(10); // its offer is on its way
+      return potluck;
+    },
+    handOvers: () => counted(hub, 'potluck_pool_leases_total{why="hand-over"}'),
+    async read(onMiddle) {
+      const events: AnswerEvent[] = [];
+      for await (const event of hub.pool.serverFor(ANY_DEVICE).answer(REQUEST, new AbortController().signal)) {
+        events.push(event);
+        if (event.kind === 'token' && event.position === MIDDLE) onMiddle?.();
+      }
+      return events;
+    },
+  };
+}
+
+/** How many devices offer to serve, as whoever watches the hub sees it. */
+const devicesAt = (hub: Hub): Promise<number> => counted(hub, 'potluck_pool_devices');
+async function counted(hub: Hub, name: string): Promise<number> {
+  const metrics = await (await fetch(new URL('/metrics', hub.url))).text();
+  const line = metrics.split('\n').find((one) => one.startsWith(`${name} `));
+  return line ? Number(line.split(' ')[1]) : 0;
+}
+
+const REQUEST: AnswerRequest = {
+  ...{ model: 'poems', prompt: { kind: 'text', text: 'Line 7 o' }, written: [], max_tokens: 70, stop: [], echo: false },
+  sampling: { seed: 'a', temperature: 1, top_p: 0.95, presence_penalty: 0, frequency_penalty: 0.2, logit_bias: [] },
+  ...{ top_logprobs: null, format: { kind: 'text' } },
+};
+
+test('a device that is killed in mid-answer, and one that stands still, are replaced: the caller gets the undisturbed answer', async (t) => {
+  const pool = await poolOf(t);
+  const first = await pool.device('first');
+  const undisturbed = await pool.read();
+  assert.ok(undisturbed.filter(({ kind }) => kind === 'token').length > 40, 'it can be cut in the middle');
+
+  const second = await pool.device('second');
+  // The first has a record, so that it is the one that is asked.
+  const killed = await pool.read(() => first.process.kill('SIGKILL'));
+  assert.deepEqual(killed, undisturbed, 'the same events, as if nothing had happened');
+  assert.equal(await pool.handOvers(), 1);
+
+  const third = await pool.device('third');
+  const stopped = await pool.read(() => second.process.kill('SIGSTOP'));
+  assert.deepEqual(stopped, undisturbed);
+  assert.ok((await pool.handOvers()) >= 2);
+
+  second.process.kill('SIGCONT');
+  third.process.kill('SIGINT');
+  assert.equal(await third.ended, 0);
+  assert.deepEqual(await pool.read(), undisturbed, 'the one that stood still serves again');
+});
