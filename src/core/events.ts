@@ -1,8 +1,11 @@
 // The event types of the public log, one file each in events/. Everything that earns or costs somebody something is an event.
 import { z } from 'zod';
 import { accountAddress } from './events/account-address.ts';
+import { answersSettled } from './events/answers-settled.ts';
+import { creditGranted } from './events/credit-granted.ts';
 import { deviceBound } from './events/device-bound.ts';
 import { deviceRevoked } from './events/device-revoked.ts';
+import { earningsPaid } from './events/earnings-paid.ts';
 import type { Logged, NetworkEvent, RunEvent } from './events/kind.ts';
 import { modelEvaluated } from './events/model-evaluated.ts';
 import { payoutSettled } from './events/payout-settled.ts';
@@ -53,6 +56,9 @@ const KINDS = [
   stakeLocked,
   stakeReleased,
   payoutSettled,
+  creditGranted,
+  answersSettled,
+  earningsPaid,
 ] as const;
 
 type Schemas<Kinds> = Kinds extends readonly [{ readonly schema: infer First }, ...infer Rest]

@@ -68,6 +68,57 @@ describe('a whole state', () => {
     });
   }
 
+  test('money that appears, vanishes, or is in two places', () => {
+    const caller = name('c');
+    h.happen(HUB, { type: 'credit.granted', version: 1, account: caller, number: 0, amount_micro: 100 });
+    const { paid } = h.state;
+    const { credits, earnings, pots } = paid;
+    const names = (change: () => void, undo: () => void, problem: RegExp): void => {
+      assert.equal(brokenState(h.state), null);
+      change();
+      assert.match(brokenState(h.state) ?? 'nothing', problem);
+      undo();
+    };
+    const left = (left_micro: number) => () => void credits.set(caller, { left_micro, grants: 1 });
+    for (const wrong of [99, 101]) names(left(wrong), left(100), /100 micro-credits were granted/);
+    names(left(-1), left(100), /has -1 micro-credits left/);
+    names(left(99.5), left(100), /has 99.5 micro-credits left/);
+    const owe = () => void earnings.set(BOB, { owed_micro: 5, payments: 0 });
+    names(owe, () => void earnings.delete(BOB), /0 micro-credits were charged, 5 are owed/);
+    names(
+      () => void pots.set(h.run.id, 1),
+      () => void pots.delete(h.run.id),
+      /charged, 1 are owed/,
+    );
+    names(
+      () => void pots.set(caller, 0),
+      () => void pots.delete(caller),
+      /holders of run/,
+    );
+    for (const sum of ['gateway_micro', 'paid_micro', 'charged_micro', 'granted_micro'] as const) {
+      const before = paid[sum];
+      names(
+        () => void paid[sum]++,
+        () => {
+          paid[sum] = before;
+        },
+        /were granted|were charged/,
+      );
+    }
+    names(
+      () => void paid.batches++,
+      () => void paid.batches--,
+      /1 batches have 0 answers/,
+    );
+    // One event that moves money may move it; no other.
+    const moved = h.event(HUB, tick(5000));
+    const before = stepOf(h.state, moved);
+    assert.equal(apply(h.state, moved), null);
+    assert.equal(brokenStep(before, h.state, moved), null);
+    paid.gateway_micro++;
+    assert.match(brokenStep(before, h.state, moved)!, /money of answers has moved/);
+  });
+
   test('a device that is its own owner, or whose owner is a device', () => {
     h.state.devices.set(BOB, { owner: BOB, expires_ms: 1, revoked: false });
     assert.match(brokenState(h.state)!, /is owned by a device/);

@@ -6,6 +6,7 @@ import type { EventBody, LoggedEvent } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { contestProblems } from './rounds/contest-invariants.ts';
 import type { Rules } from './rules.ts';
+import { paidProblems, sumsOf } from './serving/paid-invariants.ts';
 import { allBalances } from './shares/balances.ts';
 import { emissionOf } from './shares/shares.ts';
 import type { NetworkState, Phase, RunState, Submission } from './state.ts';
@@ -34,6 +35,7 @@ function* problemsOf(state: NetworkState): Problems {
   for (const [owner, count] of state.owners)
     if (owners.get(owner)?.length !== count) yield `${short(owner)} is said to own ${count} devices`;
   if (owners.size !== state.owners.size) yield `${state.owners.size} own devices, counting gives ${owners.size}`;
+  yield* paidProblems(state);
   for (const [id, run] of state.runs) {
     if (run.id !== id) yield `run ${short(id)} is kept as ${short(run.id)}`;
     const problem = first(problemsOfRun(state, run));
@@ -239,6 +241,8 @@ export interface Step {
   readonly events: number;
   readonly time_ms: number;
   readonly runs: number;
+  /** The sums of answers. */
+  readonly paid: string;
   /** Of the run that the event names; null where it names none, or creates it. */
   readonly run: StepOfRun | null;
 }
@@ -263,17 +267,18 @@ const runOf = (state: NetworkState, body: EventBody): RunState | undefined =>
 export function stepOf(state: NetworkState, { body }: LoggedEvent): Step {
   const { events, time_ms, runs } = state;
   const run = runOf(state, body);
-  if (!run) return { events, time_ms, runs: runs.size, run: null };
+  const paid = sumsOf(state.paid);
+  if (!run) return { events, time_ms, runs: runs.size, paid, run: null };
   const { phase, round, attempt, rules, emitted_shares, unearned_shares, merged_amount, submissions } = run;
   const shares = { emitted_shares, unearned_shares, merged_amount };
   const known = { peers: run.peers.size, least_session: run.forgetting.least_session };
   const before = { phase, round, attempt, rules, ...shares, submissions: submissions.size, ...known };
-  return { events, time_ms, runs: runs.size, run: before };
+  return { events, time_ms, runs: runs.size, paid, run: before };
 }
 
 /**
  * What an applied event has changed that it must not, in words; null for nothing. It checks the one run that the event names. It checks
- * holdings only after events that move shares: a merge, and the reveal of a plant.
+ * holdings only after events that move shares or money.
  */
 export function brokenStep(before: Step, state: NetworkState, event: LoggedEvent): string | null {
   return first(stepProblems(before, state, event));
@@ -286,6 +291,8 @@ function* stepProblems(before: Step, state: NetworkState, { body }: LoggedEvent)
     yield `time went from ${before.time_ms} to ${state.time_ms}`;
   const runs = before.runs + Number(body.type === 'run.created');
   if (state.runs.size !== runs) yield `there are ${state.runs.size} runs, not ${runs}`;
+  if (MOVES_MONEY.includes(body.type)) yield* paidProblems(state);
+  else if (sumsOf(state.paid) !== before.paid) yield 'money of answers has moved';
   const run = runOf(state, body);
   if (!run || !before.run) return;
   const where = `${body.type} in round ${before.run.round}.${before.run.attempt} (${before.run.phase})`;
@@ -303,6 +310,7 @@ const FOLLOWING: Readonly<Record<Phase, readonly Phase[]>> = {
   finished: [],
 };
 const TRIES_AGAIN: readonly EventBody['type'][] = ['round.merged', 'run.paused', 'run.ended', 'run.halted'];
+const MOVES_MONEY: readonly EventBody['type'][] = ['credit.granted', 'answers.settled', 'earnings.paid'];
 const MOVES_SHARES: readonly EventBody['type'][] = ['round.merged', 'plant.revealed'];
 
 function* runStepProblems(before: StepOfRun, run: RunState, body: EventBody): Problems {

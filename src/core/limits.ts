@@ -29,5 +29,11 @@ export const CORE_LIMITS = {
   release_rounds: { min: 2, usual: 10, max: 1000 }, // one to be judged in, one in which its plants are revealed … as withheld_rounds
   reference_characters: 200, // a transaction's hash, an address and a few words
   rule_proposals: 1000, // over a run's life
+  credit_micro: 2 ** 52, // granted on a hub in all: four thousand million credits, and every sum of parts of it is exact
+  batch_receipts: 4096, // one batch, one blob of a few megabytes
+  batch_callers: 400, // with the two below, the longest event of a batch has 58 KiB of the 64 that an event may have
+  batch_devices: 300,
+  batch_runs: 64,
+  holder_least_micro: 1000, // rounding to whole micro-credits then takes from a holder, or gives it, less than a thousandth
   tick_gap_ms: 15_000, // a longer silence of the clock means that the hub was down, not that peers were late
 } as const;

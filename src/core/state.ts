@@ -285,6 +285,25 @@ export interface RunState {
   first_evaluation: Evaluation | null;
 }
 
+/** What served answers cost and earned, in micro-credits (shares of a model are another matter). Whole numbers from 0. */
+export interface Paid {
+  /** By account: the credit that is left, and how often it was granted some. */
+  credits: Map<string, { left_micro: number; grants: number }>;
+  /** By account: what it has earned and was not paid out, and how often it was paid. */
+  earnings: Map<string, { owed_micro: number; payments: number }>;
+  /** By run, what its holders have earned together and was not divided among them yet. */
+  pots: Map<string, number>;
+  /** What the gateway has kept. */
+  gateway_micro: number;
+  /** All that was ever granted, charged and paid out. */
+  granted_micro: number;
+  charged_micro: number;
+  paid_micro: number;
+  /** How many batches were settled, and how many answers were in them. */
+  batches: number;
+  answers: number;
+}
+
 /** A device that an owner has vouched for. */
 export interface Device {
   readonly owner: string;
@@ -304,6 +323,7 @@ export interface NetworkState {
   owners: Map<string, number>;
   /** The addresses on an EVM chain at which owners want to be settled, and how often each has named one. */
   addresses: Map<string, { readonly address: string; readonly changes: number }>;
+  paid: Paid;
 }
 
 /** The account that is paid for what a key did: the key's owner, or the key itself. */
@@ -313,7 +333,10 @@ export function accountOf(state: NetworkState, key: string): string {
 
 /** The state before the first event. */
 export function initialState(hub: string): NetworkState {
-  return { hub, events: 0, time_ms: 0, runs: new Map(), devices: new Map(), owners: new Map(), addresses: new Map() };
+  const people = { devices: new Map(), owners: new Map(), addresses: new Map() };
+  const sums = { gateway_micro: 0, granted_micro: 0, charged_micro: 0, paid_micro: 0, batches: 0, answers: 0 };
+  const paid: Paid = { credits: new Map(), earnings: new Map(), pots: new Map(), ...sums };
+  return { hub, events: 0, time_ms: 0, runs: new Map(), ...people, paid };
 }
 
 /** How many workers must be present before the next round may open. */

@@ -51,7 +51,7 @@ export const AnswerReceiptSchema = z
     type: z.literal('answer.receipt'),
     version: z.literal(1),
     /** The claim's bytes, with the device's signature. */
-    claim: z.instanceof(Uint8Array),
+    claim: z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected the bytes of a claim'),
     /** The account that pays, by the id that its API key belongs to. */
     caller: hash,
     /** The run that made the model; null for a model that no run here made. */

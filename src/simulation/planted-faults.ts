@@ -1,6 +1,7 @@
 // Faults of one line in the real source, each of which something must find: those of the rules, and those of hub, peers and disks.
 import { CONTESTS } from './planted-contests.ts';
 import { APPEALS, DUTIES, JUDGES } from './planted-judging.ts';
+import { MONEY } from './planted-money.ts';
 import { type PlantedFault, RULE_FAULTS } from './planted-rules.ts';
 import { SILENCE } from './planted-silence.ts';
 
@@ -142,6 +143,7 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
   ...APPEALS,
   ...SILENCE,
   ...CONTESTS,
+  ...MONEY,
   ...RULE_FAULTS.map((fault) => ({ ...fault, by: 'rules' as const })),
   ...NETWORK,
 ];

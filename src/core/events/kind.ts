@@ -13,7 +13,7 @@ export interface Logged<Body> {
 }
 
 /** What people look for an event under. */
-export type About = 'run' | 'device' | 'work' | 'verdict' | 'model' | 'shares' | 'clock';
+export type About = 'run' | 'device' | 'work' | 'verdict' | 'model' | 'shares' | 'money' | 'clock';
 
 /** How keys, numbers and texts are put to people. */
 export interface Say {

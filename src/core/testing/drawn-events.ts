@@ -17,6 +17,7 @@ import { mayStateShares, statementOf } from '../shares/share-table.ts';
 import { nextStakeChange } from '../shares/stake.ts';
 import { accountOf, type NetworkState, type Phase, type RunState, type Submission, workersNeeded } from '../state.ts';
 import type { Cast } from './cast.ts';
+import { drawMoney } from './drawn-answers.ts';
 import { drawnBy } from './example-draw.ts';
 import { EXAMPLE_WORDS, exampleVerdict } from './example-events.ts';
 
@@ -68,6 +69,8 @@ const WRONG_ONE_IN = 9;
 const SALT = 'a'.repeat(64);
 /** One in so many events belongs to a contest, where there is anything to contest. */
 const CONTEST_ONE_IN = 3;
+/** One of so many events is about the money of answers. */
+export const ANSWERS_EVERY = 7;
 
 /** Everything that one event is drawn from. */
 interface Scene {
@@ -86,8 +89,16 @@ export function drawEvents(cast: Cast, state: NetworkState, seed: string | numbe
   const below = (bound: number): number => random.below(bound);
   // A random stream of its own, so that contests do not change the rest of a history.
   const contests = seededRandom('drawn contests', seed);
+  // As are the answers: every so many events one of them, with an id of its own.
+  const answers = seededRandom('drawn answers', seed);
   let serial = 0;
+  let events = 0;
   return () => {
+    if (++events % ANSWERS_EVERY === 0) {
+      const fresh = sha256Hex(utf8(`${seed} answers ${events}`));
+      const said = drawAnswers({ cast, state, below: answers.below, fresh });
+      if (said) return { id: fresh, author: said[0], body: said[1] };
+    }
     for (;;) {
       const id = sha256Hex(utf8(`${seed} ${serial++}`));
       const run = [...state.runs.values()].at(-1);
@@ -98,6 +109,11 @@ export function drawEvents(cast: Cast, state: NetworkState, seed: string | numbe
       if (said) return { id, author: said[0], body: said[1] };
     }
   };
+}
+
+function drawAnswers(scene: Omit<Scene, 'run'>): Said {
+  const said = drawMoney(scene.cast, scene.state, scene.below, scene.fresh);
+  return said && scene.below(WRONG_ONE_IN) === 0 ? wrong(scene, said) : said;
 }
 
 function draw(cast: Cast, state: NetworkState, below: Scene['below'], fresh: string): Said {
@@ -120,7 +136,7 @@ function drawContest(scene: Scene): Said {
 const oneOf = <T>(below: Scene['below'], choices: readonly T[]): T => choices[below(choices.length)];
 
 /** Makes an event invalid: another author, or one wrong field. */
-function wrong({ cast, below, fresh }: Scene, [author, body]: NonNullable<Said>): Said {
+function wrong({ cast, below, fresh }: Omit<Scene, 'run'>, [author, body]: NonNullable<Said>): Said {
   if (below(3) === 0) return [oneOf(below, [...cast.devices, ...cast.owners, cast.hub]), body];
   const fields = Object.keys(body).filter((field) => !['type', 'version', 'certificate', 'rules'].includes(field));
   const field = oneOf(below, fields);

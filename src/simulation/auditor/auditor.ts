@@ -6,8 +6,9 @@ import type { RunCreated } from '../../core/events/run-created.ts';
 import type { EventBody, LoggedEvent } from '../../core/events.ts';
 import { seededRandom } from '../../protocol/random.ts';
 import { accountOf, type Books, newPeer, openBooks, openRun, present, type RunBook, type Work } from './books.ts';
+import { pay as payForAnswers } from './what-answers-pay.ts';
 import { countStakes, earn, forfeit, giveBack, lock, payable, release } from './what-is-at-stake.ts';
-import { certificateIn, mayNotFollow } from './what-may-follow.ts';
+import { certificateIn, type InRun, mayNotFollow } from './what-may-follow.ts';
 import { endWork, goOn, tick } from './when.ts';
 import { acceptedWork, decide } from './who-is-accepted.ts';
 import { settleAppeals, settleSilence } from './who-is-appealed.ts';
@@ -54,6 +55,11 @@ export class Auditor {
       case 'run.created':
         books.runs.set(event.id, openRun(event.id, author, body, this.#royaltyOf(body), books.events));
         return;
+      case 'credit.granted':
+      case 'answers.settled':
+      case 'earnings.paid':
+        payForAnswers(books, body);
+        return;
       default: {
         const run = books.runs.get(body.run)!;
         followInRun(books, run, event, body);
@@ -70,10 +76,6 @@ export class Auditor {
   }
 }
 
-type InRun = Exclude<
-  EventBody,
-  { type: 'tick' | 'device.bound' | 'device.revoked' | 'account.address' | 'run.created' }
->;
 const MOVES_BALANCES: readonly EventBody['type'][] = [
   ...(['round.merged', 'run.ended', 'plant.revealed'] as const),
   ...(['stake.locked', 'stake.released', 'payout.settled'] as const),

@@ -164,6 +164,15 @@ export interface RunBook {
   readonly royalty: { readonly permille: number; readonly holders: Map<string, number> };
 }
 
+/** The money of answers. A purse's name says whose it is: "credit ACCOUNT", "earned ACCOUNT", "holders RUN", "gateway", "world". */
+export interface Purses {
+  readonly micro: Map<string, bigint>;
+  /** How many grants and payments each account has had: "grants ACCOUNT", "payments ACCOUNT". */
+  readonly counts: Map<string, number>;
+  batches: number;
+  answers: number;
+}
+
 export interface Books {
   readonly hub: string;
   events: number;
@@ -171,10 +180,12 @@ export interface Books {
   readonly runs: Map<string, RunBook>;
   readonly devices: Map<string, { readonly owner: string; readonly expires_ms: number; revoked: boolean }>;
   readonly addresses: Map<string, { readonly address: string; readonly changes: number }>;
+  readonly purses: Purses;
 }
 
 export const openBooks = (hub: string): Books => ({
   ...{ hub, events: 0, time_ms: 0, runs: new Map(), devices: new Map(), addresses: new Map() },
+  purses: { micro: new Map(), counts: new Map(), batches: 0, answers: 0 },
 });
 
 /** Who is paid for what a key does. */

@@ -10,6 +10,8 @@ export function difference(state: NetworkState, books: Books): string | null {
   if (known(state) !== known(books)) return `the state is ${known(state)}, the auditor's ${known(books)}`;
   const people = ({ devices, addresses }: Pick<Books, 'devices' | 'addresses'>) => plain({ devices, addresses });
   if (people(state) !== people(books)) return `people are ${people(state)}, the auditor's ${people(books)}`;
+  const [money, purses] = [moneyOf(state), moneyInPurses(books)];
+  if (plain(money) !== plain(purses)) return `the money is ${plain(money)}, the auditor's ${plain(purses)}`;
   for (const [id, run] of state.runs) {
     const [core, auditor] = [asKept(run), asAudited(books.runs.get(id)!)];
     for (const what of Object.keys(auditor)) {
@@ -33,6 +35,34 @@ function differing(found: unknown, expected: unknown): readonly [string, string]
 }
 
 const sorted = <T>(map: ReadonlyMap<string, T>): [string, T][] => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+
+/** By purse, what is in it, as the auditor names them; and how often each account was granted or paid something. */
+function moneyOf({ paid }: NetworkState): readonly unknown[] {
+  const micro: [string, number][] = [
+    ...[...paid.credits].map(([account, { left_micro }]): [string, number] => [`credit ${account}`, left_micro]),
+    ...[...paid.earnings].map(([account, { owed_micro }]): [string, number] => [`earned ${account}`, owed_micro]),
+    ...[...paid.pots].map(([run, pot_micro]): [string, number] => [`holders ${run}`, pot_micro]),
+    ['gateway', paid.gateway_micro],
+    ['granted', paid.granted_micro],
+    ['paid', paid.paid_micro],
+  ];
+  const counts: [string, number][] = [
+    ...[...paid.credits].map(([account, { grants }]): [string, number] => [`grants ${account}`, grants]),
+    ...[...paid.earnings].map(([account, { payments }]): [string, number] => [`payments ${account}`, payments]),
+  ];
+  return [filled(micro), filled(counts), paid.batches, paid.answers];
+}
+
+function moneyInPurses({ purses }: Books): readonly unknown[] {
+  const micro = [...purses.micro]
+    .filter(([purse]) => purse !== 'world')
+    .map(([purse, held]): [string, number] => [purse, Number(held)]);
+  return [filled(micro), filled([...purses.counts]), purses.batches, purses.answers];
+}
+
+/** What is not nothing, in order of its name. */
+const filled = (amounts: readonly [string, number][]): [string, number][] =>
+  amounts.filter(([, amount]) => amount !== 0).sort(([a], [b]) => (a < b ? -1 : 1));
 
 function asKept(run: RunState): Record<string, unknown> {
   const { phase, closing, round, attempt, model, seed, opened_ms, deadline_ms, rules, proposals, settlements } = run;

@@ -11,6 +11,7 @@ import { openEvent } from '../../protocol/envelope.ts';
 import { sha256Hex } from '../../protocol/hash.ts';
 import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
 import { accountOf, type Books, present, type RunBook } from './books.ts';
+import { type AboutMoney, mayNotPay } from './what-answers-pay.ts';
 import { balance, isBacked, mayNotLock, mayNotRelease, payable } from './what-is-at-stake.ts';
 import { acceptedWork, stakeOf } from './who-is-accepted.ts';
 import { mayNotContest, mayNotSealContest, mayNotShowContest } from './who-is-contested.ts';
@@ -45,6 +46,10 @@ export function mayNotFollow(books: Books, event: LoggedEvent): string | null {
       return mayNotMove(books, author, body);
     case 'run.created':
       return mayNotCreate(books, event, body);
+    case 'credit.granted':
+    case 'answers.settled':
+    case 'earnings.paid':
+      return mayNotPay(books, author, body);
   }
   const run = books.runs.get(body.run);
   return run ? mayNotFollowInRun(books, run, author, body) : 'no such run';
@@ -108,9 +113,10 @@ export function modelsGetWorse(run: RunBook): boolean {
   return run.phase === 'gathering' && late.length > 0 && late.every(({ worse }) => worse >= WORSE_MODELS);
 }
 
-type InRun = Exclude<
+/** What belongs to a run that is there. */
+export type InRun = Exclude<
   EventBody,
-  { type: 'tick' | 'device.bound' | 'device.revoked' | 'account.address' | 'run.created' }
+  AboutMoney | { type: 'tick' | 'device.bound' | 'device.revoked' | 'account.address' | 'run.created' }
 >;
 
 type Rule = readonly [broken: boolean, why: string];

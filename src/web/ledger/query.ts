@@ -9,6 +9,7 @@ export const KINDS = [
   'verdict',
   'model',
   'shares',
+  'money',
   'clock',
 ] as const satisfies readonly Kind[];
 export type ChosenKind = (typeof KINDS)[number];
