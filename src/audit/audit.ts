@@ -6,6 +6,7 @@ import type { NetworkState } from '../core/state.ts';
 import { stateHash } from '../core/state-bytes.ts';
 import { clockAhead } from '../protocol/clock.ts';
 import { RunStatusSchema } from '../protocol/messages.ts';
+import { AnswersCheck, type AnswersReport } from './answers.ts';
 import { ClockCheck, type ClockReport, clockGaps, clockWarnings } from './clocks.ts';
 import { DepartureCheck, type DepartureReport } from './departures.ts';
 import { HeadCheck, type HeadReport, type KnownHead } from './heads.ts';
@@ -25,6 +26,8 @@ export interface AuditOptions {
   readonly not_compared?: readonly string[];
   /** Recompute model versions from the blobs (default true). */
   readonly models?: boolean;
+  /** Open the receipts of answers, which are blobs too (default: as `models`). */
+  readonly answers?: boolean;
   readonly now_ms?: number;
   readonly onProgress?: (progress: { events: number; size: number; models: number }) => void;
 }
@@ -48,6 +51,8 @@ export interface AuditReport {
   readonly models: { readonly recomputed: number; readonly submissions: number } | null;
   /** Verdicts whose evidence is kept and has the hash that they name. */
   readonly evidence: number | null;
+  /** The batches of answers whose receipts are kept; null where the blobs were left alone. */
+  readonly answers: AnswersReport | null;
   /** Whether the status that the hub shows visitors was compared with its log. */
   readonly status_compared: boolean;
   /** Who has cosigned a head of this log, of how many events, and when by their clocks; empty where nobody has. */
@@ -83,6 +88,7 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
     cosigned?.witnesses.map(({ time_s }) => ({ size: cosigned.size, time_ms: time_s * 1000 })),
   );
   const departures = new DepartureCheck();
+  const answers = (options.answers ?? options.models) === false ? null : new AnswersCheck(log.hub, log);
   const replay = replayLog(log, {
     ...{ pool, receipts, heads },
     before(event, index, state) {
@@ -92,7 +98,9 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
     after(event, index, state) {
       clocks.after(event, index, state);
       departures.after(event, state);
-      return models?.after(event, index, state);
+      const reading = answers?.after(event, index);
+      const go = () => models?.after(event, index, state);
+      return reading ? reading.then(go) : go();
     },
     onProgress(events, size) {
       checked = { events, size };
@@ -121,6 +129,7 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
     shares,
     models: models && { recomputed: models.report.models, submissions: models.report.works },
     evidence: models ? models.report.evidence : null,
+    answers: answers?.report ?? null,
     status_compared,
     witnesses: cosigned?.witnesses.map((witness) => ({ ...witness, size: cosigned.size })) ?? [],
     heads: heads.report,
@@ -135,6 +144,7 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
       ...uncheckedOfLog(log, unsigned_events),
       ...(receipts?.cut_line ? [`line ${receipts.cut_line} of the receipts: a crash has cut it short`] : []),
       ...unstatedShares(state),
+      ...(answers?.unchecked() ?? unread(state)),
       ...(models?.unchecked() ?? ['model versions (not asked for)']),
     ],
     cannot_tell: [
@@ -197,6 +207,10 @@ function uncheckedOfLog(log: PublicLog, unsigned_events: number): string[] {
   if (unsigned_events === 0) return [];
   return [`the position of the last ${unsigned_events} events: the hub has not signed a checkpoint over them yet`];
 }
+
+/** Receipts of answers that the caller has left alone. */
+const unread = ({ paid }: NetworkState): string[] =>
+  paid.batches > 0 ? ['the receipts of answers (not asked for)'] : [];
 
 /** What a log could hide if nobody outside has seen it. */
 function unwitnessed(log: PublicLog, cosigned: Cosigned | null): string[] {

@@ -57,6 +57,8 @@ export type AuditFailureCode =
   | 'wrong-model'
   /** The accepted work does not give the step that the log names, or leaves out something else. */
   | 'wrong-step'
+  /** A batch of answers says what its receipts do not, or one of them should not be in it. */
+  | 'wrong-answers'
   /** The hub shows visitors something that its log contradicts. */
   | 'wrong-status';
 export class AuditFailure extends CodedError<AuditFailureCode> {}

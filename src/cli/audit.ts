@@ -7,6 +7,7 @@ import type { AuditReport } from '../audit/audit.ts';
 import { audit } from '../audit/local-audit.ts';
 import { localTestimony } from '../audit/local-testimony.ts';
 import { AuditFailure, type PublicLog } from '../audit/public-log.ts';
+import { creditsText } from '../core/serving/credit.ts';
 import { formatDuration } from '../protocol/duration.ts';
 import { agreedGames, type GameFlags } from './agreed-games.ts';
 import { homeFolder } from './folders.ts';
@@ -35,7 +36,7 @@ export function auditCommand(): Command {
     )
     .option('--no-local', "leave out what this machine's own peers and witness have seen (under ~/.potluck)")
     .option('--hub-id <id>', 'the id that the hub must have (default: the one that its checkpoint names)', fullId)
-    .option('--no-models', 'leave the blobs alone: events, tree and shares only')
+    .option('--no-models', 'leave the blobs alone: events, tree, shares and sums only')
     .option('--strict', 'fail also when something cannot be checked any more', false)
     .option('--threads <n>', 'threads to check with (default: one a core)', integer(1, 256))
     .addOption(gameFileOption())
@@ -94,7 +95,7 @@ It ends with 0 when everything is as the log says, with 1 at the first thing tha
 
 /** The verdict of an audit that found nothing untrue. */
 function describeReport(report: AuditReport, failed: boolean): string {
-  const { events, signed_size, tiles, receipts, shares, models, evidence } = report;
+  const { events, signed_size, tiles, receipts, shares, models, evidence, answers } = report;
   const rows: [string, string][] = [
     ['hub', report.hub],
     ['events', `${count(events, 'event')}: each in its one right form, signed by its author, allowed by the rules`],
@@ -118,6 +119,12 @@ function describeReport(report: AuditReport, failed: boolean): string {
     rows.push([
       'models',
       `${count(models.recomputed, 'version')} merged anew from the blobs, bit for bit the same; ${count(models.submissions, 'submission')} in their form`,
+    ]);
+  }
+  if (answers && answers.batches > 0) {
+    rows.push([
+      'answers',
+      `${count(answers.receipts, 'receipt')} in ${count(answers.batches, 'batch', 'batches')}: signed by device and gateway, none twice, ${creditsText(answers.charged_micro)} as charged`,
     ]);
   }
   if (evidence) rows.push(['evidence', `that of ${count(evidence, 'verdict')} is kept, as it was named`]);
@@ -173,4 +180,4 @@ function describeAuditFailure({ code, message, details }: AuditFailure, place: s
   return `${styleText('red', `The log of ${place} is not true.`)}\n${'where'.padEnd(12)} ${where}\n${'what'.padEnd(12)} ${code}: ${message}`;
 }
 
-const count = (n: number, what: string): string => `${formatCount(n)} ${what}${n === 1 ? '' : 's'}`;
+const count = (n: number, what: string, many = `${what}s`): string => `${formatCount(n)} ${n === 1 ? what : many}`;

@@ -443,6 +443,7 @@ export const JSON_OBJECTS = {
     shares: nested.optional(),
     models: nested.nullable().optional(),
     evidence: count.nullable().optional(),
+    answers: nested.nullable().optional(),
     status_compared: z.boolean().optional(),
     witnesses: z.array(witness.extend({ size: count })).optional(),
     heads: nested.optional(),
