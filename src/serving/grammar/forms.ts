@@ -18,8 +18,8 @@ export type Form =
   | { readonly kind: 'without'; readonly text: string }
   | { readonly kind: 'sequence'; readonly parts: readonly Form[] }
   | { readonly kind: 'choice'; readonly parts: readonly Form[] }
-  /** Once or more. */
-  | { readonly kind: 'repeated'; readonly part: Form; readonly most: number };
+  /** Once or more, with a text between. */
+  | { readonly kind: 'repeated'; readonly part: Form; readonly between: string };
 
 /** A server sees the same few forms again and again; a table of 128k tokens costs about a second's walk for each new one. */
 const LIMIT_REMEMBERED = 32;
@@ -78,12 +78,10 @@ function build(builder: MachineBuilder, rules: JsonRules, form: Form, from: numb
       return behind;
     }
     case 'repeated': {
-      const behind = builder.state();
-      let at = from;
-      for (let i = 0; i < form.most; i++) {
-        at = build(builder, rules, form.part, at);
-        builder.skip(at, behind);
-      }
+      const begin = builder.state();
+      builder.skip(from, begin);
+      const behind = build(builder, rules, form.part, begin);
+      builder.skip(builder.text(behind, form.between), begin);
       return behind;
     }
   }

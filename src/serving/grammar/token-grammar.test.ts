@@ -63,7 +63,7 @@ describe('masks', () => {
           before.push(...tokens.bytesOf(id));
         }
       }),
-      { numRuns: 30 },
+      { numRuns: 15 },
     );
   });
 
@@ -178,10 +178,17 @@ describe('forms', () => {
     const free: Form = { kind: 'without', text: '<call>' };
     const form: Form = {
       kind: 'choice',
-      parts: [free, { kind: 'sequence', parts: [free, { kind: 'repeated', part: call, most: 2 }] }],
+      parts: [free, { kind: 'sequence', parts: [free, { kind: 'repeated', part: call, between: '' }] }],
     };
-    const good = ['', 'hello <cal', '<<call>{}</call>', 'a<<ca<call> {\n}</call><call>{}</call>', 'é<c日'];
-    const bad = ['<call>', 'a<call>b', '<call>{}</call>c', '<<call>{}</call', `${'<call>{}</call>'.repeat(3)}`];
+    const good = [
+      '',
+      'hello <cal',
+      '<<call>{}</call>',
+      'a<<ca<call> {\n}</call><call>{}</call>',
+      'é<c日',
+      '<call>{}</call>'.repeat(3),
+    ];
+    const bad = ['<call>', 'a<call>b', '<call>{}</call>c', '<<call>{}</call'];
     for (const [texts, expected] of [[good, true] as const, [bad, false] as const]) {
       for (const text of texts) {
         const bytes = new TextEncoder().encode(text);
