@@ -1,5 +1,6 @@
 // A loaded engine as a model that a device serves: answers are written by its engine, conversations that go on are read on from where they were.
-import type { Engine } from '../serving/engine.ts';
+import { type Engine, QUANTISATIONS } from '../serving/engine.ts';
+import { ServingError } from '../serving/errors.ts';
 import { prefixCache } from '../serving/prefix-cache.ts';
 import { writeAnswer } from '../serving/write-answer.ts';
 import type { ServedModel } from './serving.ts';
@@ -11,9 +12,17 @@ export interface LoadedModel {
   close(): Promise<void>;
 }
 
-/** @param places answers at the same time; the engine's cache must hold as many tokens as they need together */
+/**
+ * Throws ServingError `unsupported` for weights that the pool has no measured limits for, and so could not judge.
+ * @param places answers at the same time; the engine's cache must hold as many tokens as they need together
+ */
 export function serveEngine(engine: Engine, places: number): LoadedModel {
-  const { hash, quantisation, context_tokens } = engine.model;
+  const { hash, context_tokens } = engine.model;
+  const quantisation = QUANTISATIONS.find((known) => known === engine.model.quantisation);
+  if (!quantisation) {
+    const fact = `weights of ${engine.model.quantisation}, expected one of ${QUANTISATIONS.join(', ')}`;
+    throw new ServingError('unsupported', `the pool cannot judge ${fact}`);
+  }
   const ready = { engine, prefixes: prefixCache(engine) };
   let writing = 0;
   let whenIdle: (() => void) | null = null;

@@ -1,7 +1,8 @@
 // The interface of engines: one loaded model whose sequences share its weights. Every engine passes testing/engine-suite.ts.
 
 /** How weights are stored, in GGUF's words. q8_0 and q4_0: blocks of 32 weights with a scale. */
-export type Quantisation = 'f32' | 'f16' | 'q8_0' | 'q4_0';
+export const QUANTISATIONS = ['f32', 'f16', 'q8_0', 'q4_0'] as const;
+export type Quantisation = (typeof QUANTISATIONS)[number];
 
 /** A model's tokens as an engine reads and writes them. */
 export interface TokenTable {
@@ -22,7 +23,8 @@ export interface TokenTable {
 export interface EngineModel {
   /** SHA-256 in hex of the model: of its manifest, or of its GGUF file. */
   readonly hash: string;
-  readonly quantisation: Quantisation;
+  /** A `Quantisation`, or the name of another type of ggml (`q4_k`). */
+  readonly quantisation: string;
   /** The most tokens of one sequence. */
   readonly context_tokens: number;
   readonly tokens: TokenTable;

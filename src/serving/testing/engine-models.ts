@@ -1,0 +1,54 @@
+// Small models with weights large enough that their texts differ, for tests of engines.
+import {
+  type LlamaConfig,
+  type LlamaConfigInput,
+  LlamaConfigSchema,
+  parameterSpecs,
+  type Weights,
+} from '../../model/config.ts';
+import { ggufFile } from '../../model/gguf.ts';
+import type { WrittenType } from '../../model/gguf-types.ts';
+import { byteTokenizer, type Tokenizer } from '../../model/tokenizer.ts';
+import { seededRandom } from '../../protocol/random.ts';
+import { writeWhole } from '../../protocol/whole-file.ts';
+
+export interface TestModel {
+  readonly config: LlamaConfig;
+  readonly weights: Weights;
+  readonly tokenizer: Tokenizer;
+}
+
+/** Two layers of bytes, unless `changes` says something else. */
+export function testModel(changes: Partial<LlamaConfigInput> = {}, tokenizer: Tokenizer = byteTokenizer()): TestModel {
+  const config = LlamaConfigSchema.parse({
+    ...{ vocab_size: 257, hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 4 },
+    ...{ num_key_value_heads: 2, max_position_embeddings: 160 },
+    ...changes,
+  });
+  return { config, weights: livelyWeights(config), tokenizer };
+}
+
+/** Random weights with which the next token depends on the whole text; a trained model's first ones hardly do. */
+function livelyWeights(config: LlamaConfig): Weights {
+  return new Map(
+    parameterSpecs(config).map(({ name, shape, decay }) => {
+      const random = seededRandom('engine test', name);
+      const length = shape.reduce((a, b) => a * b, 1);
+      const spread = decay ? 3 / Math.sqrt(shape.at(-1)!) : 0.2;
+      const values = Float32Array.from({ length }, () => spread * (random.uint32() / 2 ** 31 - 1) + (decay ? 0 : 1));
+      return [name, values];
+    }),
+  );
+}
+
+/** The model as a GGUF file. */
+export async function writeGguf(
+  path: string,
+  { config, weights, tokenizer }: TestModel,
+  type: WrittenType = 'f32',
+): Promise<string> {
+  const inOrder = parameterSpecs(config).map(({ name }) => weights.get(name)!);
+  const about = { name: 'a test', licence: 'CC0-1.0' };
+  await writeWhole(path, ggufFile({ config, tokenizer, type, ...about }, inOrder));
+  return path;
+}
