@@ -14,6 +14,7 @@ const MODEL = '--layers 1 --width 16 --heads 2 --feed-forward 32 --context 96 --
 const MIDDLE = 8 + 30;
 
 interface Pool {
+  readonly url: string;
   /** Starts a process that serves, and waits until the hub has its offer. */
   device(name: string): Promise<Potluck>;
   /** How often another device has gone on with an answer. */
@@ -30,6 +31,7 @@ async function poolOf(t: TestContext): Promise<Pool> {
   const data = ['--data', join(net.folder, 'text.txt'), '--name', 'poems', '--open', '--json'];
   await net.ask('run', 'create', '--hub', hub.url, ...data, ...MODEL).line((line) => line.type === 'created');
   return {
+    url: hub.url,
     async device(name) {
       const before = await devicesAt(hub);
       const potluck = net.join(hub.url, name, '--serve-only');
@@ -74,6 +76,17 @@ test('a device that is killed in mid-answer, and one that stands still, are repl
   const killed = await pool.read(() => first.process.kill('SIGKILL'));
   assert.deepEqual(killed, undisturbed, 'the same events, as if nothing had happened');
   assert.equal(await pool.handOvers(), 1);
+
+  // The same devices, as any client of the API has them.
+  const completion = async () => {
+    const body = JSON.stringify({ model: 'poems', prompt: 'Line 7 o', max_tokens: 12, seed: 5 });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(new URL('/v1/completions', pool.url), { method: 'POST', headers, body });
+    return (await answer.json()) as { choices: { text: string }[]; usage: { completion_tokens: number } };
+  };
+  const [once, again] = [await completion(), await completion()];
+  assert.ok(once.usage.completion_tokens > 0);
+  assert.equal(once.choices[0].text, again.choices[0].text);
 
   const third = await pool.device('third');
   const stopped = await pool.read(() => second.process.kill('SIGSTOP'));

@@ -1,4 +1,5 @@
 // The hub over HTTP: signed events, and what people and scripts ask for. Blobs and the log have files of their own.
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { Hono, type MiddlewareHandler } from 'hono';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Receipt } from '../ledger/receipt.ts';
@@ -31,6 +32,8 @@ import { openPace } from './pace.ts';
 import { openToReaders, type PageOptions, servePage, serveViews } from './page.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Samples } from './samples.ts';
+import { type ApiAccess, serveApi } from './serving/api-routes.ts';
+import type { Pool } from './serving/pool.ts';
 import { statusAnswer } from './status-answer.ts';
 import type { Statuses } from './statuses.ts';
 import { limitsFor, openTransfers } from './transfers.ts';
@@ -65,6 +68,9 @@ export interface HttpServices {
   counts(): { readonly events: number; readonly connections: number };
   condition(): Promise<Condition>;
   readonly clock: Clock;
+  readonly pool: Pick<Pool, 'serverFor'>;
+  /** Fresh random bytes. */
+  readonly randomBytes: (length: number) => Uint8Array;
   /** Whether a key takes part in a run or owns one. */
   isKnown(peer: string): boolean;
   /** Throws HubError `disk-full` where an upload of this size would not leave enough free space. */
@@ -79,6 +85,8 @@ export interface HttpAccess {
   readonly metrics_public: boolean;
   /** Passes letters on between devices and their owners. */
   readonly letters: Letters;
+  /** Who may ask the devices that serve; null: nobody, the hub has no /v1. */
+  readonly api: ApiAccess | null;
 }
 
 /** @param page where the page is, for hubs that serve one */
@@ -122,6 +130,7 @@ export function httpApp(
     return status(c);
   });
 
+  if (access.api) serveApi(app, access.api, { ...hub, randomHex: () => bytesToHex(hub.randomBytes(16)) });
   serveRuns(app, hub);
   serveBlobs(app, { ...hub, unnamed, metrics });
   serveLetters(app, access.letters, hub.rates, pace);

@@ -30,6 +30,7 @@ import { openOrigins } from './origins.ts';
 import type { PageOptions } from './page.ts';
 import type { Rates } from './rate-limits.ts';
 import { openRunPolicy, type WhoCreatesRuns } from './run-policy.ts';
+import type { ApiAccess } from './serving/api-routes.ts';
 import type { Pool } from './serving/pool.ts';
 import { openSnapshots } from './snapshots.ts';
 import { listen, serverOf, stopListening } from './sockets.ts';
@@ -57,6 +58,8 @@ export interface HubOptions {
   readonly proxies?: readonly string[];
   /** Whether everybody may read /metrics; otherwise only programs of this machine. */
   readonly metrics_public?: boolean;
+  /** Who may ask the devices that serve, at /v1. By default everybody on a hub for its own machine, nobody on any other. */
+  readonly api?: ApiAccess;
   /** Called with every event after it is durable, for logging. */
   readonly onEvent?: (event: LoggedEvent, index: number) => void;
   readonly onError?: (error: unknown, where: string) => void;
@@ -127,7 +130,8 @@ function frontOf(
   const { state } = sequencer;
   const path = join(folder, 'letters.sqlite');
   const letters = openLetters({ path, hub, state, clock: systemClock, rates, limits: options.letters });
-  const access = { ...who, metrics_public, letters };
+  const api = options.api ?? (who.origins.open ? null : { keys: null, owners: null });
+  const access = { ...who, metrics_public, letters, api };
   const app = httpApp(services, unnamed, metrics, access, page ? { ...page, public_url } : null);
   return { app, letters };
 }

@@ -32,6 +32,7 @@ export const RATES = {
   letter_address: { burst: 5000, per_second: 100 }, // 1,000 devices write every twenty seconds, and their owners ask
   letter_key: { burst: 100, per_second: 1 }, // a device writes when it pauses and goes on as well; an owner's page asks every few seconds
   settings_key: { burst: 2000, per_second: 5 }, // an owner that sets something on 1,000 devices, and changes its mind
+  api_address: { burst: 2000, per_second: 100 }, // a school of agents; how much each key may have is the API's own matter
   cosignature_address: { burst: 60, per_second: 1 }, // a few witnesses at one address, every few seconds; each cosignature has to be verified
 } satisfies Record<string, Rate>;
 export type RateName = keyof typeof RATES;

@@ -34,7 +34,7 @@ async function openOn(store: LogStore, more: Partial<HubCoreOptions> = {}) {
   const { state } = hubCore.sequencer;
   const { rates } = hubCore.services;
   const letters = openLetters({ path: ':memory:', hub: identity.id, state, clock: systemClock, rates });
-  const access = { addressOf: openAskers(), origins, metrics_public: false, letters };
+  const access = { addressOf: openAskers(), origins, metrics_public: false, letters, api: null };
   const app = httpApp(hubCore.services, hubCore.unnamed, openMetrics(), access);
   const ask = async (path: string) => {
     const response = await app.request(path, {}, ON_LOOPBACK);

@@ -14,6 +14,11 @@ export interface KnownModel {
   readonly tools: boolean;
 }
 
+/** As devices offer it. */
+interface PoolModel extends OfferedModel {
+  readonly quantisation: Offer['quantisation'];
+}
+
 /** Where a caller does not say which: the most exact one that is offered. */
 const BEST_FIRST: readonly Offer['quantisation'][] = ['f32', 'f16', 'q8_0', 'q4_0'];
 /** How many of a run's models devices may still serve after it has learned on: those that answers have begun with. */
@@ -23,44 +28,41 @@ const MODELS_OF_A_RUN = 4;
 const nameOf = (name: string, quantisation: Offer['quantisation']): string =>
   quantisation === 'f32' ? name : `${name}:${quantisation}`;
 
-/** What callers may ask for: each model and quantisation that is offered, once. */
-export function offeredModels(known: readonly KnownModel[], offers: Iterable<Offer>): OfferedModel[] {
-  const byHash = new Map(known.map((model) => [model.hash, model]));
-  const found = new Map<string, OfferedModel>();
-  for (const { model: hash, quantisation, engine, context_tokens } of offers) {
-    const model = byHash.get(hash);
-    if (!model) continue;
-    const key = `${hash} ${quantisation}`;
-    const { created_ms, licence, chat, tools } = model;
-    const earlier = found.get(key);
-    found.set(key, {
-      // The name that is this model's alone, so that what is asked for tomorrow is the same as today.
-      ...{ name: nameOf(model.names.at(-1)!, quantisation), hash, quantisation, licence, chat, tools, created_ms },
-      engine: earlier && earlier.engine !== engine ? 'several' : engine,
-      context_tokens: Math.max(context_tokens, earlier?.context_tokens ?? 0),
-      embeddings: false,
-    });
+/**
+ * What callers may ask for: each model and quantisation that is offered, by a name that is its alone, so that what is asked for tomorrow is
+ * the same as today; and by each name that it shares with older ones, if it is the newest that is offered.
+ */
+export function offeredModels(known: readonly KnownModel[], offers: Iterable<Offer>): PoolModel[] {
+  const byKey = new Map<string, Offer[]>();
+  for (const offer of offers) {
+    const key = `${offer.model} ${offer.quantisation}`;
+    byKey.set(key, [...(byKey.get(key) ?? []), offer]);
+  }
+  const found = new Map<string, PoolModel>();
+  for (const { hash, names, created_ms, licence, chat, tools } of known) {
+    for (const quantisation of BEST_FIRST) {
+      const those = byKey.get(`${hash} ${quantisation}`);
+      if (!those) continue;
+      const engines = new Set(those.map(({ engine }) => engine));
+      const engine = engines.size > 1 ? 'several' : those[0].engine;
+      const context_tokens = Math.max(...those.map((offer) => offer.context_tokens));
+      const model = { hash, quantisation, engine, context_tokens, created_ms, licence, chat, tools, embeddings: false };
+      for (const name of names) {
+        for (const one of new Set([name, nameOf(name, quantisation)])) {
+          if (!found.has(one)) found.set(one, { name: one, ...model });
+        }
+      }
+    }
   }
   return [...found.values()];
 }
 
-/** The model that a name means, among those that are offered; null: none of them. */
-export function keyNamed(
+/** The model that a name means, among those that are offered; undefined: none of them. */
+export const modelNamed = (
   name: string,
   known: readonly KnownModel[],
   offers: Iterable<Offer>,
-): Pick<Offer, 'model' | 'quantisation'> | null {
-  const offered = [...offers];
-  for (const { hash, names } of known) {
-    for (const quantisation of BEST_FIRST) {
-      const isMeant = names.some((one) => one === name || `${one}:${quantisation}` === name);
-      if (isMeant && offered.some((offer) => offer.model === hash && offer.quantisation === quantisation)) {
-        return { model: hash, quantisation };
-      }
-    }
-  }
-  return null;
-}
+): PoolModel | undefined => offeredModels(known, offers).find((model) => model.name === name);
 
 /** The models of a hub's runs, the newest of each run first: by the run's name, and by name and hash. */
 export function modelsOfRuns(state: Pick<NetworkState, 'runs'>): KnownModel[] {

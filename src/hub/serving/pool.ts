@@ -18,7 +18,7 @@ import {
   type PoolDevice,
 } from './devices.ts';
 import { hearOfLease, type OfLease } from './lease-words.ts';
-import { type KnownModel, keyNamed, offeredModels } from './models.ts';
+import { type KnownModel, modelNamed, offeredModels } from './models.ts';
 import type { PoolCounts } from './pool-metrics.ts';
 import { type DeviceKnown, rankDevices, type WorkKnown } from './rank.ts';
 import { openTokenRate, prefixOf, type TokenRate } from './request.ts';
@@ -171,7 +171,7 @@ class LeasingPool implements Pool {
       const details = { retry_after_ms: POOL_LIMITS.retry_least_ms * 4 };
       throw new ServingError('no-room', `the pool writes ${POOL_LIMITS.answers} answers already`, details);
     }
-    const found = keyNamed(request.model, this.#options.models(), this.#offers(caller));
+    const found = modelNamed(request.model, this.#options.models(), this.#offers(caller));
     if (!found) {
       throw new ServingError('unknown-model', `no device that may serve this caller offers ${request.model} now`);
     }
@@ -180,7 +180,8 @@ class LeasingPool implements Pool {
       openAnswerStream(request, () => answer.drive()),
       this.#services,
     );
-    this.#answers.set(answer, { key: modelKey(found), offer: found, caller, prefix: prefixOf(request.prompt) });
+    const offer = { model: found.hash, quantisation: found.quantisation };
+    this.#answers.set(answer, { key: modelKey(offer), offer, caller, prefix: prefixOf(request.prompt) });
     const begun_ms = clock.elapsed_ms();
     let how = 'left';
     try {

@@ -1,0 +1,34 @@
+// The OpenAI API of a hub, at /v1: its callers are answered by the devices that serve here.
+import type { Hono } from 'hono';
+import type { Clock } from '../../protocol/clock.ts';
+import { openaiApi } from '../../serving/api/app.ts';
+import type { Keys } from '../../serving/api/keys.ts';
+import { addressOfAsker } from '../answers.ts';
+import type { RateLimits } from '../rate-limits.ts';
+import { ANY_DEVICE, type Pool } from './pool.ts';
+
+/** Who may ask a hub's devices, and which of them may see what is asked. */
+export interface ApiAccess {
+  /** null: whoever reaches the hub; for a hub of its own machine. */
+  readonly keys: Keys | null;
+  /** Only devices of these owners serve, so that nobody else's can read a prompt; null: all devices. */
+  readonly owners: ReadonlySet<string> | null;
+}
+
+interface ApiServices {
+  readonly pool: Pick<Pool, 'serverFor'>;
+  readonly clock: Clock;
+  readonly rates: RateLimits;
+  readonly randomHex: () => string;
+  onError(error: unknown, where: string): void;
+}
+
+/** Adds what begins with /v1. Of what is asked and answered nothing is kept or told. */
+export function serveApi(app: Hono, { keys, owners }: ApiAccess, hub: ApiServices): void {
+  const { pool, clock, rates, randomHex: newId, onError } = hub;
+  app.use('/v1/*', async (c, next) => {
+    rates.take('api_address', addressOfAsker(c));
+    await next();
+  });
+  app.route('/', openaiApi(pool.serverFor({ ...ANY_DEVICE, owners }), { clock, newId, keys, onError }));
+}

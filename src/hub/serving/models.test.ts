@@ -1,0 +1,58 @@
+// The names of models: what devices offer is listed by a name that stays, the newest of each name by that name alone, the most exact first.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Offer } from '../../protocol/serving-messages.ts';
+import { type KnownModel, modelNamed, modelsOfRuns, offeredModels } from './models.ts';
+
+const [NEW, OLD, OTHER] = ['1', '2', '3'].map((digit) => digit.repeat(64));
+const known: KnownModel[] = [
+  { hash: NEW, names: ['poems', 'poems@11111111'], created_ms: 5, licence: null, chat: false, tools: false },
+  { hash: OLD, names: ['poems', 'poems@22222222'], created_ms: 5, licence: null, chat: false, tools: false },
+];
+const offer = (model: string, quantisation: Offer['quantisation'], more: Partial<Offer> = {}): Offer => ({
+  ...{ type: 'offer', model, quantisation, engine: 'own', class: 'own', context_tokens: 100, free_tokens: 100 },
+  ...{ places: 1, heard: 0, price_in: 0, price_out: 0, region: null },
+  ...more,
+});
+const names = (...offers: Offer[]): Record<string, string> =>
+  Object.fromEntries(
+    offeredModels(known, offers).map(({ name, hash, quantisation }) => [name, `${hash[0]} ${quantisation}`]),
+  );
+
+test('each model has a name of its own; the name of all means the newest that is offered, as exact as there is', () => {
+  assert.deepEqual(names(), {});
+  assert.deepEqual(names(offer(OTHER, 'f32')), {}, 'nobody knows it here');
+  assert.deepEqual(names(offer(OLD, 'f32')), { poems: '2 f32', 'poems@22222222': '2 f32' });
+  assert.deepEqual(names(offer(OLD, 'f32'), offer(NEW, 'q4_0'), offer(NEW, 'q8_0'), offer(NEW, 'q8_0')), {
+    ...{ poems: '1 q8_0', 'poems:q8_0': '1 q8_0', 'poems@11111111': '1 q8_0', 'poems@11111111:q8_0': '1 q8_0' },
+    ...{ 'poems:q4_0': '1 q4_0', 'poems@11111111:q4_0': '1 q4_0', 'poems@22222222': '2 f32' },
+  });
+  const two = [offer(NEW, 'f32'), offer(NEW, 'f32', { engine: 'wllama', context_tokens: 300 })];
+  const model = modelNamed('poems', known, two)!;
+  assert.deepEqual([model.engine, model.context_tokens], ['several', 300]);
+  assert.equal(modelNamed('poem', known, two), undefined);
+});
+
+test('runs with one name are told apart, and a run that has learned on still knows its last models', () => {
+  const run = (id: string, name: string, recent: string[]) =>
+    [
+      id,
+      { id, spec: { name }, model: recent[0], recent: recent.slice(1).map((model) => ({ model })), opened_ms: 7 },
+    ] as const;
+  const hashes = ['a', 'b', 'c', 'd', 'e', 'f'].map((digit) => digit.repeat(64));
+  const runs = new Map([
+    run('1'.repeat(64), 'poems', hashes),
+    run('2'.repeat(64), 'poems', [OTHER]),
+    run('3'.repeat(64), 'x', [NEW]),
+  ]);
+  const all = modelsOfRuns({ runs } as never);
+  assert.deepEqual(
+    all.map(({ names: [first] }) => first),
+    [...Array<string>(4).fill('poems-11111111'), 'poems-22222222', 'x'],
+  );
+  // `recent` is in the order of the log, so the last of it is the newest.
+  assert.deepEqual(
+    all.slice(0, 4).map(({ hash }) => hash[0]),
+    ['a', 'f', 'e', 'd'],
+  );
+});
