@@ -1,8 +1,13 @@
 // The messages between the page and the Worker that holds the model.
 import type { GenerateProgress } from '../../model/generate.ts';
 
-/** A request for a text: the same model writes the same text for the same order. */
+/** Who writes: this browser itself, or the model of this name in the pool behind the hub. */
+export type Writer = string;
+export const THIS_BROWSER: Writer = '';
+
+/** A request for a text: the same model writes the same text for the same order, whoever computes. */
 export interface WriteOrder {
+  readonly writer: Writer;
   readonly prompt: string;
   readonly max_tokens: number;
   readonly temperature: number;

@@ -1,13 +1,16 @@
-// Write with the current model: it is downloaded into this browser and runs here, so that it works without the hub.
+// Write with the current model: it is downloaded into this browser and runs here, so that it works without the hub. Or let the hub's pool write.
 import { useEffect } from 'preact/hooks';
 import { nameOf } from '../shell/format.ts';
 import type { ViewProps } from '../shell/live.ts';
 import { useStore } from '../shell/store.ts';
 import { opensOffline, sessionOf, stop, write } from './loaded-model.ts';
 import './play.css';
-import type { WriteOrder } from './play-messages.ts';
-import { isBusy, orderOf, type PlaySession } from './session.ts';
-import { AboutModel, EarlierTexts, NewestText } from './written-text.tsx';
+import { ConversationView } from './conversation-view.tsx';
+import { THIS_BROWSER, type WriteOrder } from './play-messages.ts';
+import { pool } from './pool.ts';
+import { isBusy, newestTexts, orderOf, ordersOf, type PlaySession } from './session.ts';
+import { chatModelOf, WhoWrites } from './who-writes.tsx';
+import { AboutModel, EarlierTexts, NewestTexts, wholeOf } from './written-text.tsx';
 
 const LENGTHS = [60, 200, 600] as const;
 
@@ -16,11 +19,13 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
   const store = sessionOf(run);
   const session = useStore(store);
   const here = live.connection === 'live';
-  const begin = (order: WriteOrder): void => write(run, order, here);
+  const begin = (...orders: readonly WriteOrder[]): void => write(run, orders, here);
   const change = (part: Partial<PlaySession>): void => store.set({ ...store.get(), ...part });
   const newest = overview?.model;
-  const { again, model, texts, problem } = session;
+  const { again, model, texts } = session;
   const ended = overview?.phase === 'finished';
+  useStore(pool);
+  const chat = chatModelOf(session.writer);
   // The same beginning, settings and seed after each round, so that only the model changes.
   useEffect(() => {
     if (again && here && texts[0] && model && newest && newest !== model.hash && !isBusy(session))
@@ -45,13 +50,48 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
         browser. It is fetched once and checked by its hash; from then on it needs no hub. It continues whatever you
         begin.
       </p>
+      <WhoWrites session={session} change={change} here={here} />
+      {chat ? (
+        <>
+          <ConversationView model={chat.name} session={session} change={change} />
+          <div class="actions">
+            <Drawing session={session} change={change} />
+          </div>
+        </>
+      ) : (
+        <Texts {...{ run, session, change, ended, begin }} />
+      )}
+      {!chat && !texts[0] && !model && session.writer === THIS_BROWSER && (
+        <p class="fine">The page fetches the model, and the code that computes it, when you press the button.</p>
+      )}
+      {model && <AboutModel session={session} model={model} newest={newest ?? null} here={here} />}
+      {model && <OpensOffline kept={model.kept} />}
+      {!chat && <EarlierTexts texts={texts.slice(newestTexts(session).length)} />}
+    </article>
+  );
+}
+
+type Change = (part: Partial<PlaySession>) => void;
+
+/** The field for a beginning, and what was written behind the last one. */
+function Texts(props: {
+  run: string;
+  session: PlaySession;
+  change: Change;
+  /** No newer model will follow this one. */
+  ended: boolean;
+  begin: (...orders: readonly WriteOrder[]) => void;
+}) {
+  const { run, session, change, ended, begin } = props;
+  const now = (): PlaySession => sessionOf(run).get();
+  return (
+    <>
       <form
         class="prompt"
         onSubmit={(event) => {
           event.preventDefault();
           // The fields are read directly, because one may have changed since the last render.
-          const now = store.get();
-          if (!isBusy(now)) begin(orderOf(now));
+          if (!isBusy(now())) begin(...ordersOf(now()));
         }}
       >
         <label>
@@ -64,36 +104,21 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
         </label>
         <Settings session={session} change={change} ended={ended} onStop={() => stop(run)} />
       </form>
-      {problem && (
+      {session.problem && (
         <p class="verdict bad" role="alert">
-          {problem}
+          {session.problem}
         </p>
       )}
-      {texts[0] ? (
-        <NewestText
-          text={texts[0]}
-          onContinue={(prompt) => begin({ ...orderOf(store.get()), prompt })}
-          busy={isBusy(session)}
-        />
-      ) : (
-        !model && (
-          <p class="fine">The page fetches the model, and the code that computes it, when you press the button.</p>
-        )
-      )}
-      {model && <AboutModel session={session} model={model} newest={newest ?? null} here={here} />}
-      {model && <OpensOffline kept={model.kept} />}
-      <EarlierTexts texts={texts.slice(1)} />
-    </article>
+      <NewestTexts
+        texts={newestTexts(session)}
+        onContinue={(text) => begin({ ...orderOf(now()), writer: text.order.writer, prompt: wholeOf(text) })}
+        busy={isBusy(session)}
+      />
+    </>
   );
 }
 
-function Settings(props: {
-  session: PlaySession;
-  change: (part: Partial<PlaySession>) => void;
-  /** No newer model will follow this one. */
-  ended: boolean;
-  onStop: () => void;
-}) {
+function Settings(props: { session: PlaySession; change: Change; ended: boolean; onStop: () => void }) {
   const { session, change, ended, onStop } = props;
   return (
     <div class="actions">
@@ -106,6 +131,30 @@ function Settings(props: {
           {session.texts.length === 0 ? 'Let it write' : 'Write another'}
         </button>
       )}
+      <Drawing session={session} change={change} />
+      {!ended && session.writer === THIS_BROWSER && (
+        <label class="inline check">
+          <input
+            type="checkbox"
+            checked={session.again}
+            onChange={(event) => change({ again: event.currentTarget.checked })}
+          />
+          Again after every round
+        </label>
+      )}
+      {session.phase === 'loading' && (
+        <p class="fine" role="status">
+          Fetching {session.loading} …
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** How long a text may be, and how its tokens are drawn. */
+function Drawing({ session, change }: { session: PlaySession; change: Change }) {
+  return (
+    <>
       <label class="inline">
         Length
         <select value={session.length} onChange={(event) => change({ length: Number(event.currentTarget.value) })}>
@@ -127,23 +176,8 @@ function Settings(props: {
           onInput={(event) => change({ temperature: Number(event.currentTarget.value) })}
         />
       </label>
-      {!ended && (
-        <label class="inline check">
-          <input
-            type="checkbox"
-            checked={session.again}
-            onChange={(event) => change({ again: event.currentTarget.checked })}
-          />
-          Again after every round
-        </label>
-      )}
-      {session.phase === 'loading' && (
-        <p class="fine" role="status">
-          Fetching {session.loading} …
-        </p>
-      )}
       <Seldom session={session} change={change} />
-    </div>
+    </>
   );
 }
 

@@ -3,7 +3,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GenerateProgress } from '../../model/generate.ts';
 import type { LoadedModel } from './play-messages.ts';
-import { afterMessage, asked, dropped, NEW_SESSION, orderOf, type PlaySession, sentencesOf } from './session.ts';
+import {
+  afterMessage,
+  asked,
+  dropped,
+  NEW_SESSION,
+  newestTexts,
+  orderOf,
+  ordersOf,
+  type PlaySession,
+  sentencesOf,
+} from './session.ts';
 
 const model: LoadedModel = {
   hash: 'a'.repeat(64),
@@ -89,4 +99,27 @@ test('what is said of a text is what was counted', () => {
     /sees 64 tokens at once, so it read only the last 64 of your 122 tokens/,
   );
   assert.match(sentencesOf({ ...text, read_as: 'ROMO' })[1], /it read “ROMO”/);
+});
+
+test('two writers get the same order, and their texts stand beside each other; a second one alone, or nobody, is one text', () => {
+  const both = { ...NEW_SESSION, writer: '', beside: 'pilot' };
+  const [here, pool] = ordersOf(both);
+  assert.deepEqual([here.writer, pool], ['', { ...here, writer: 'pilot' }]);
+  assert.equal(ordersOf({ ...both, beside: '' }).length, 1);
+  assert.equal(ordersOf(NEW_SESSION).length, 1);
+  const first = done(piece(begun(asked(both, here)), 'cat'));
+  let session = asked(first, pool, true);
+  assert.equal(session.loading, 'an answer of pilot');
+  session = afterMessage(session, { kind: 'pool-begun' });
+  session = done(piece(session, 'dog'));
+  assert.deepEqual(
+    newestTexts(session).map(({ text, order, model: by }) => [text, order.writer, by === model]),
+    [
+      ['cat', '', true],
+      ['dog', 'pilot', false],
+    ],
+  );
+  // The pool's speed is not this browser's, and its model is not the one that is loaded here.
+  assert.deepEqual([session.tokens_per_second, session.model], [5, model]);
+  assert.equal(newestTexts(ask(session)).length, 1);
 });

@@ -1,6 +1,6 @@
 // Play's session while the page is open: the settings, the loaded model, and the texts that it has written.
 import type { GenerateProgress } from '../../model/generate.ts';
-import type { FromModel, LoadedModel, WriteOrder } from './play-messages.ts';
+import { type FromModel, type LoadedModel, THIS_BROWSER, type WriteOrder, type Writer } from './play-messages.ts';
 
 /** How many texts are remembered. */
 const REMEMBERED = 20;
@@ -10,7 +10,9 @@ export interface WrittenText {
   readonly number: number;
   readonly order: WriteOrder;
   readonly text: string;
-  /** null until the model is there. */
+  /** Whether it was asked for together with the one before, to be compared with it. */
+  readonly beside: boolean;
+  /** null until the model is there, and where the pool writes. */
   readonly model: LoadedModel | null;
   readonly read_as: string | null;
   readonly progress: GenerateProgress | null;
@@ -24,6 +26,9 @@ export interface PlaySession {
   readonly top_p: number;
   /** The seed of the next text. */
   readonly seed: number;
+  readonly writer: Writer;
+  /** Who writes the same, to be seen beside it; null: nobody. */
+  readonly beside: Writer | null;
   /** Write the newest text again with each new model. */
   readonly again: boolean;
   /** `asleep`: no model is loaded. */
@@ -42,6 +47,8 @@ export const NEW_SESSION: PlaySession = {
   temperature: 0.7,
   top_p: 0.95,
   seed: 1,
+  writer: THIS_BROWSER,
+  beside: null,
   again: false,
   phase: 'asleep',
   loading: '',
@@ -51,10 +58,16 @@ export const NEW_SESSION: PlaySession = {
   texts: [],
 };
 
+/** The pool writes the newest text from now on. */
+export interface FromPool {
+  readonly kind: 'pool-begun';
+}
+
 export const isBusy = ({ phase }: PlaySession): boolean => phase === 'loading' || phase === 'writing';
 
 /** The order that the settings describe. */
-export const orderOf = ({ prompt, length, temperature, top_p, seed }: PlaySession): WriteOrder => ({
+export const orderOf = ({ writer, prompt, length, temperature, top_p, seed }: PlaySession): WriteOrder => ({
+  writer,
   prompt,
   max_tokens: length,
   temperature,
@@ -62,13 +75,21 @@ export const orderOf = ({ prompt, length, temperature, top_p, seed }: PlaySessio
   seed,
 });
 
-/** A text was requested. The next one gets another seed. */
-export function asked(session: PlaySession, order: WriteOrder): PlaySession {
+/** The same order for everybody who is to write it. */
+export const ordersOf = (session: PlaySession): readonly WriteOrder[] => {
+  const order = orderOf(session);
+  const { beside } = session;
+  return beside === null || beside === order.writer ? [order] : [order, { ...order, writer: beside }];
+};
+
+/** A text was requested. The next one gets another seed. @param beside whether it belongs to the one before */
+export function asked(session: PlaySession, order: WriteOrder, beside = false): PlaySession {
   const number = (session.texts[0]?.number ?? 0) + 1;
   const text: WrittenText = {
     number,
     order,
     text: '',
+    beside,
     model: null,
     read_as: null,
     progress: null,
@@ -78,14 +99,19 @@ export function asked(session: PlaySession, order: WriteOrder): PlaySession {
     ...session,
     seed: order.seed === session.seed ? order.seed + 1 : session.seed,
     phase: 'loading',
-    loading: session.model ? 'the newest model' : 'the model',
+    loading: waitedFor(session, order),
     problem: '',
     texts: [text, ...session.texts].slice(0, REMEMBERED),
   };
 }
 
+function waitedFor({ model }: PlaySession, { writer }: WriteOrder): string {
+  if (writer !== THIS_BROWSER) return `an answer of ${writer}`;
+  return model ? 'the newest model' : 'the model';
+}
+
 /** The session after a message of the Worker. */
-export function afterMessage(session: PlaySession, message: FromModel): PlaySession {
+export function afterMessage(session: PlaySession, message: FromModel | FromPool): PlaySession {
   switch (message.kind) {
     case 'loading':
       return { ...session, phase: 'loading', loading: message.what };
@@ -93,6 +119,8 @@ export function afterMessage(session: PlaySession, message: FromModel): PlaySess
       const { model, read_as } = message;
       return newest({ ...session, phase: 'writing', model }, { model, read_as, state: 'writing' });
     }
+    case 'pool-begun':
+      return newest({ ...session, phase: 'writing' }, { state: 'writing' });
     case 'piece': {
       const text = (session.texts[0]?.text ?? '') + message.text;
       return newest(session, { text, progress: message.progress });
@@ -100,7 +128,8 @@ export function afterMessage(session: PlaySession, message: FromModel): PlaySess
     case 'done': {
       const { progress, seconds, stopped } = message;
       const speed = progress.written_tokens / seconds;
-      const tokens_per_second = stopped || !Number.isFinite(speed) ? session.tokens_per_second : speed;
+      const isHere = session.texts[0]?.order.writer === THIS_BROWSER && !stopped && Number.isFinite(speed);
+      const tokens_per_second = isHere ? speed : session.tokens_per_second;
       return newest(
         { ...session, phase: 'ready', tokens_per_second },
         { progress, state: stopped ? 'stopped' : 'written' },
@@ -117,6 +146,10 @@ export const dropped = (session: PlaySession, problem = ''): PlaySession => ({
   phase: 'asleep',
   model: null,
 });
+
+/** The newest text, and the one that it is compared with, in the order in which they were asked for. */
+export const newestTexts = ({ texts }: PlaySession): readonly WrittenText[] =>
+  texts.slice(0, texts[0]?.beside ? 2 : 1).toReversed();
 
 /** The unfinished text ends as it is; one without a word is removed. */
 function ended(session: PlaySession, state: 'stopped' | 'failed', problem: string): PlaySession {

@@ -1,20 +1,38 @@
 // A text that a model has written, with the beginning, the settings and the model that it came from.
-import { useState } from 'preact/hooks';
 import { formatCount, short } from '../shell/format.ts';
-import type { LoadedModel } from './play-messages.ts';
+import { CopyButton } from './copy-button.tsx';
+import { type LoadedModel, THIS_BROWSER } from './play-messages.ts';
 import { type PlaySession, sentencesOf, type WrittenText } from './session.ts';
 
-export function NewestText(props: { text: WrittenText; busy: boolean; onContinue: (prompt: string) => void }) {
+/** The newest text; where two were asked for together, beside each other. */
+export function NewestTexts(props: {
+  texts: readonly WrittenText[];
+  busy: boolean;
+  onContinue: (text: WrittenText) => void;
+}) {
+  const { texts, busy, onContinue } = props;
+  return (
+    <div class={texts.length > 1 ? 'beside' : undefined}>
+      {texts.map((text) => (
+        <NewestText key={text.number} text={text} busy={busy} onContinue={() => onContinue(text)} />
+      ))}
+    </div>
+  );
+}
+
+/** A text as a prompt for what is to follow it. */
+export const wholeOf = ({ order, text }: WrittenText): string => order.prompt + text;
+
+function NewestText(props: { text: WrittenText; busy: boolean; onContinue: () => void }) {
   const { text, busy, onContinue } = props;
-  const whole = text.order.prompt + text.text;
   return (
     <section aria-label="What the model wrote">
       <Quotation text={text} />
       {text.state !== 'waiting' && <Origin text={text} />}
       {!busy && text.text !== '' && (
         <p class="actions">
-          <CopyButton text={whole} />
-          <button type="button" onClick={() => onContinue(whole)}>
+          <CopyButton text={wholeOf(text)} />
+          <button type="button" onClick={onContinue}>
             Go on from here
           </button>
         </p>
@@ -46,7 +64,7 @@ function Origin({ text }: { text: WrittenText }) {
           , model <code>{short(model.hash)}</code> after {rounds(model.merged_rounds)}
         </>
       )}
-      .
+      {order.writer !== THIS_BROWSER && `, written by the pool: ${order.writer}`}.
     </p>
   );
 }
@@ -61,11 +79,11 @@ export function EarlierTexts({ texts }: { texts: readonly WrittenText[] }) {
       <div class="earlier">
         {texts.map((text) => (
           <details key={text.number}>
-            <summary>{(text.order.prompt + text.text).replace(/\s+/g, ' ').slice(0, 120)}</summary>
+            <summary>{wholeOf(text).replace(/\s+/g, ' ').slice(0, 120)}</summary>
             <Quotation text={text} />
             <Origin text={text} />
             <p class="actions">
-              <CopyButton text={text.order.prompt + text.text} />
+              <CopyButton text={wholeOf(text)} />
             </p>
           </details>
         ))}
@@ -89,21 +107,6 @@ export function AboutModel(props: { session: PlaySession; model: LoadedModel; ne
           ? ' There is a newer one: the next text is written with it.'
           : ' The run has a newer one; it comes when the hub is back.')}
     </p>
-  );
-}
-
-function CopyButton({ text }: { text: string }) {
-  const [said, setSaid] = useState('');
-  const copy = (): void => {
-    Promise.resolve(navigator.clipboard?.writeText(text) ?? Promise.reject(new Error('no clipboard'))).then(
-      () => setSaid('Copied'),
-      () => setSaid('This browser does not let the page copy: select the text'),
-    );
-  };
-  return (
-    <button type="button" onClick={copy}>
-      <span role="status">{said || 'Copy'}</span>
-    </button>
   );
 }
 
