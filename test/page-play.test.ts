@@ -2,10 +2,12 @@
 // it goes on when the hub is away, after a reload too.
 
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import type { Changes } from '../src/protocol/messages.ts';
 import { exampleOverview } from '../src/protocol/testing/example-views.ts';
+import type { AnswerServer } from '../src/serving/answers.ts';
+import { listeningApi, smallServer } from '../src/serving/testing/small-server.ts';
 import { tinyRun } from './hub-here.ts';
 import { network } from './network.ts';
 import { checkAccessibility, checkWidth, madeUpNews, pageBrowser, pageHub, picture } from './page-browser.ts';
@@ -24,6 +26,24 @@ async function written(page: Page, number: number): Promise<string> {
   return (await page.locator('.written').first().textContent()) ?? '';
 }
 
+/** The API over a model that really answers, as the pool of the page's hub: `texts` goes on with texts, `small` has conversations. */
+async function poolBehind(page: Page, t: TestContext): Promise<void> {
+  const server = await smallServer();
+  const [small] = server.models();
+  const pool: AnswerServer = {
+    ...server,
+    models: () => [small, { ...small, name: 'texts', chat: false }],
+    answer: (request, signal) => server.answer({ ...request, model: 'small' }, signal),
+  };
+  const api = await listeningApi(pool);
+  t.after(() => server.close());
+  t.after(() => api.close());
+  await page.route('**/v1/**', async (route) => {
+    const path = new URL(route.request().url()).pathname.replace(/^\/v1/, '');
+    await route.fulfill({ response: await route.fetch({ url: `${api.base_url}${path}` }) });
+  });
+}
+
 describe('Play', { skip, concurrency: false }, () => {
   const browser = pageBrowser();
 
@@ -39,6 +59,63 @@ describe('Play', { skip, concurrency: false }, () => {
     await page.getByText('“counting” trains no model that writes: it plays tally.').waitFor();
     await page.goto(`${url}/r/${'6'.repeat(64)}/play`);
     await page.getByText('This hub has no such run.').waitFor();
+  });
+
+  test('the pool writes a text, another beside it, and answers in a conversation', async (t) => {
+    const net = network(t);
+    const { url } = await net.hub(0, ...SERVED);
+    const run = await tinyRun(url);
+    const page = await browser.open(t);
+    await poolBehind(page, t);
+    await page.goto(`${url}/r/${run}/play`);
+    await page.getByLabel('Who writes').selectOption('the pool: texts');
+    await page.getByLabel('Length').selectOption('60 tokens');
+    await page.getByRole('button', { name: 'Let it write' }).click();
+    const text = await written(page, 1);
+    assert.ok(text.startsWith('The ') && text.length > 4, text);
+    await page.getByText(/Seed 1, .*, written by the pool: texts\./).waitFor();
+    await page.getByText('whoever it belongs to can read what you ask').waitFor();
+
+    await t.test('this browser beside it', async () => {
+      await page.getByLabel('Beside it').selectOption('this browser');
+      await page.getByRole('button', { name: 'Write another' }).click();
+      await page.waitForFunction(() => document.querySelectorAll('.beside .written + p[role=status]').length === 2);
+      const origins = await page.locator('.beside .written + p').allTextContents();
+      assert.match(origins[0], /Seed 2, .*by the pool/);
+      assert.match(origins[1], /Seed 2, .*model /);
+      for (const width of [360, 768, 1440]) {
+        await page.setViewportSize({ width, height: 900 });
+        await checkWidth(page, `two texts at ${width}`);
+        await picture(page, `play-beside-${width}`);
+      }
+      await checkAccessibility(page, 'two texts');
+    });
+
+    await t.test('a conversation: an answer, and another one in its place', async () => {
+      await page.getByLabel('Who writes').selectOption('the pool: small, in conversation');
+      const words = page.getByLabel('Say something');
+      await words.fill('Who are you?');
+      await words.press('Enter');
+      const turns = page.locator('.turns > li');
+      await page.getByText(/^(It broke off\. )?Seed 3\. /).waitFor();
+      const first = await turns.last().locator('.words').textContent();
+      await page.getByRole('button', { name: 'Answer again' }).click();
+      await page.getByText(/^Seed 4\. /).waitFor();
+      assert.deepEqual(
+        [await turns.count(), (await turns.last().locator('.words').textContent()) === first],
+        [2, false],
+      );
+      for (const width of [360, 768, 1440]) {
+        await page.setViewportSize({ width, height: 900 });
+        await checkWidth(page, `a conversation at ${width}`);
+        await picture(page, `play-chat-${width}`);
+      }
+      await page.emulateMedia({ colorScheme: 'dark' });
+      await picture(page, 'play-chat-dark');
+      await checkAccessibility(page, 'a conversation');
+      await page.getByRole('button', { name: 'New conversation' }).click();
+      assert.equal(await turns.count(), 0);
+    });
   });
 
   test('beyond the context, elsewhere and back, without the hub, and after a reload without it', async (t) => {

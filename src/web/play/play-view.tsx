@@ -26,6 +26,7 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
   const ended = overview?.phase === 'finished';
   useStore(pool);
   const chat = chatModelOf(session.writer);
+  const isHere = session.writer === THIS_BROWSER || (!chat && session.beside === THIS_BROWSER);
   // The same beginning, settings and seed after each round, so that only the model changes.
   useEffect(() => {
     if (again && here && texts[0] && model && newest && newest !== model.hash && !isBusy(session))
@@ -46,9 +47,15 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
         <h1>Play</h1>
       </div>
       <p class="lead">
-        The {ended ? 'last' : 'newest'} model{overview && <> of “{nameOf(overview.name)}”</>} writes here, in your own
-        browser. It is fetched once and checked by its hash; from then on it needs no hub. It continues whatever you
-        begin.
+        {isHere ? (
+          <>
+            The {ended ? 'last' : 'newest'} model{overview && <> of “{nameOf(overview.name)}”</>} writes here, in your
+            own browser. It is fetched once and checked by its hash; from then on it needs no hub. It continues whatever
+            you begin.
+          </>
+        ) : (
+          <>Somebody's device {chat ? 'answers you' : 'continues what you begin'}, by way of this hub.</>
+        )}
       </p>
       <WhoWrites session={session} change={change} here={here} />
       {chat ? (
@@ -64,8 +71,8 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
       {!chat && !texts[0] && !model && session.writer === THIS_BROWSER && (
         <p class="fine">The page fetches the model, and the code that computes it, when you press the button.</p>
       )}
-      {model && <AboutModel session={session} model={model} newest={newest ?? null} here={here} />}
-      {model && <OpensOffline kept={model.kept} />}
+      {isHere && model && <AboutModel session={session} model={model} newest={newest ?? null} here={here} />}
+      {isHere && model && <OpensOffline kept={model.kept} />}
       {!chat && <EarlierTexts texts={texts.slice(newestTexts(session).length)} />}
     </article>
   );
