@@ -1,7 +1,7 @@
 // A model of the Llama family as the ONNX graph that transformers.js and ONNX Runtime's examples expect: free batch and lengths, the cache
 // as inputs and outputs. The names are those of Hugging Face's exporter (optimum), the mathematics is that of llama.ts.
-import type { Attribute } from '../tensor/ir.ts';
-import { type FileNode, type FileTensor, type FileValue, MICROSOFT, type OnnxModel } from '../tensor/onnx-file.ts';
+import { axes, type Building, int, startBuilding } from '../tensor/onnx-building.ts';
+import { type FileValue, MICROSOFT, type OnnxModel } from '../tensor/onnx-file.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { type LlamaConfig, parameterSpecs, type Weights } from './config.ts';
 import { ModelError } from './errors.ts';
@@ -21,51 +21,6 @@ const BATCH = 'batch_size';
 const NEW = 'sequence_length';
 const PAST = 'past_sequence_length';
 const TOTAL = 'total_sequence_length';
-
-const int = (value: number): Attribute => ({ kind: 'int', value });
-const ints = (value: readonly number[]): Attribute => ({ kind: 'ints', value });
-
-/** Nodes and tensors under construction; values are names. */
-interface Building {
-  readonly nodes: FileNode[];
-  readonly tensors: Map<string, FileTensor>;
-  /** Appends an operator with one output, named `output` where given. */
-  op(
-    op: string,
-    inputs: readonly string[],
-    attributes?: Readonly<Record<string, Attribute>>,
-    output?: string,
-    domain?: typeof MICROSOFT,
-  ): string;
-  /** A vector of int64, or a scalar. */
-  ints(values: readonly number[] | number): string;
-  float(value: number): string;
-  tensor(name: string, dtype: FileTensor['dtype'], shape: readonly number[], data: ArrayBufferView): string;
-}
-
-function startBuilding(): Building {
-  const nodes: FileNode[] = [];
-  const tensors = new Map<string, FileTensor>();
-  const tensor: Building['tensor'] = (name, dtype, shape, { buffer, byteOffset, byteLength }) => {
-    tensors.set(name, { name, dtype, shape, bytes: new Uint8Array(buffer, byteOffset, byteLength) });
-    return name;
-  };
-  return {
-    nodes,
-    tensors,
-    tensor,
-    op(op, inputs, attributes = {}, output = `${op}_${nodes.length}`, domain?) {
-      nodes.push({ op, inputs, outputs: [output], attributes, ...(domain && { domain }) });
-      return output;
-    },
-    ints(values) {
-      const list = typeof values === 'number' ? [values] : values;
-      const name = `int64 ${typeof values === 'number' ? values : `[${values}]`}`;
-      return tensor(name, 'int64', typeof values === 'number' ? [] : [list.length], BigInt64Array.from(list, BigInt));
-    },
-    float: (value) => tensor(`float32 ${value}`, 'float32', [], Float32Array.of(value)),
-  };
-}
 
 /** What all layers share. */
 interface Shared {
@@ -269,7 +224,7 @@ function attention(shared: Shared, x: string, layer: number): string {
   const at = `model.layers.${layer}.self_attn`;
   const project = (name: string, count: number, shape: string): string => {
     const rows = linear(shared, x, `${at}.${name}`, count * head_dim, d);
-    return op('Transpose', [op('Reshape', [rows, shape])], { perm: ints4(0, 2, 1, 3) });
+    return op('Transpose', [op('Reshape', [rows, shape])], { perm: axes(0, 2, 1, 3) });
   };
   const extended = (which: string, added: string): string =>
     op('Concat', [`past_key_values.${layer}.${which}`, added], { axis: int(2) }, `present.${layer}.${which}`);
@@ -277,12 +232,10 @@ function attention(shared: Shared, x: string, layer: number): string {
   const keys = extended('key', rotary(building, project('k_proj', kv_heads, shapes.kv_heads), half, rotateKey));
   const values = extended('value', project('v_proj', kv_heads, shapes.kv_heads));
   const grouped = op('Reshape', [q, ints([0, kv_heads, -1, head_dim])]);
-  const scores = op('MatMul', [grouped, op('Transpose', [keys], { perm: ints4(0, 1, 3, 2) })]);
+  const scores = op('MatMul', [grouped, op('Transpose', [keys], { perm: axes(0, 1, 3, 2) })]);
   const masked = op('Add', [op('Reshape', [scores, shapes.grouped]), bias]);
   const p = op('Reshape', [op('Softmax', [masked], { axis: int(-1) }), shapes.flat]);
   const mixed = op('Reshape', [op('MatMul', [p, values]), ints([0, heads, -1, head_dim])]);
-  const rows = op('Reshape', [op('Transpose', [mixed], { perm: ints4(0, 2, 1, 3) }), ints([-1, heads * head_dim])]);
+  const rows = op('Reshape', [op('Transpose', [mixed], { perm: axes(0, 2, 1, 3) }), ints([-1, heads * head_dim])]);
   return linear(shared, rows, `${at}.o_proj`, d, heads * head_dim);
 }
-
-const ints4 = (...axes: readonly [number, number, number, number]): Attribute => ints(axes);

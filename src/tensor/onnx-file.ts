@@ -68,6 +68,22 @@ export function encodeOnnxFiles(
   const total_bytes = model.tensors.reduce((sum, { bytes }) => sum + bytes.length, 0);
   const outside = total_bytes > limit_bytes ? placed(model.tensors, name, limit_bytes) : [];
   const places = new Map(outside.flatMap(({ name, held }) => held.map((place) => [place.tensor, { ...place, name }])));
+  const { pieces } = encodeModel(model, places);
+  return [{ name, pieces }, ...outside.map(({ name, held }) => ({ name, pieces: dataPieces(held) }))];
+}
+
+/**
+ * A model whose larger tensors lie beside its bytes, each under its own name and in the memory of `model`: what a runtime here loads.
+ * Throws TensorError `bad-length` where a tensor's bytes do not fit its shape.
+ */
+export function encodeOnnxBeside(model: OnnxModel): { onnx: Uint8Array; beside: ReadonlyMap<string, Uint8Array> } {
+  const large = model.tensors.filter(({ bytes }) => bytes.length >= LEAST_OUTSIDE_BYTES);
+  const places = new Map(large.map((tensor) => [tensor, { name: tensor.name, tensor, offset: 0 }]));
+  const onnx = encodeModel(model, places).finish();
+  return { onnx, beside: new Map(large.map(({ name, bytes }) => [name, bytes])) };
+}
+
+function encodeModel(model: OnnxModel, places: ReadonlyMap<FileTensor, Place & { readonly name: string }>): Message {
   const body = new Message();
   model.nodes.forEach((node, index) => {
     body.message(1, nodeProto(node, index, node.domain)); // node
@@ -77,8 +93,7 @@ export function encodeOnnxFiles(
   for (const { name, dtype, dimensions } of model.inputs) body.message(11, valueInfoProto(name, dtype, dimensions)); // input
   for (const { name, dtype, dimensions } of model.outputs) body.message(12, valueInfoProto(name, dtype, dimensions)); // output
   const usesMicrosoft = model.nodes.some(({ domain }) => domain === MICROSOFT);
-  const { pieces } = modelProto(body, { '': OPSET_VERSION, ...(usesMicrosoft && { [MICROSOFT]: 1 }) });
-  return [{ name, pieces }, ...outside.map(({ name, held }) => ({ name, pieces: dataPieces(held) }))];
+  return modelProto(body, { '': OPSET_VERSION, ...(usesMicrosoft && { [MICROSOFT]: 1 }) });
 }
 
 /** Where a tensor lies in a file of data. */

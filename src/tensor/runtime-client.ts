@@ -5,6 +5,8 @@ import type { Answer, Call, Request, Response } from './runtime-messages.ts';
 
 /** The owner's end of a worker; worker_threads and browsers differ only here. */
 export interface WorkerPort {
+  /** Whether the worker can read the owner's SharedArrayBuffers. */
+  readonly sharesMemory: boolean;
   send(request: Request, transfer: ArrayBuffer[]): void;
   onResponse(handler: (response: Response) => void): void;
   /** Called once when the worker has ended, for whatever reason. */
@@ -58,8 +60,16 @@ class WorkerRuntime implements SharingRuntime {
 
   async load(graph: CompiledGraph, shared: SharedStates = new Map()): Promise<Program> {
     const { onnx, inputs, outputs, states } = graph;
-    const program = (await this.call({ method: 'load', graph: { onnx, inputs, outputs, states }, shared })) as number;
-    return new WorkerProgram(this, program);
+    const beside = new Map([...(graph.beside ?? [])].map(([name, bytes]) => [name, this.copyOf(bytes)] as const));
+    const parts = { onnx, inputs, outputs, states, ...(graph.beside && { beside }) };
+    const call = { method: 'load', graph: parts, shared } as const;
+    const frozen = states.filter(({ next }) => next === null).map(({ name }) => name);
+    return new WorkerProgram(this, (await this.call(call, ownBuffers(beside.values()))) as number, new Set(frozen));
+  }
+
+  /** What is sent instead of an array that its owner keeps: the array where the worker can read its memory, otherwise a copy. */
+  copyOf<T extends Uint8Array | Float32Array | Int32Array>(array: T): T {
+    return this.#port.sharesMemory && isShared(array) ? array : (array.slice() as T);
   }
 
   close(): Promise<void> {
@@ -110,22 +120,25 @@ class WorkerRuntime implements SharingRuntime {
 class WorkerProgram implements Program {
   readonly #runtime: WorkerRuntime;
   readonly #program: number;
+  readonly #frozen: ReadonlySet<string>;
   #closed: Promise<void> | null = null;
 
-  constructor(runtime: WorkerRuntime, program: number) {
+  constructor(runtime: WorkerRuntime, program: number, frozen: ReadonlySet<string>) {
     this.#runtime = runtime;
     this.#program = program;
+    this.#frozen = frozen;
   }
 
   async writeState(values: ReadonlyMap<string, Float32Array>): Promise<void> {
     this.#checkOpen('writeState');
     // The copy is transferred: cloning a view would copy the whole buffer behind it, and the caller keeps its own array.
-    const copies = new Map([...values].map(([name, data]) => [name, data.slice()] as const));
-    const call = { method: 'writeState', program: this.#program, values: copies } as const;
-    await this.#runtime.call(
-      call,
-      [...copies.values()].map((data) => data.buffer),
+    const copies = new Map(
+      [...values].map(([name, data]) => {
+        return [name, this.#frozen.has(name) ? this.#runtime.copyOf(data) : data.slice()] as const;
+      }),
     );
+    const call = { method: 'writeState', program: this.#program, values: copies } as const;
+    await this.#runtime.call(call, ownBuffers(copies.values()));
   }
 
   async readState(names: Iterable<string>): Promise<Map<string, Float32Array>> {
@@ -137,13 +150,10 @@ class WorkerProgram implements Program {
   async run(inputs: TensorMap): Promise<TensorMap> {
     this.#checkOpen('run');
     const copies = Object.entries(inputs).map(([name, { dtype, shape, data }]) => {
-      return [name, { dtype, shape: [...shape], data: data.slice() } as TensorData] as const;
+      return [name, { dtype, shape: [...shape], data: this.#runtime.copyOf(data) } as TensorData] as const;
     });
     const call = { method: 'run', program: this.#program, inputs: Object.fromEntries(copies) } as const;
-    return (await this.#runtime.call(
-      call,
-      copies.map(([, tensor]) => tensor.data.buffer as ArrayBuffer),
-    )) as TensorMap;
+    return (await this.#runtime.call(call, ownBuffers(copies.map(([, tensor]) => tensor.data)))) as TensorMap;
   }
 
   close(): Promise<void> {
@@ -159,6 +169,15 @@ class WorkerProgram implements Program {
   #checkOpen(call: string): void {
     if (this.#closed !== null) throw new TensorError('closed', `${call}: the program is closed`);
   }
+}
+
+/** Pages that are not cross-origin isolated have no SharedArrayBuffer. */
+const isShared = ({ buffer }: ArrayBufferView): boolean =>
+  typeof SharedArrayBuffer === 'function' && buffer instanceof SharedArrayBuffer;
+
+/** The buffers that are handed over with a call. */
+function ownBuffers(arrays: Iterable<ArrayBufferView>): ArrayBuffer[] {
+  return [...arrays].filter((array) => !isShared(array)).map((array) => array.buffer as ArrayBuffer);
 }
 
 /** The runtime behind a worker that serves it with serveRuntime. */

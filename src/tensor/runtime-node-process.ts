@@ -28,6 +28,7 @@ export function startNodeProcess(
     failure = error.message;
   });
   return {
+    sharesMemory: false,
     send: (request) => {
       // A channel that has closed is told by 'exit'.
       if (child.connected) child.send(request, () => {});

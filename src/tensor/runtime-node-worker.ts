@@ -11,6 +11,7 @@ export function startNodeWorker(script: URL, workerData: unknown): WorkerPort {
     failure = error.message; // 'exit' always follows
   });
   return {
+    sharesMemory: true,
     send: (request, transfer) => worker.postMessage(request, transfer),
     onResponse: (handler) => {
       worker.on('message', handler);

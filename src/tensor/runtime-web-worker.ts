@@ -5,6 +5,7 @@ import type { OwnerPort } from './runtime-server.ts';
 
 export function startWebWorker(worker: Worker): WorkerPort {
   return {
+    sharesMemory: true,
     send: (request, transfer) => worker.postMessage(request, transfer),
     onResponse: (handler) => {
       worker.onmessage = (event: MessageEvent<Response>) => handler(event.data);

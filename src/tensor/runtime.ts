@@ -21,15 +21,26 @@ export interface CompiledGraph {
     readonly next: string | null;
     readonly shape: readonly number[];
   }[];
+  /**
+   * Tensors of the graph that lie beside its bytes, by name: weights that never change. A runtime keeps them in the form that its
+   * kernels read fastest. Only graphs that are made on this device have them.
+   */
+  readonly beside?: ReadonlyMap<string, Uint8Array>;
 }
 
 /** One loaded graph with its own states. Calls on one program are queued; a program never runs twice at once. */
 export interface Program {
-  /** Sets some states (float32, length = product of the shape). Unknown names and wrong lengths are TensorErrors. */
+  /**
+   * Sets some states (float32, length = product of the shape). Unknown names and wrong lengths are TensorErrors. A frozen state may go on
+   * living in a shared buffer that it was given in.
+   */
   writeState(values: ReadonlyMap<string, Float32Array>): Promise<void>;
   /** Copies of the named states after the last completed run. */
   readState(names: Iterable<string>): Promise<Map<string, Float32Array>>;
-  /** Runs the graph once on these inputs (not the states), advances the states and returns the other outputs. */
+  /**
+   * Runs the graph once on these inputs (not the states), advances the states and returns the other outputs. Inputs in shared
+   * buffers may be read until the answer is there; others may be changed at once.
+   */
   run(inputs: TensorMap): Promise<TensorMap>;
   /** Frees the program's memory. Later calls are rejected with a TensorError. */
   close(): Promise<void>;

@@ -62,12 +62,14 @@ interface State {
 
 const errorText = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-function sessionOptions({ states }: CompiledGraph, settings: SessionSettings): InferenceSession.SessionOptions {
-  if (!settings.statesOnGpu) return settings.session;
+function sessionOptions({ states, beside }: CompiledGraph, settings: SessionSettings): InferenceSession.SessionOptions {
+  const externalData = [...(beside ?? [])].map(([path, data]) => ({ path, data }));
+  const session = beside ? { ...settings.session, externalData } : settings.session;
+  if (!settings.statesOnGpu) return session;
   const preferredOutputLocation = Object.fromEntries(
     states.flatMap(({ next }) => (next ? [[next, 'gpu-buffer' as const]] : [])),
   );
-  return { ...settings.session, preferredOutputLocation };
+  return { ...session, preferredOutputLocation };
 }
 
 /** The names of a session's values with their types; ONNX Runtime has already checked the graph itself. */
@@ -80,10 +82,28 @@ function typesOf(names: readonly string[], metadata: readonly InferenceSession.V
   );
 }
 
+interface ValueType {
+  readonly dtype: 'float32' | 'int32';
+  readonly shape: readonly (number | string)[];
+}
+
 type ValueTypes = ReturnType<typeof typesOf>;
 
-function sameShape(a: readonly (number | string)[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((dimension, i) => dimension === b[i]);
+/** The lengths of free dimensions, by their names. */
+type Lengths = Map<string, number>;
+
+/** Whether a shape is as declared. Free dimensions get their lengths from the first shape that has them; all others must agree. */
+function sameShape(
+  declared: readonly (number | string)[],
+  shape: readonly number[],
+  lengths: Lengths = new Map(),
+): boolean {
+  if (declared.length !== shape.length) return false;
+  return declared.every((dimension, i) => {
+    if (typeof dimension === 'number') return dimension === shape[i];
+    if (!lengths.has(dimension)) lengths.set(dimension, shape[i]);
+    return lengths.get(dimension) === shape[i];
+  });
 }
 
 function quoted(names: Iterable<string>): string {
@@ -115,6 +135,12 @@ function checkNames(graph: CompiledGraph, inputs: ValueTypes, outputs: ValueType
         throw new TensorError('bad-dtype', `load: ${kind} "${name}" must be float32 or int32, it is ${type.dtype}`);
       }
     }
+  }
+  const free = new Set(graph.inputs.flatMap((name) => inputs.get(name)!.shape));
+  for (const name of graph.outputs) {
+    const unknown = outputs.get(name)!.shape.find((dimension) => typeof dimension === 'string' && !free.has(dimension));
+    if (unknown === undefined) continue;
+    throw new TensorError('bad-shape', `load: no input says how long "${unknown}" is, which output "${name}" has`);
   }
   const unfed = [...inputs.keys()].filter((name) => !claimedInputs.includes(name));
   if (unfed.length > 0) throw new TensorError('missing-input', `load: nothing feeds the input ${quoted(unfed)}`);
@@ -188,7 +214,8 @@ export class SessionProgram {
     settings: SessionSettings,
     shared: ReadonlyMap<string, Float32Array> = new Map(),
   ): Promise<SessionProgram> {
-    const inPlaceStates = safeInPlace(decodeOnnx(graph.onnx), graph.states);
+    // A graph with tensors beside it was made here, and so need not be read before ONNX Runtime reads it; none of its states moves.
+    const inPlaceStates = graph.beside ? new Set<string>() : safeInPlace(decodeOnnx(graph.onnx), graph.states);
     let session: InferenceSession;
     try {
       const onnx = settings.preallocate ? withEmptySequenceFirst(graph.onnx, STOP_COPYING) : graph.onnx;
@@ -196,6 +223,8 @@ export class SessionProgram {
     } catch (error) {
       throw new TensorError('bad-model', `load: ONNX Runtime refused ${graph.onnx.length} bytes: ${errorText(error)}`);
     }
+    // ONNX Runtime has its own copies now; without this, these would wait for a collection of garbage, which may be long.
+    for (const { buffer } of graph.beside?.values() ?? []) if (buffer instanceof ArrayBuffer) buffer.transfer(0);
     try {
       return new SessionProgram(ort, session, graph, settings, inPlaceStates, shared);
     } catch (error) {
@@ -258,14 +287,16 @@ export class SessionProgram {
 
   /** One run; see Program.run. The arrays in the answer belong to the caller. */
   async run(inputs: TensorMap): Promise<TensorMap> {
-    this.#checkInputs(inputs);
+    const lengths = this.#checkInputs(inputs);
     const feeds: Record<string, Tensor> = {};
     for (const name of this.#graph.inputs) {
       const { dtype, data, shape } = inputs[name];
       feeds[name] = new this.#ort.Tensor(dtype, data, shape);
     }
     for (const state of this.#states.values()) feeds[state.name] = state.current;
-    const results = await (this.#settings.preallocate ? this.#runIntoBuffers(feeds) : this.#runIntoNewArrays(feeds));
+    const results = await (this.#settings.preallocate
+      ? this.#runIntoBuffers(feeds, lengths)
+      : this.#runIntoNewArrays(feeds));
     for (const state of this.#states.values()) {
       if (state.next === null || state.inPlace) continue;
       if (state.spare !== null) state.spare = state.current;
@@ -275,10 +306,11 @@ export class SessionProgram {
     return Object.fromEntries(this.#graph.outputs.map((name) => [name, asTensorData(results[name]!)]));
   }
 
-  async #runIntoBuffers(feeds: Record<string, Tensor>): Promise<Record<string, Tensor | null>> {
+  async #runIntoBuffers(feeds: Record<string, Tensor>, lengths: Lengths): Promise<Record<string, Tensor | null>> {
     const fetches: Record<string, Tensor | null> = { [STOP_COPYING]: null };
     for (const name of this.#graph.outputs) {
-      const { dtype, shape } = this.#outputs.get(name)! as { dtype: 'float32' | 'int32'; shape: number[] }; // by checkNames
+      const { dtype, shape: declared } = this.#outputs.get(name)! as ValueType; // by checkNames
+      const shape = declared.map((dimension) => (typeof dimension === 'number' ? dimension : lengths.get(dimension)!));
       const length = elementCount(shape);
       const data = dtype === 'float32' ? new Float32Array(length) : new Int32Array(length);
       fetches[name] = new this.#ort.Tensor(dtype, data, shape);
@@ -322,7 +354,9 @@ export class SessionProgram {
     return state;
   }
 
-  #checkInputs(inputs: TensorMap): void {
+  /** Throws where the inputs are not as the graph declares them; returns the lengths of its free dimensions. */
+  #checkInputs(inputs: TensorMap): Lengths {
+    const lengths: Lengths = new Map();
     for (const name of Object.keys(inputs)) {
       if (!this.#graph.inputs.includes(name)) {
         throw new TensorError(
@@ -339,7 +373,7 @@ export class SessionProgram {
       if (given.dtype !== wanted.dtype || kind !== wanted.dtype) {
         throw new TensorError('bad-dtype', `run: input "${name}" must be ${wanted.dtype}, got ${given.dtype}`);
       }
-      if (!sameShape(wanted.shape, given.shape)) {
+      if (!sameShape(wanted.shape, given.shape, lengths)) {
         throw new TensorError('bad-shape', `run: input "${name}" must be [${wanted.shape}], got [${given.shape}]`);
       }
       if (given.data.length !== elementCount(given.shape)) {
@@ -349,6 +383,7 @@ export class SessionProgram {
         );
       }
     }
+    return lengths;
   }
 }
 
