@@ -1,15 +1,10 @@
 // Text from a model: a decoder with a key–value cache, and streaming.
-import type { Program, Runtime } from '../tensor/runtime.ts';
+import type { Runtime } from '../tensor/runtime.ts';
 import type { LlamaConfig, Weights } from './config.ts';
-import { cacheNames, decodeGraph } from './decode-graph.ts';
+import { openDecodePool } from './decode-pool.ts';
 import { ModelError } from './errors.ts';
 import { PLAIN_SAMPLING, sampleToken } from './sampling.ts';
 import { streamDecoder, type Tokenizer } from './tokenizer.ts';
-
-/** Prompt tokens per run. Longer chunks multiply more efficiently, but the last one is padded. */
-const PREFILL_CHUNK = 64;
-/** A prompt up to this long is read token by token, because loading a second graph would take longer. */
-const SHORT_PROMPT = 32;
 
 /** A model that is ready to generate. It holds one sequence, so two generations must not use it at once. */
 export interface Decoder {
@@ -26,7 +21,7 @@ export interface Decoder {
 
 /**
  * Loads a decoder for sequences of up to `capacity` tokens (at most max_position_embeddings, the default).
- * Memory: the weights, and 2 · layers · capacity · kv_heads · head_dim floats of cache.
+ * Memory: the weights, and about 2 · layers · length · kv_heads · head_dim floats of cache.
  */
 export async function openDecoder(
   runtime: Runtime,
@@ -37,72 +32,14 @@ export async function openDecoder(
     const most = config.max_position_embeddings;
     throw new ModelError('bad-input', `decoder: capacity ${capacity}, expected an integer in 1..${most}`);
   }
-  const load = async (chunk: number): Promise<Program> => {
-    const program = await runtime.load(decodeGraph(config, { chunk, capacity }));
-    await program.writeState(weights);
-    return program;
-  };
-  const step = await load(1);
-  const caches = Array.from({ length: config.num_hidden_layers }, (_, layer) =>
-    Object.values(cacheNames(layer)),
-  ).flat();
-  let length = 0;
-
-  const run = async (program: Program, chunk: number, tokens: Int32Array, last: number): Promise<Float32Array> => {
-    const padded = new Int32Array(chunk);
-    padded.set(tokens);
-    const { logits } = await program.run({
-      tokens: { dtype: 'int32', shape: [chunk], data: padded },
-      start: { dtype: 'int32', shape: [1], data: Int32Array.of(length) },
-      last: { dtype: 'int32', shape: [1], data: Int32Array.of(last) },
-    });
-    length += tokens.length;
-    return logits.data as Float32Array;
-  };
-
-  /** Reads a long prompt with a graph of its own, which is closed afterwards, because it holds a second copy of the weights. */
-  const prefill = async (tokens: Int32Array): Promise<Float32Array> => {
-    const program = await load(PREFILL_CHUNK);
-    try {
-      if (length > 0) await program.writeState(await step.readState(caches));
-      let logits: Float32Array = new Float32Array();
-      for (let at = 0; at < tokens.length; at += PREFILL_CHUNK) {
-        const chunk = tokens.subarray(at, at + PREFILL_CHUNK);
-        logits = await run(program, PREFILL_CHUNK, chunk, chunk.length - 1);
-      }
-      await step.writeState(await program.readState(caches));
-      return logits;
-    } finally {
-      await program.close();
-    }
-  };
-
+  const pool = await openDecodePool(runtime, { config, weights });
+  const sequence = pool.open(capacity);
   return {
     capacity,
-    length: () => length,
-    async append(tokens) {
-      if (tokens.length === 0) throw new ModelError('bad-input', 'decoder: append needs at least one token');
-      if (length + tokens.length > capacity) {
-        const fact = `${length} + ${tokens.length} tokens, the decoder holds ${capacity}`;
-        throw new ModelError('bad-input', `decoder: ${fact}`, { length, tokens: tokens.length, capacity });
-      }
-      const ids = Int32Array.from(tokens);
-      for (const [i, id] of ids.entries()) {
-        if (id === tokens[i] && id >= 0 && id < config.vocab_size) continue;
-        throw new ModelError('bad-input', `decoder: the token ${tokens[i]} is not in 0..${config.vocab_size - 1}`);
-      }
-      if (ids.length > SHORT_PROMPT) return prefill(ids);
-      let logits: Float32Array = new Float32Array();
-      for (let i = 0; i < ids.length; i++) logits = await run(step, 1, ids.subarray(i, i + 1), 0);
-      return logits;
-    },
-    rewind(to = 0) {
-      if (!Number.isInteger(to) || to < 0 || to > length) {
-        throw new ModelError('bad-input', `decoder: rewind to ${to}, but the sequence has ${length} tokens`);
-      }
-      length = to;
-    },
-    close: () => step.close(),
+    length: () => sequence.length,
+    append: (tokens) => sequence.append(tokens, 'last'),
+    rewind: (to = 0) => sequence.rewind(to),
+    close: () => pool.close(),
   };
 }
 

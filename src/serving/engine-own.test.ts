@@ -93,6 +93,35 @@ test('an aborted call throws the reason and leaves the sequence as it was', asyn
   await engine.close();
 });
 
+test('an embedding is the mean hidden state, of unit length, and takes no place for long', async () => {
+  const engine = await open();
+  const tokens = Array.from({ length: 64 }, (_, i) => (i * 37) % 257);
+  const vector = await engine.embed!(tokens);
+  assert.equal(vector.length, 32);
+  assert.ok(Math.abs(Math.hypot(...vector) - 1) < 1e-6);
+  const [one, other] = [await engine.embed!([5]), await engine.embed!([6])];
+  const apart = Math.hypot(...one.map((value, i) => value - other[i]));
+  assert.ok(apart > 0.1, `${apart}`);
+  assert.equal(engine.free_tokens, 64);
+  await assert.rejects(engine.embed!([]), { code: 'bad-input' });
+  await assert.rejects(engine.embed!([...tokens, 1]), { code: 'bad-input' });
+  await assert.rejects(engine.embed!(tokens, AbortSignal.abort(new Error('enough'))), /enough/);
+  assert.equal(engine.free_tokens, 64);
+  await engine.close();
+});
+
+test('in 8 bits it is nearly the same model, and says what it is', async () => {
+  const [exact, narrow] = [await open(), await openOwnEngine(runtime, model, { quantisation: 'q8_0' })];
+  assert.equal(narrow.model.quantisation, 'q8_0');
+  assert.notEqual(narrow.class, exact.class);
+  const [expected, actual] = await Promise.all(
+    [exact, narrow].map(async (engine) => (await engine.openSequence()).append([1, 2, 3, 4])),
+  );
+  const apart = Math.hypot(...actual.map((value, i) => value - expected[i])) / Math.hypot(...expected);
+  assert.ok(apart > 0 && apart < 0.03, `${apart}`);
+  await Promise.all([exact.close(), narrow.close()]);
+});
+
 test('places are counted, given back, and refused where there are none', async () => {
   const engine = await open(100);
   const a = await engine.openSequence();

@@ -3,7 +3,7 @@ import type { Attribute } from './ir.ts';
 import type { FileNode, FileTensor, MICROSOFT } from './onnx-file.ts';
 
 export const int = (value: number): Attribute => ({ kind: 'int', value });
-export const float = (value: number): Attribute => ({ kind: 'float', value });
+export const real = (value: number): Attribute => ({ kind: 'float', value });
 export const axes = (...value: readonly number[]): Attribute => ({ kind: 'ints', value });
 
 type Attributes = Readonly<Record<string, Attribute>>;

@@ -28,6 +28,9 @@ export function threadCount(threads: number = Math.min(navigator.hardwareConcurr
   return threads;
 }
 
+/** Where a tensor may begin, whatever its elements are. */
+const ALIGNED_BYTES = 16;
+
 interface Pending {
   resolve(answer: Answer): void;
   reject(error: TensorError): void;
@@ -60,11 +63,27 @@ class WorkerRuntime implements SharingRuntime {
 
   async load(graph: CompiledGraph, shared: SharedStates = new Map()): Promise<Program> {
     const { onnx, inputs, outputs, states } = graph;
-    const beside = new Map([...(graph.beside ?? [])].map(([name, bytes]) => [name, this.copyOf(bytes)] as const));
-    const parts = { onnx, inputs, outputs, states, ...(graph.beside && { beside }) };
+    const beside = graph.beside && this.#copiesOf(graph.beside);
+    const parts = { onnx, inputs, outputs, states, ...(beside && { beside }) };
     const call = { method: 'load', graph: parts, shared } as const;
     const frozen = states.filter(({ next }) => next === null).map(({ name }) => name);
-    return new WorkerProgram(this, (await this.call(call, ownBuffers(beside.values()))) as number, new Set(frozen));
+    const program = await this.call(call, beside ? ownBuffers(beside.values()) : []);
+    return new WorkerProgram(this, program as number, new Set(frozen));
+  }
+
+  /** All in one buffer: C libraries give a large one back to the system when it is freed, and keep many small ones for later. */
+  #copiesOf(arrays: ReadonlyMap<string, Uint8Array>): Map<string, Uint8Array> {
+    const result = new Map(arrays);
+    const copied = [...arrays].filter(([, bytes]) => !(this.#port.sharesMemory && isShared(bytes)));
+    const places = copied.map(([, { length }]) => Math.ceil(length / ALIGNED_BYTES) * ALIGNED_BYTES);
+    const whole = new Uint8Array(places.reduce((sum, bytes) => sum + bytes, 0));
+    let at = 0;
+    for (const [i, [name, bytes]] of copied.entries()) {
+      whole.set(bytes, at);
+      result.set(name, whole.subarray(at, at + bytes.length));
+      at += places[i];
+    }
+    return result;
   }
 
   /** What is sent instead of an array that its owner keeps: the array where the worker can read its memory, otherwise a copy. */
@@ -177,7 +196,7 @@ const isShared = ({ buffer }: ArrayBufferView): boolean =>
 
 /** The buffers that are handed over with a call. */
 function ownBuffers(arrays: Iterable<ArrayBufferView>): ArrayBuffer[] {
-  return [...arrays].filter((array) => !isShared(array)).map((array) => array.buffer as ArrayBuffer);
+  return [...new Set([...arrays].filter((array) => !isShared(array)).map((array) => array.buffer as ArrayBuffer))];
 }
 
 /** The runtime behind a worker that serves it with serveRuntime. */

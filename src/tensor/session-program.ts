@@ -224,7 +224,9 @@ export class SessionProgram {
       throw new TensorError('bad-model', `load: ONNX Runtime refused ${graph.onnx.length} bytes: ${errorText(error)}`);
     }
     // ONNX Runtime has its own copies now; without this, these would wait for a collection of garbage, which may be long.
-    for (const { buffer } of graph.beside?.values() ?? []) if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+    for (const { buffer } of graph.beside?.values() ?? []) {
+      if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
+    }
     try {
       return new SessionProgram(ort, session, graph, settings, inPlaceStates, shared);
     } catch (error) {

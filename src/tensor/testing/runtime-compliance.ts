@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { TensorError, type TensorErrorCode } from '../errors.ts';
 import type { GraphData, NamedTensor } from '../ir.ts';
 import { encodeOnnx } from '../onnx.ts';
+import { encodeOnnxBeside } from '../onnx-file.ts';
 import type { CompiledGraph, Program, Runtime, TensorData } from '../runtime.ts';
 
 const f32 = (name: string, shape: number[]): NamedTensor => ({ name, dtype: 'float32', shape });
@@ -34,6 +35,24 @@ export function accumulator(): CompiledGraph {
       { name: 'total', next: 'total_next', shape: [2, 3] },
       { name: 'scale', next: null, shape: [] },
     ],
+  };
+}
+
+/** y ← x · w + z for any number of rows, with w beside the graph. */
+function anyRows(w: Float32Array): CompiledGraph {
+  const value = (name: string, ...dimensions: (number | string)[]) => ({ name, dtype: 'float32' as const, dimensions });
+  const bytes = new Uint8Array(w.buffer, w.byteOffset, w.byteLength);
+  return {
+    ...encodeOnnxBeside({
+      inputs: [value('x', 'rows', 16), value('z', 'rows', 32)],
+      outputs: [value('y', 'rows', 32)],
+      tensors: [{ name: 'w', dtype: 'float32', shape: [16, 32], bytes }],
+      nodes: [
+        { op: 'MatMul', inputs: ['x', 'w'], outputs: ['product'], attributes: {} },
+        { op: 'Add', inputs: ['product', 'z'], outputs: ['y'], attributes: {} },
+      ],
+    }),
+    ...{ inputs: ['x', 'z'], outputs: ['y'], states: [] },
   };
 }
 
@@ -272,6 +291,38 @@ export function runtimeSuite(
       await assert.rejects(runtime.load(twice), refused('bad-graph', 'total'));
       const shapes = good.states.map((state) => ({ ...state, shape: [6] }));
       await assert.rejects(runtime.load({ ...good, states: shapes }), refused('bad-shape', '[6]', '[2,3]'));
+    });
+
+    test('free dimensions: runs of any length, with weights beside the graph and inputs in shared memory', async () => {
+      const w = Float32Array.from({ length: 16 * 32 }, (_, i) => (i % 7) - 3);
+      const kept = w.slice();
+      const program = await runtime.load(anyRows(w));
+      assert.deepEqual(w, kept);
+      const rows = (count: number, width: number, buffer: ArrayBufferLike): TensorData => {
+        const data = new Float32Array(buffer).map((_, i) => (i % 5) - 2);
+        new Float32Array(buffer).set(data);
+        return { dtype: 'float32', shape: [count, width], data: new Float32Array(buffer) };
+      };
+      for (const count of [1, 5, 3]) {
+        const x = rows(count, 16, new SharedArrayBuffer(count * 64));
+        const z = rows(count, 32, new ArrayBuffer(count * 128));
+        const { y } = await program.run({ x, z });
+        assert.deepEqual(y.shape, [count, 32]);
+        const expected = z.data.map((value, i) => {
+          const [row, column] = [Math.floor(i / 32), i % 32];
+          return Array.from({ length: 16 }, (_, k) => x.data[row * 16 + k] * w[k * 32 + column]).reduce(
+            (a, b) => a + b,
+            value,
+          );
+        });
+        assert.deepEqual([...y.data], [...expected]);
+      }
+      const [three, two] = [rows(3, 16, new ArrayBuffer(192)), rows(2, 32, new ArrayBuffer(256))];
+      await assert.rejects(program.run({ x: three, z: two }), refused('bad-shape', 'z'));
+      const wide = { ...three, shape: [6, 8] } as TensorData;
+      await assert.rejects(program.run({ x: wide, z: two }), refused('bad-shape', 'x'));
+      await program.close();
+      await assert.rejects(runtime.load({ ...anyRows(w), beside: new Map() }), refused('bad-model'));
     });
 
     test('the same inputs give the same bits twice', async () => {
