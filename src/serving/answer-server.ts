@@ -6,23 +6,24 @@ import { prefixCache } from './prefix-cache.ts';
 import { type ReadyModel, writeAnswer } from './write-answer.ts';
 
 /** A model that is loaded, and what callers may know of it. */
-export interface ServedModel extends Pick<ReadyModel, 'readChat' | 'openGrammar'> {
+export interface ServedModel extends Pick<ReadyModel, 'readChat' | 'openGrammar' | 'readCalls'> {
   readonly engine: Engine;
   readonly name: string;
   readonly licence: string | null;
   readonly created_ms: number;
-  /** Whether its template has a place for tools. */
-  readonly tools: boolean;
+  /** What ends an answer in a conversation beside the caller's own stop strings. */
+  readonly chatStops?: readonly string[];
 }
 
 export interface ClosingServer extends AnswerServer {
-  /** Closes the engines. */
+  /** Ends the answers that are being written with ServingError `interrupted`, and closes the engines. */
   close(): Promise<void>;
 }
 
 export function openAnswerServer(served: readonly ServedModel[]): ClosingServer {
   const ready = new Map(served.map((model) => [model.name, { ...model, prefixes: prefixCache(model.engine) }]));
   const offered = served.map(offerOf);
+  const closing = new AbortController();
   const named = (name: string) => {
     const found = ready.get(name);
     if (found) return found;
@@ -30,7 +31,12 @@ export function openAnswerServer(served: readonly ServedModel[]): ClosingServer 
   };
   return {
     models: () => offered,
-    answer: (request, signal) => writeAnswer(named(request.model), request, signal),
+    answer(request, signal) {
+      const model = named(request.model);
+      const stops = request.prompt.kind === 'chat' ? (model.chatStops ?? []) : [];
+      const asked = { ...request, stop: [...request.stop, ...stops] };
+      return writeAnswer(model, asked, AbortSignal.any([signal, closing.signal]));
+    },
     async embed({ model, inputs }, signal) {
       const { engine } = named(model);
       if (!engine.embed) throw new ServingError('unsupported', `${model} makes no embeddings`);
@@ -49,16 +55,17 @@ export function openAnswerServer(served: readonly ServedModel[]): ClosingServer 
       return { vectors, tokens: count };
     },
     async close() {
+      closing.abort(new ServingError('interrupted', 'this server is going down'));
       await Promise.all([...ready.values()].map(({ prefixes }) => prefixes.close()));
       await Promise.all(served.map(({ engine }) => engine.close()));
     },
   };
 }
 
-function offerOf({ engine, name, licence, created_ms, readChat, tools }: ServedModel): OfferedModel {
+function offerOf({ engine, name, licence, created_ms, readChat, readCalls }: ServedModel): OfferedModel {
   const { hash, quantisation, context_tokens } = engine.model;
   return {
     ...{ name, hash, quantisation, engine: engine.name, context_tokens, created_ms, licence },
-    ...{ chat: readChat !== undefined, tools, embeddings: engine.embed !== undefined },
+    ...{ chat: readChat !== undefined, tools: readCalls !== undefined, embeddings: engine.embed !== undefined },
   };
 }

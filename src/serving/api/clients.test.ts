@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { ChatOpenAI } from '@langchain/openai';
-import { generateText, streamText } from 'ai';
+import { generateText, jsonSchema, Output, streamText } from 'ai';
 import OpenAI, { APIError, BadRequestError, NotFoundError } from 'openai';
 import type { AnswerEvent, AnswerServer } from '../answers.ts';
 import { ServingError } from '../errors.ts';
@@ -65,7 +65,7 @@ describe('1. a chat completion', () => {
     assert.ok(created >= before_s && created <= Date.now() / 1000);
     assert.deepEqual(rest, { object: 'chat.completion', model: 'small' });
     assert.equal(system_fingerprint, 'own-f32-555555555555');
-    const prompt_tokens = 'user: Say something\nassistant:'.length;
+    const prompt_tokens = 1 + 'user: Say something\n\nassistant:'.length;
     assert.deepEqual(usage, { prompt_tokens, completion_tokens: 24, total_tokens: prompt_tokens + 24 });
     const [{ message, ...choice }] = choices;
     assert.deepEqual(choice, { index: 0, logprobs: null, finish_reason: 'length' });
@@ -235,7 +235,7 @@ describe('5. errors', () => {
   });
 
   test('a prompt beyond the context, with the code that tools know', async () => {
-    await assert.rejects(textOf({ messages: [{ role: 'user', content: 'long '.repeat(200) }] }), {
+    await assert.rejects(textOf({ messages: [{ role: 'user', content: 'long '.repeat(500) }] }), {
       status: 400,
       code: 'context_length_exceeded',
     });
@@ -279,7 +279,7 @@ describe('7. how tokens are drawn', () => {
     );
     assert.equal(new Set(choices.map(({ message }) => message.content)).size, 3);
     assert.equal(choices[0].message.content, await textOf());
-    assert.deepEqual([usage!.completion_tokens, usage!.prompt_tokens], [72, 30]);
+    assert.deepEqual([usage!.completion_tokens, usage!.prompt_tokens], [72, 32]);
     const texts = ['', '', ''];
     for await (const chunk of await openai.chat.completions.create({ ...ASKED, n: 3, stream: true })) {
       for (const { index, delta } of chunk.choices) texts[index] += delta.content ?? '';
@@ -326,14 +326,123 @@ describe('7. how tokens are drawn', () => {
   });
 });
 
+describe('8. answers of a form', () => {
+  const schema = {
+    type: 'object',
+    properties: { mood: { enum: ['calm', 'wild'] }, count: { type: 'integer', minimum: 1, maximum: 99 } },
+    required: ['mood', 'count'],
+    additionalProperties: false,
+  };
+  const fits = (text: string): void => {
+    const { mood, count, ...rest } = JSON.parse(text);
+    assert.ok(['calm', 'wild'].includes(mood) && Number.isInteger(count) && count >= 1 && count <= 99, text);
+    assert.deepEqual(rest, {});
+  };
+  const asked = { ...ASKED, logit_bias: undefined, max_tokens: 100 };
+  const response_format = { type: 'json_schema', json_schema: { name: 'mood', schema, strict: true } } as const;
+
+  test('a schema holds the answer, whole and streamed, from every client', async () => {
+    for (const seed of [1, 2, 3]) {
+      const { choices } = await openai.chat.completions.create({ ...asked, seed, response_format });
+      fits(choices[0].message.content!);
+      assert.equal(choices[0].finish_reason, 'stop');
+    }
+    let text = '';
+    for await (const chunk of await openai.chat.completions.create({ ...asked, response_format, stream: true })) {
+      text += chunk.choices[0].delta.content ?? '';
+    }
+    fits(text);
+    const { output } = await generateText({
+      model: aiSdk()('small'),
+      prompt: 'How is it?',
+      output: Output.object({ schema: jsonSchema(schema as Parameters<typeof jsonSchema>[0]) }),
+    });
+    fits(JSON.stringify(output));
+    fits(
+      JSON.stringify(
+        await langchain().withStructuredOutput(schema, { name: 'mood', method: 'jsonSchema' }).invoke('?'),
+      ),
+    );
+    const response = await openai.responses.create({
+      ...{ model: 'small', input: 'How is it?', max_output_tokens: 100 },
+      text: { format: { type: 'json_schema', name: 'mood', schema, strict: true } },
+    });
+    fits(response.output_text);
+  });
+
+  test('json_object is an object; a form that nobody can hold is refused before anything is written', async () => {
+    const { choices } = await openai.chat.completions.create({
+      ...{ ...asked, max_tokens: 400, response_format: { type: 'json_object' } },
+    });
+    if (choices[0].finish_reason === 'stop') assert.equal(typeof JSON.parse(choices[0].message.content!), 'object');
+    assert.match(choices[0].message.content!, /^\s*\{/);
+    const unknown = { type: 'object', properties: { a: { type: 'string', contentEncoding: 'base64' } } };
+    await assert.rejects(
+      textOf({ response_format: { type: 'json_schema', json_schema: { name: 'a', schema: unknown } } }),
+      (error) => error instanceof BadRequestError && /contentEncoding/.test(error.message),
+    );
+  });
+});
+
 describe('9. tools', () => {
   const tool = { type: 'function', function: { name: 'weather', parameters: { type: 'object' } } } as const;
 
-  test('are refused for a model without a template for them', async () => {
+  test('are refused for a model whose template has no form for them', async (t) => {
+    const plain = await listeningApi({
+      ...server,
+      models: () => server.models().map((model) => ({ ...model, tools: false })),
+    });
+    t.after(() => plain.close());
+    const asks = (more: object) => clientOf(plain).chat.completions.create({ ...ASKED, ...more });
     for (const more of [{ tools: [tool] }, { tool_choice: 'required' }, { parallel_tool_calls: true }]) {
-      await assert.rejects(textOf(more), { status: 400, code: 'unsupported_parameter', param: Object.keys(more)[0] });
+      await assert.rejects(asks(more), { status: 400, code: 'unsupported_parameter', param: Object.keys(more)[0] });
     }
-    assert.equal(await textOf({ tools: [], tool_choice: 'none' }), await textOf());
+    assert.equal((await asks({ tools: [], tool_choice: 'none' })).choices[0].message.content, await textOf());
+  });
+
+  test('a model that must call a tool calls one that there is, with arguments that fit', async () => {
+    const parameters = {
+      type: 'object',
+      properties: { city: { enum: ['Ulm', 'Bonn'] }, days: { type: 'integer', minimum: 1, maximum: 9 } },
+      required: ['city', 'days'],
+      additionalProperties: false,
+    };
+    const tools = ['weather', 'tides'].map((name) => ({ type: 'function' as const, function: { name, parameters } }));
+    const asked = { ...ASKED, tools, logit_bias: undefined, max_tokens: 300, parallel_tool_calls: false };
+    const fits = (call: { function: { name: string; arguments: string } }, name?: string): void => {
+      assert.ok(['weather', 'tides'].includes(call.function.name));
+      if (name) assert.equal(call.function.name, name);
+      const { city, days } = JSON.parse(call.function.arguments);
+      assert.ok(['Ulm', 'Bonn'].includes(city) && days >= 1 && days <= 9, call.function.arguments);
+    };
+    const callsOf = async (more: object) => {
+      const { choices } = await openai.chat.completions.create({ ...asked, ...more });
+      assert.equal(choices[0].finish_reason, 'tool_calls');
+      const calls = choices[0].message.tool_calls!.flatMap((call) => (call.type === 'function' ? [call] : []));
+      assert.equal(calls.length, 1);
+      return calls;
+    };
+    for (const seed of [1, 2, 3]) fits((await callsOf({ seed, tool_choice: 'required' }))[0]);
+    const [call] = await callsOf({ tool_choice: { type: 'function', function: { name: 'tides' } } });
+    fits(call, 'tides');
+    const streamed = await openai.chat.completions
+      .stream({ ...asked, tool_choice: { type: 'function', function: { name: 'tides' } } })
+      .finalChatCompletion();
+    assert.equal(streamed.choices[0].message.tool_calls![0].function.arguments, call.function.arguments);
+    // The result goes back to the model, which says something to it.
+    const messages = [
+      ...ASKED.messages,
+      { role: 'assistant' as const, content: null, tool_calls: [call] },
+      { role: 'tool' as const, tool_call_id: call.id, content: 'High at noon' },
+    ];
+    assert.match(await textOf({ messages }), /^[a-z ]+$/);
+    const { toolCalls } = await generateText({
+      model: aiSdk()('small'),
+      prompt: 'How high?',
+      tools: { tides: { inputSchema: jsonSchema(parameters as Parameters<typeof jsonSchema>[0]) } },
+      toolChoice: 'required',
+    });
+    fits({ function: { name: toolCalls[0].toolName, arguments: JSON.stringify(toolCalls[0].input) } }, 'tides');
   });
 
   test('a call reaches the clients with its name, its number and its arguments', async (t) => {
@@ -347,7 +456,6 @@ describe('9. tools', () => {
     ];
     const calling = await listeningApi({
       ...server,
-      models: () => server.models().map((model) => ({ ...model, tools: true })),
       async *answer() {
         yield* events;
       },

@@ -11,32 +11,31 @@ import { createNativeRuntime } from '../../tensor/native-runtime.ts';
 import { type ClosingServer, openAnswerServer, type ServedModel } from '../answer-server.ts';
 import type { AnswerServer } from '../answers.ts';
 import { type ApiOptions, openaiApi } from '../api/app.ts';
+import { openChat } from '../chat.ts';
+import { CHAT_TEMPLATES } from '../chat-templates.ts';
 import { openOwnEngine } from '../engine-own.ts';
 
 /** Large enough for a prompt and an answer, small enough that a token takes a millisecond. */
 const SMALL = {
   ...{ vocab_size: 257, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2 },
-  ...{ num_attention_heads: 4, num_key_value_heads: 2, max_position_embeddings: 512 },
+  ...{ num_attention_heads: 4, num_key_value_heads: 2, max_position_embeddings: 2048 },
 } satisfies LlamaConfigInput;
-/** Answers that may be written at the same time. */
-const PLACES = 4;
+/** For all answers that are written at the same time. */
+const CACHE_TOKENS = 2048;
 
 /** A model with random weights, which writes random bytes; `changes` its offer. */
 export async function smallServer(changes: Partial<ServedModel> = {}): Promise<ClosingServer> {
   const config = LlamaConfigSchema.parse(SMALL);
   const runtime = await createNativeRuntime({ threads: 1 });
   const model = { config, weights: initialWeights(config, 'small'), tokenizer: byteTokenizer(), hash: '5'.repeat(64) };
-  const engine = await openOwnEngine(runtime, model, { cache_tokens: PLACES * config.max_position_embeddings });
-  const { tokens } = engine.model;
+  const engine = await openOwnEngine(runtime, model, { cache_tokens: CACHE_TOKENS });
   const server = openAnswerServer([
     {
       engine,
       name: 'small',
       licence: 'Apache-2.0',
       created_ms: Date.UTC(2026, 0, 1),
-      tools: false,
-      readChat: ({ messages }) =>
-        tokens.encode(`${messages.map(({ role, content }) => `${role}: ${content}\n`).join('')}assistant:`, false),
+      ...openChat(CHAT_TEMPLATES.plain, engine.model.tokens),
       ...changes,
     },
   ]);
