@@ -44,6 +44,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "Write a run's present model as other tools read it, with its table of shares and a signed manifest.",
     load: async () => (await import('./export.ts')).exportCommand(),
   },
+  serve: {
+    summary: 'Serve a model on this machine through the API that programs know from OpenAI.',
+    load: async () => (await import('./serve.ts')).serveCommand(),
+  },
+  chat: {
+    summary: 'Talk to a model: one that this machine serves, or any behind the same API.',
+    load: async () => (await import('./chat.ts')).chatCommand(),
+  },
   id: {
     summary: 'Show who you are here, move that to another machine, or disown a device.',
     load: async () => (await import('./id.ts')).idCommand(),

@@ -183,7 +183,7 @@ export const JSON_OBJECTS = {
     total_bytes: count.nullable(),
     trouble: z.string().nullable(),
   }),
-  problem: object('join, hub, witness: something went wrong, and the command goes on', {
+  problem: object('join, hub, witness, serve: something went wrong, and the command goes on', {
     ...of_run,
     code: z.string().optional(),
     where: z.string().optional(),
@@ -295,7 +295,40 @@ export const JSON_OBJECTS = {
     state: z.enum(['building', 'built', 'failed']),
     message: z.string().optional(),
   }),
-  stopped: object('hub, demo: it was stopped', {}),
+  stopped: object('hub, demo, serve: it was stopped', {}),
+  // The API on this machine.
+  serving: object('serve: the API listens', {
+    url: z.string(),
+    models: z.array(
+      z.strictObject({
+        ...{ name: z.string(), hash: id, quantisation: z.string(), engine: z.string(), context_tokens: count },
+        ...{ created_ms: count, licence: z.string().nullable() },
+        ...{ chat: z.boolean(), tools: z.boolean(), embeddings: z.boolean() },
+      }),
+    ),
+    keys: z.boolean().meta({ description: 'whether callers need one' }),
+  }),
+  answered: object('serve: a request has ended; nothing of what was asked or answered', {
+    ...{ request: z.string(), caller: z.string(), model: z.string(), end: z.enum(['whole', 'gone', 'failed']) },
+    ...{ prompt_tokens: count, completion_tokens: count, total_tokens: count, duration_ms: count },
+  }),
+  key_made: object('serve keys add: the key, which is shown this once', {
+    ...{ id: z.string(), name: z.string(), key: z.string() },
+  }),
+  keys: object('serve keys list', {
+    keys: z.array(
+      z.strictObject({
+        ...{ id: z.string(), name: z.string(), created_ms: count },
+        ...{ requests_per_minute: count.nullable(), tokens_per_minute: count.nullable() },
+      }),
+    ),
+  }),
+  key_removed: object('serve keys remove', { id: z.string(), name: z.string() }),
+  talking: object('chat: who answers', { model: z.string(), url: z.string() }),
+  said: object('chat: an answer; the counts are those of the server', {
+    ...{ model: z.string(), text: z.string(), finish_reason: z.string().nullable() },
+    ...{ prompt_tokens: count.nullable(), completion_tokens: count.nullable() },
+  }),
   // Runs.
   creating: object('run create: what is being done, and how far that is where it takes long', {
     what: z.string(),

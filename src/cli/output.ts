@@ -3,7 +3,18 @@ import { styleText } from 'node:util';
 import { CodedError, type ErrorDetails } from '../errors.ts';
 import type { JsonObject } from './json-objects.ts';
 
-export type CliErrorCode = 'bad-argument' | 'missing-file' | 'in-use' | 'bad-folder' | 'child-failed' | 'stopped';
+export type CliErrorCode =
+  | 'bad-argument'
+  | 'missing-file'
+  | 'bad-file'
+  | 'in-use'
+  | 'bad-folder'
+  | 'child-failed'
+  | 'stopped'
+  /** Nothing, or something else, answers at an address. */
+  | 'no-server'
+  /** A server has refused a request in its own words. */
+  | 'refused';
 export class CliError extends CodedError<CliErrorCode> {}
 
 /** Exit codes: 1 for what the user can fix, 70 (EX_SOFTWARE of sysexits.h) for a bug in this program. */

@@ -1,0 +1,128 @@
+// A conversation with any server that speaks OpenAI's chat completions: its models, and an answer in pieces as they come.
+import { z } from 'zod';
+import { CliError } from './output.ts';
+
+export interface Endpoint {
+  readonly base_url: string;
+  /** null: the server needs none. */
+  readonly key: string | null;
+}
+
+export interface Turn {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string;
+}
+
+export interface ChatSettings {
+  readonly model: string;
+  readonly max_tokens?: number;
+  readonly temperature?: number;
+  readonly seed?: number;
+}
+
+/** The end of an answer, with what the server counted. */
+export interface AnswerEnd {
+  readonly finish_reason: string | null;
+  readonly prompt_tokens: number | null;
+  readonly completion_tokens: number | null;
+}
+
+/** An event longer than this is no answer's. */
+const MOST_CHARACTERS = 1_000_000;
+
+const ErrorSchema = z.object({ error: z.object({ message: z.string(), code: z.string().nullish() }) });
+const ChunkSchema = z.object({
+  choices: z.array(
+    z.object({ delta: z.object({ content: z.string().nullish() }), finish_reason: z.string().nullish() }),
+  ),
+  usage: z.object({ prompt_tokens: z.int(), completion_tokens: z.int() }).nullish(),
+});
+const ModelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
+
+/** The names of a server's models. Throws CliError `no-server`, `refused`. */
+export async function modelsAt(endpoint: Endpoint): Promise<string[]> {
+  const response = await ask(endpoint, 'models', {});
+  const parsed = ModelsSchema.safeParse(await response.json().catch(() => null));
+  if (parsed.success) return parsed.data.data.map(({ id }) => id);
+  throw new CliError('no-server', `${endpoint.base_url} does not answer as the OpenAI API does`);
+}
+
+/** Streams an answer. Throws CliError `no-server`, `refused` (the server's own code in its details), or the signal's reason. */
+export async function* chatAnswer(
+  endpoint: Endpoint,
+  settings: ChatSettings,
+  messages: readonly Turn[],
+  signal: AbortSignal,
+): AsyncGenerator<string, AnswerEnd> {
+  const body = JSON.stringify({ ...settings, messages, stream: true, stream_options: { include_usage: true } });
+  const response = await ask(endpoint, 'chat/completions', {
+    ...{ method: 'POST', body, signal },
+    headers: { 'content-type': 'application/json' },
+  });
+  let finish_reason: string | null = null;
+  let usage: { prompt_tokens: number; completion_tokens: number } | null = null;
+  for await (const data of eventsOf(response)) {
+    if (data === '[DONE]') break;
+    const json = parsed(data);
+    const failure = ErrorSchema.safeParse(json);
+    if (failure.success) throw refusal(failure.data.error);
+    const chunk = ChunkSchema.safeParse(json);
+    if (!chunk.success) throw new CliError('no-server', 'the server sent an event that is no part of an answer');
+    usage = chunk.data.usage ?? usage;
+    const [choice] = chunk.data.choices;
+    finish_reason = choice?.finish_reason ?? finish_reason;
+    if (choice?.delta.content) yield choice.delta.content;
+  }
+  return {
+    finish_reason,
+    prompt_tokens: usage?.prompt_tokens ?? null,
+    completion_tokens: usage?.completion_tokens ?? null,
+  };
+}
+
+async function ask({ base_url, key }: Endpoint, path: string, init: RequestInit): Promise<Response> {
+  const headers = { ...init.headers, ...(key !== null && { authorization: `Bearer ${key}` }) };
+  let response: Response;
+  try {
+    response = await fetch(`${base_url}/${path}`, { ...init, headers });
+  } catch (error) {
+    init.signal?.throwIfAborted();
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    throw new CliError('no-server', `nothing answers at ${base_url}: ${cause || 'no connection'}`);
+  }
+  if (response.ok) return response;
+  const failure = ErrorSchema.safeParse(await response.json().catch(() => null));
+  throw failure.success
+    ? refusal(failure.data.error)
+    : new CliError('no-server', `${base_url} answered ${response.status}, and not as the OpenAI API does`);
+}
+
+const refusal = ({ message, code }: { message: string; code?: string | null }): CliError =>
+  new CliError('refused', message, { code: code ?? null });
+
+function parsed(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    return null;
+  }
+}
+
+/** The data of server-sent events. Comments, names and numbers of events say nothing to this reader. */
+async function* eventsOf(response: Response): AsyncGenerator<string> {
+  let text = '';
+  const decoder = new TextDecoder();
+  for await (const bytes of response.body ?? []) {
+    text = (text + decoder.decode(bytes, { stream: true })).replaceAll('\r\n', '\n');
+    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+      const data = text
+        .slice(0, end)
+        .split('\n')
+        .filter((line) => line.startsWith('data:'))
+        .map((line) => line.slice(5).replace(/^ /, ''));
+      text = text.slice(end + 2);
+      if (data.length > 0) yield data.join('\n');
+    }
+    if (text.length > MOST_CHARACTERS) throw new CliError('no-server', 'the server sent an event without an end');
+  }
+}

@@ -1,0 +1,91 @@
+// `potluck serve keys`: who may ask this machine's API when it listens to others.
+import { randomBytes } from 'node:crypto';
+import { Command } from 'commander';
+import { makeKey } from '../serving/api/keys.ts';
+import { keyFile, readKeys, writeKeys } from './key-file.ts';
+import { deviceName, integer, jsonOption } from './options.ts';
+import { CliError, openOutput } from './output.ts';
+import { columnsOf, padTo } from './text-columns.ts';
+
+export function keysCommand(): Command {
+  const command = new Command('keys').description('make, list and remove the keys by which others may ask').addHelpText(
+    'after',
+    `
+Examples:
+  $ potluck serve keys add "Ada's laptop" --requests 60 --tokens 20000
+  $ potluck serve keys list
+  $ potluck serve keys remove 3fa9c1d2e4b5`,
+  );
+  return command.addCommand(addCommand()).addCommand(listCommand(), { isDefault: true }).addCommand(removeCommand());
+}
+
+function addCommand(): Command {
+  return new Command('add')
+    .description('make a key; it is shown once, and only its hash is kept')
+    .argument('<name>', 'whose it is', deviceName)
+    .option('--requests <n>', 'requests in a minute (default: as many as there are)', integer(1, 1e9))
+    .option(
+      '--tokens <n>',
+      'tokens in a minute, of prompts and answers (default: as many as there are)',
+      integer(1, 1e12),
+    )
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  $ potluck serve keys add laptop --tokens 20000')
+    .action(async (name: string, flags: { requests?: number; tokens?: number }, command: Command) => {
+      const quota = { requests_per_minute: flags.requests ?? null, tokens_per_minute: flags.tokens ?? null };
+      const { key, record } = makeKey(name, quota, Date.now(), randomBytes);
+      await writeKeys([...(await readKeys()), record]);
+      const text = `${key}\n\nThe key ${record.id} of ${name} is shown this once: ${keyFile()} has only its hash.`;
+      outputOf(command).say(text, { type: 'key_made', id: record.id, name, key });
+    });
+}
+
+function listCommand(): Command {
+  return new Command('list')
+    .description('the keys that there are')
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  $ potluck serve keys list --json')
+    .action(async (_: unknown, command: Command) => {
+      const keys = (await readKeys()).map(({ hash: _hash, ...rest }) => rest);
+      const most = (limit: number | null, of: string): string =>
+        limit === null ? `any ${of}` : `${limit} ${of} a minute`;
+      const rows = keys.map(({ id, name, created_ms, requests_per_minute, tokens_per_minute }) => [
+        id,
+        name,
+        new Date(created_ms).toISOString().slice(0, 10),
+        `${most(requests_per_minute, 'requests')}, ${most(tokens_per_minute, 'tokens')}`,
+      ]);
+      const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => columnsOf(row[i])))) ?? [];
+      const lines = rows.map((row) =>
+        row
+          .map((cell, i) => padTo(cell, widths[i]))
+          .join('  ')
+          .trimEnd(),
+      );
+      const text = lines.join('\n') || 'There are no keys: nobody but this machine may ask.';
+      outputOf(command).say(text, { type: 'keys', keys });
+    });
+}
+
+function removeCommand(): Command {
+  return new Command('remove')
+    .description('remove a key: whoever holds it is locked out at once')
+    .argument('<id>', 'the id or the name of a key')
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExample:\n  $ potluck serve keys remove laptop')
+    .action(async (word: string, _: unknown, command: Command) => {
+      const keys = await readKeys();
+      const meant = keys.filter(({ id, name }) => id === word || name === word);
+      if (meant.length === 0) throw new CliError('bad-argument', `no key is called ${word}: potluck serve keys list`);
+      if (meant.length > 1) {
+        const ids = meant.map(({ id }) => id).join(', ');
+        throw new CliError('bad-argument', `${meant.length} keys are called ${word}: name one by its id, ${ids}`);
+      }
+      const [{ id, name }] = meant;
+      await writeKeys(keys.filter((key) => key.id !== id));
+      outputOf(command).say(`The key ${id} of ${name} is removed.`, { type: 'key_removed', id, name });
+    });
+}
+
+/** `serve` takes --json as well, and commander gives it to the outermost command that does. */
+const outputOf = (command: Command) => openOutput(command.optsWithGlobals<{ json: boolean }>().json);

@@ -1,0 +1,185 @@
+// `potluck serve MODEL`: the OpenAI API on this device alone.
+import { randomBytes } from 'node:crypto';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { availableParallelism } from 'node:os';
+import { createAdaptorServer } from '@hono/node-server';
+import { Command } from 'commander';
+import { Hono } from 'hono';
+import { isOwnHost } from '../hub/askers.ts';
+import { transferTeller } from '../peer/blobs.ts';
+import { fired, systemClock } from '../protocol/clock.ts';
+import { openAnswerServer } from '../serving/answer-server.ts';
+import type { AnswerServer, OfferedModel } from '../serving/answers.ts';
+import type { Addressed } from '../serving/api/access.ts';
+import type { Answered } from '../serving/api/answering.ts';
+import { openaiApi } from '../serving/api/app.ts';
+import { potluckHere } from './called-as.ts';
+import { keysFromFile, readKeys } from './key-file.ts';
+import { untilStopped } from './lifetime.ts';
+import { integer, jsonOption } from './options.ts';
+import { CliError, formatCount, type Output, openOutput } from './output.ts';
+import { keysCommand } from './serve-keys.ts';
+import { openModels, placesOf } from './serve-models.ts';
+
+/** Beside a hub's port. */
+export const SERVE_PORT = 7701;
+/** What streams get to say that the server goes down. */
+const GOODBYE_MS = 1000;
+const MOST_PLACES = 256;
+
+interface ServeFlags {
+  port: number;
+  host: string;
+  name?: string;
+  licence?: string;
+  places: number;
+  threads: number;
+  keys: boolean;
+  origin: string[];
+  json: boolean;
+}
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .argument(
+      '[models...]',
+      "a model's folder, a .gguf file, or RUN@URL for the present model of a run (default: the demo's newest)",
+    )
+    .option('--port <n>', 'port to listen on; 0 takes any free one', integer(0, 65_535), SERVE_PORT)
+    .option('--host <address>', 'address to listen on; any but this machine needs keys', '127.0.0.1')
+    .option('--name <name>', 'how callers name the model, where it is only one')
+    .option('--licence <name>', 'the terms under which the model is offered, such as Apache-2.0')
+    .option('--places <n>', 'answers that are written at the same time', integer(1, MOST_PLACES), 4)
+    .option(
+      '--threads <n>',
+      'threads that compute (default: half of the cores)',
+      integer(1, 256),
+      Math.max(1, Math.floor(availableParallelism() / 2)),
+    )
+    .option('--keys', 'demand a key of callers on this machine too, as behind a proxy', false)
+    .option(
+      '--origin <url>',
+      'pages of this origin may ask as well as those of this machine; may be given again',
+      (text: string, before: string[]) => [...before, text.replace(/\/$/, '')],
+      [],
+    )
+    .addOption(jsonOption())
+    .addCommand(keysCommand())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ potluck serve                              the demo's newest model
+  $ potluck serve ./my-model --places 8
+  $ potluck serve "my run@https://hub.example.org"
+  $ potluck serve keys add laptop && potluck serve ./my-model --host 0.0.0.0`,
+    )
+    .action(runServe);
+}
+
+/** Serves until it is stopped. */
+async function runServe(words: string[], flags: ServeFlags): Promise<void> {
+  const output = openOutput(flags.json);
+  const stopped = untilStopped();
+  const needs_keys = flags.keys || !isOwnHost(flags.host);
+  if (needs_keys && (await readKeys()).length === 0) {
+    const where = flags.keys ? 'callers need keys' : `${flags.host} lets other machines in, whose callers need keys`;
+    throw new CliError('bad-argument', `${where}, and there are none: ${potluckHere()} serve keys add NAME`);
+  }
+  const places = placesOf(words);
+  if (flags.name !== undefined && places.length > 1) {
+    throw new CliError('bad-argument', '--name goes with one model');
+  }
+  const onTransfer = transferTeller((sentence, transfer) => output.say(sentence, { type: 'transfer', ...transfer }));
+  const { threads, name, licence = null } = flags;
+  const models = await openModels(places, { threads, places: flags.places, name, licence, onTransfer });
+  const server = openAnswerServer(models.served);
+  try {
+    const http = httpServer(server, needs_keys, flags.origin, output);
+    const url = await listen(http, flags.host, flags.port);
+    output.say(welcome(`${url}/v1`, server.models(), needs_keys), {
+      type: 'serving',
+      url: `${url}/v1`,
+      models: server.models(),
+      keys: needs_keys,
+    });
+    await fired(stopped);
+    const closed = new Promise((resolve) => http.close(resolve));
+    await server.close();
+    setTimeout(() => http.closeAllConnections(), GOODBYE_MS).unref();
+    await closed;
+  } finally {
+    await server.close();
+    await models.close();
+  }
+  output.say('The API has stopped.', { type: 'stopped' });
+}
+
+function httpServer(server: AnswerServer, needs_keys: boolean, origins: readonly string[], output: Output): Server {
+  const app = new Hono();
+  app.route(
+    '/',
+    openaiApi(server, {
+      clock: systemClock,
+      newId: () => randomBytes(12).toString('hex'),
+      keys: needs_keys ? keysFromFile() : null,
+      // Where every caller needs a key, the key decides; else no page of a stranger may use what only this machine should.
+      ...(!needs_keys && { admits: (addressed) => isFromHere(addressed, origins) }),
+      onError(error, where) {
+        const message = error instanceof Error ? error.message : String(error);
+        output.say(`problem in ${where}: ${message}`, { type: 'problem', where, message });
+      },
+      onAnswered: (answered) => output.say(lineOf(answered), { type: 'answered', ...answered }),
+    }),
+  );
+  app.get('/', (c) => c.text(`The OpenAI API, served by Potluck, is under ${new URL('/v1', c.req.url)}.\n`));
+  return createAdaptorServer({ fetch: app.fetch }) as Server;
+}
+
+/** Whether a request is for this machine by name, and from a program or a page of this machine (see hub/origins.ts). */
+export function isFromHere({ host, origin }: Addressed, origins: readonly string[]): boolean {
+  if (host === undefined || !isOwnHost(host.replace(/:\d*$/, ''))) return false;
+  if (origin === undefined || origins.includes(origin)) return true;
+  const page = URL.parse(origin);
+  return page !== null && isOwnHost(page.hostname);
+}
+
+function listen(http: Server, host: string, port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    http.once('error', reject);
+    http.listen(port, host, () => {
+      const { address, family, port: taken } = http.address() as AddressInfo;
+      const shown = isOwnHost(address) ? 'localhost' : family === 'IPv6' ? `[${address}]` : address;
+      resolve(`http://${shown}:${taken}`);
+    });
+  });
+}
+
+function welcome(base_url: string, models: readonly OfferedModel[], needs_keys: boolean): string {
+  const [{ name }] = models;
+  const body = JSON.stringify({ model: name, messages: [{ role: 'user', content: 'Hello' }] });
+  const key = needs_keys ? " -H 'authorization: Bearer KEY'" : '';
+  return [
+    `The API listens on ${base_url}`,
+    ...models.map(
+      ({ name, engine, quantisation, context_tokens }) =>
+        `  model ${name}: ${quantisation} on the engine ${engine}, reads and writes ${formatCount(context_tokens)} tokens together`,
+    ),
+    'Ask it:',
+    `  ${potluckHere()} chat ${base_url}`,
+    `  curl ${base_url}/chat/completions -H 'content-type: application/json'${key} -d '${body}'`,
+    ...(needs_keys
+      ? [
+          'Callers need keys. What they ask is computed here and not kept, but this machine can read it, and so can whoever is on',
+          'the way: put a proxy with HTTPS in front of it where others ask.',
+        ]
+      : ['What is asked and answered stays on this machine, and is not kept.']),
+    'Ctrl-C stops it.',
+  ].join('\n');
+}
+
+const lineOf = ({ model, prompt_tokens, completion_tokens, duration_ms, end }: Answered): string => {
+  const how = { whole: '', gone: ', the client left', failed: ', failed' }[end];
+  return `${model}: ${formatCount(prompt_tokens)} tokens read, ${formatCount(completion_tokens)} written, ${(duration_ms / 1000).toFixed(1)} s${how}`;
+};
