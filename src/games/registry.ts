@@ -2,7 +2,7 @@
 import { GameError } from './errors.ts';
 import type { AnyGame } from './game.ts';
 
-const NAMES = ['addition-chain', 'pretrain'] as const;
+const NAMES = ['addition-chain', 'pretrain', 'serve'] as const;
 type Name = (typeof NAMES)[number];
 
 /** Whether a game is of this build; the page asks without carrying the games. */
@@ -12,6 +12,7 @@ export const isOfThisBuild = (name: string): name is Name => (NAMES as readonly 
 const FILES: Readonly<Record<Name, () => Promise<{ readonly game: AnyGame }>>> = {
   'addition-chain': () => import('./addition-chain.ts'),
   pretrain: () => import('./pretrain.ts'),
+  serve: () => import('./serve.ts'),
 };
 
 /** The file that a run offers of its game, and where it can be had. */

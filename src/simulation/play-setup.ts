@@ -1,4 +1,4 @@
-// Prepares a game for a test: settings and a first state; for pre-training also a small model and a little text.
+// Prepares a game for a test: settings and a first state; for pre-training and serving also a small model and a little text.
 
 import type { AnyGame } from '../games/game.ts';
 import { isGameFile, readGameFile } from '../games/game-file.ts';
@@ -10,10 +10,12 @@ import { roundedWeights } from '../model/dtypes.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer, type Tokenizer } from '../model/tokenizer.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
+import type { Runtime } from '../tensor/runtime.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
 import { buildDataset } from '../training/dataset.ts';
 import { encodeManifest } from '../training/shards.ts';
 import { SimulationError } from './errors.ts';
+import { setUpServe } from './serving-setup.ts';
 
 /** A game with everything that its arena needs. */
 export interface GameSetup {
@@ -42,8 +44,14 @@ const SMALL = {
  * Loads a game by name or from a file, with its settings and its first state. `settings` replaces the game's own defaults.
  * Throws GameError (unknown-game, bad-game-file, bad-params), SimulationError bad-options.
  */
-export async function setUpGame(word: string, settings: unknown, limits: Partial<GuardLimits>): Promise<GameSetup> {
+export async function setUpGame(
+  word: string,
+  settings: unknown,
+  limits: Partial<GuardLimits>,
+  runtime: Runtime,
+): Promise<GameSetup> {
   if (word === 'pretrain') return setUpPretrain(SMALL, someText(), byteTokenizer(), limits);
+  if (word === 'serve') return setUpServe(settings ?? {}, someText(), runtime, limits);
   const game = guardGame(isGameFile(word) ? await readGameFile(word) : await loadGame(word), limits);
   const params = await decodeParams(game, utf8(JSON.stringify(settings ?? {})));
   if (!game.first) {

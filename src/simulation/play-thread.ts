@@ -12,7 +12,7 @@ await inGameThread<PlayJob, ArenaResult>(async (job, tell, ownRuntime) => {
   const { game, settings, adversary, crowd, rounds, seed, call_ms } = job;
   const runtime = rememberingRuntime(ownRuntime);
   tell({ type: 'call', what: LOADING, who: game });
-  const setup = await setUpGame(game, settings, { perform_ms: call_ms, check_ms: call_ms });
+  const setup = await setUpGame(game, settings, { perform_ms: call_ms, check_ms: call_ms }, runtime);
   return playArena({
     ...setup,
     devices: crowdOf(crowd, adversary ? [adversaryNamed(adversary)] : [], () => runtime),

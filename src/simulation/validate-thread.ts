@@ -7,7 +7,8 @@ import type { ValidateJob } from './validate-job.ts';
 await inGameThread<ValidateJob, string, Check>(async ({ game, settings, call_ms }, tell, runtime) => {
   const begins = (what: string): void => tell({ type: 'call', what, who: '' });
   begins(LOADING);
-  const setup = await setUpGame(game, settings, { perform_ms: call_ms, stop_ms: call_ms, check_ms: call_ms });
+  const limits = { perform_ms: call_ms, stop_ms: call_ms, check_ms: call_ms };
+  const setup = await setUpGame(game, settings, limits, runtime);
   await validateGame({ setup, runtime, call_ms, begins, tell: (part) => tell({ type: 'part', part }) });
   return setup.game.name;
 });

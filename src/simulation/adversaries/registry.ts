@@ -17,11 +17,23 @@ import {
   sleepingSlacker,
   zeros,
 } from './idle-workers.ts';
+import {
+  cacher,
+  coarseWeights,
+  earlierModel,
+  nowAndThen,
+  otherSeed,
+  padder,
+  shortContext,
+  smallerModel,
+  topPIgnored,
+} from './serving-liars.ts';
 
 export const ADVERSARIES: readonly Adversary[] = [
   ...[noise, zeros, stale, copier, copierNoisy, ownData, fewSteps, boast, sybils, sleeper],
   ...[signFlip, scaled, slowPoison, backdoor],
   ...[slacker, slackerTwo, sleepingSlacker, selfBlur],
+  ...[coarseWeights, nowAndThen, smallerModel, earlierModel, shortContext, topPIgnored, otherSeed, padder, cacher],
   ...[freshKeys, grinder, visitors, ghosts, friendlySleeper],
   ...[briber, lazy, silent, copyingValidator, contrarian, accusers, colluders, grudge],
 ];

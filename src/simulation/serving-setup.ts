@@ -1,0 +1,90 @@
+// Prepares the game `serve` for a test: trains a small model for a second, and keeps the version before it, which a liar may serve instead.
+
+import { type GuardLimits, guardGame } from '../games/guard.ts';
+import { loadGame } from '../games/registry.ts';
+import { type ServeParams, ServeParamsSchema } from '../games/serve/params.ts';
+import { modelTensors } from '../model/checkpoint.ts';
+import { LlamaConfigSchema, type Weights } from '../model/config.ts';
+import { initialWeights } from '../model/init.ts';
+import { writeParts } from '../model/parts.ts';
+import { encodeModelManifest } from '../model/tensor-manifest.ts';
+import { byteTokenizer } from '../model/tokenizer.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import { seededRandom } from '../protocol/random.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import { createTrainer } from '../training/trainer.ts';
+
+const MODEL = LlamaConfigSchema.parse({
+  ...{ vocab_size: 257, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 2 },
+  max_position_embeddings: 128,
+});
+const ADAMW = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1, clip: 1 };
+const TRAINING = { steps: 240, earlier_step: 180, learning_rate: 5e-3, batch: 8, context: 32 };
+
+/**
+ * Short answers, most of which this model ends by itself: an arena serves hundreds of them. Its devices share one runtime, so that honest margins
+ * are 0; the limits are those that `bench serve-limits` gives engines that agree to the last bits.
+ */
+const SETTINGS = {
+  ...{ answers: 4, prompt_tokens: 8, max_tokens: 40, end_bias: 6.5 },
+  limits: { per_draw: 2e-4, allowance: 0.05, end_margin: 0.1 },
+};
+
+export interface ServingSetup {
+  readonly params: ServeParams;
+  readonly blobs: ReadonlyMap<string, Uint8Array>;
+}
+
+/** The game with its settings; `settings` replaces some of them. Throws GameError bad-params. */
+export async function setUpServe(
+  settings: object,
+  text: AsyncIterable<string>,
+  runtime: Runtime,
+  limits: Partial<GuardLimits>,
+) {
+  const game = guardGame(await loadGame('serve'), limits);
+  const { params, blobs } = await trainedToServe(settings, text, runtime);
+  return { game, params, first: { answers: 0, input_tokens: 0, output_tokens: 0 }, blobs };
+}
+
+async function trainedToServe(settings: object, text: AsyncIterable<string>, runtime: Runtime): Promise<ServingSetup> {
+  const { last, earlier } = await train(text, runtime);
+  const blobs = new Map<string, Uint8Array>();
+  const put = async (bytes: Uint8Array): Promise<string> => {
+    const hash = sha256Hex(bytes);
+    blobs.set(hash, bytes);
+    return hash;
+  };
+  const keep = async (weights: Weights): Promise<string> => {
+    const specs = modelTensors(MODEL, 'f32');
+    const values = specs.map(({ name }) => weights.get(name)!);
+    return put(encodeModelManifest(await writeParts(specs, values, put)));
+  };
+  const given = { ...SETTINGS, ...settings, model: MODEL, weights: await keep(last), earlier: [await keep(earlier)] };
+  return { params: ServeParamsSchema.parse(given), blobs };
+}
+
+async function train(texts: AsyncIterable<string>, runtime: Runtime) {
+  let text = '';
+  for await (const piece of texts) text += piece;
+  const tokens = Int32Array.from(byteTokenizer().encode(text));
+  const { batch, context, steps, earlier_step, learning_rate } = TRAINING;
+  const trainer = await createTrainer(runtime, MODEL, { batch, context, adamw: ADAMW });
+  const random = seededRandom('serving setup');
+  let earlier: Weights = new Map();
+  try {
+    await trainer.setWeights(initialWeights(MODEL, 'serving setup'));
+    for (let step = 0; step < steps; step++) {
+      if (step === earlier_step) earlier = await trainer.weights();
+      const offsets = Array.from({ length: batch }, () => random.below(tokens.length - context));
+      const windows = (shift: number) =>
+        Int32Array.from({ length: batch * context }, (_, i) => {
+          return tokens[offsets[Math.floor(i / context)] + (i % context) + shift];
+        });
+      await trainer.step({ tokens: windows(0), targets: windows(1) }, learning_rate * Math.min(1, (step + 1) / 20));
+    }
+    return { last: await trainer.weights(), earlier };
+  } finally {
+    await trainer.close();
+  }
+}
