@@ -1,0 +1,82 @@
+// Trains the models that benches serve: a small one as `potluck demo` has it, the same at an earlier step, and a smaller one.
+import { type LlamaConfig, LlamaConfigSchema, type Weights } from '../model/config.ts';
+import { initialWeights } from '../model/init.ts';
+import { byteTokenizer, END_OF_TEXT } from '../model/tokenizer.ts';
+import { seededRandom } from '../protocol/random.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import { readTexts } from '../training/corpus.ts';
+import { defaultCorpus } from '../training/corpus-default.ts';
+import { learningRate } from '../training/schedule.ts';
+import { createTrainer } from '../training/trainer.ts';
+import { randomBatch } from './parity-data.ts';
+
+/** The demo's model, and one with an eighth of its parameters. */
+const SHAPES = {
+  model: { hidden_size: 128, intermediate_size: 352, num_hidden_layers: 4, num_attention_heads: 4 },
+  smaller: { hidden_size: 64, intermediate_size: 176, num_hidden_layers: 2, num_attention_heads: 4 },
+} as const;
+const CONTEXT = 256;
+const TRAINED_CONTEXT = 64;
+const BATCH = 12;
+const ADAMW = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1, clip: 1 };
+const RATES = { warmup_steps: 30, learning_rate: 2e-3, min_learning_rate: 2e-4 };
+/** How much of the training an earlier model has. */
+const EARLIER = 0.8;
+
+export interface TrainedModel {
+  readonly config: LlamaConfig;
+  readonly weights: Weights;
+}
+export interface TrainedModels {
+  readonly model: TrainedModel;
+  readonly earlier: TrainedModel;
+  readonly smaller: TrainedModel;
+  /** Text that none of them has seen. */
+  readonly held_out: string;
+}
+
+const MOST_BYTES = 4_000_000;
+
+/** The text of files, or of the default corpus, up to a few megabytes. */
+async function someText(data: string | null): Promise<string> {
+  let text = '';
+  for await (const document of data === null ? defaultCorpus() : readTexts(data)) {
+    text += document + END_OF_TEXT;
+    if (text.length > MOST_BYTES) break;
+  }
+  return text;
+}
+
+/** Trains for so many steps. `progress` hears the loss now and then. */
+export async function trainModels(
+  runtime: Runtime,
+  data: string | null,
+  steps: number,
+  progress: (words: string) => void,
+): Promise<TrainedModels> {
+  const text = await someText(data);
+  const border = Math.floor(0.9 * text.length);
+  const tokens = Int32Array.from(byteTokenizer().encode(text.slice(0, border), true));
+  const train = async (which: keyof typeof SHAPES) => {
+    const given = { ...SHAPES[which], vocab_size: 257, max_position_embeddings: CONTEXT };
+    const config = LlamaConfigSchema.parse(given);
+    const trainer = await createTrainer(runtime, config, { batch: BATCH, context: TRAINED_CONTEXT, adamw: ADAMW });
+    const random = seededRandom('served models', which);
+    let earlier: Weights = new Map();
+    try {
+      await trainer.setWeights(initialWeights(config, which));
+      for (let step = 0; step < steps; step++) {
+        if (step === Math.floor(EARLIER * steps)) earlier = await trainer.weights();
+        const batch = randomBatch(tokens, random, BATCH, TRAINED_CONTEXT);
+        const { loss } = await trainer.step(batch, learningRate(step, { ...RATES, total_steps: steps }));
+        if (step % 100 === 0 || step === steps - 1) progress(`${which}: step ${step}, loss ${loss.toFixed(3)}`);
+      }
+      return { last: { config, weights: await trainer.weights() }, earlier: { config, weights: earlier } };
+    } finally {
+      await trainer.close();
+    }
+  };
+  const { last: model, earlier } = await train('model');
+  const { last: smaller } = await train('smaller');
+  return { model, earlier, smaller, held_out: text.slice(border).replaceAll(END_OF_TEXT, '\n') };
+}
