@@ -252,7 +252,7 @@ async function rowsOf({ promised, judged, servers, judges, liars, requests }: Tr
     };
   };
   const rows = [row('honest', halves[1], true)];
-  for (const { name, by, rules, change = (asked) => asked } of LIES) {
+  for (const { name, by, rules, change = (asked: AnswerRequest) => asked } of LIES) {
     if (by === promised) continue;
     const liar = by === 'promised' ? servers[0] : liars[by];
     const found: Judged[] = [];
