@@ -60,7 +60,10 @@ function newCommand(): Command {
 function validateCommand(): Command {
   return new Command('validate')
     .description('Play a game against its own honest answer, and say which part does not do what a run needs of it.')
-    .argument('<game>', 'the path of a file that exports a game, or a game of this build (pretrain, addition-chain, serve)')
+    .argument(
+      '<game>',
+      'the path of a file that exports a game, or a game of this build (pretrain, addition-chain, serve)',
+    )
     .option('--params <file>', "the game's settings as JSON (default: what its schema says)")
     .option('--call-seconds <s>', 'how long the game may take for one answer', decimal(0.1, 3600), 60)
     .addOption(jsonOption())

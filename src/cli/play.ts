@@ -36,7 +36,10 @@ const EXIT_EXPLOIT = 3;
 
 export function playCommand(): Command {
   return new Command('play')
-    .argument('<game>', 'a game of this build (pretrain, addition-chain, serve), or the path of a file that exports one')
+    .argument(
+      '<game>',
+      'a game of this build (pretrain, addition-chain, serve), or the path of a file that exports one',
+    )
     .option('--adversaries <list>', 'names, divided by commas (default: all that can play the game)')
     .option('--share <part>', 'the part of the devices of a role that lie', decimal(0.01, 0.9), 0.33)
     .option('--rounds <n>', 'rounds', integer(1, 10_000), ROUNDS)
