@@ -115,6 +115,7 @@ describe('a batch', () => {
     ];
     h.refused('wrong-batch', HUB, settled({ charges, receipts: 1 }));
     h.refused('wrong-batch', HUB, settled({ receipts: 1, earnings: [[ALICE, 69], [BOB, 1]] })); // biome-ignore format: one line
+    h.refused('wrong-batch', HUB, settled({ receipts: 1, holders: [[RUN, 1], [STRANGER, 1]].sort() as AnswersSettled['holders'], gateway_micro: 28 })); // biome-ignore format: one line
     h.happen(HUB, settled({ charges, receipts: 2 }));
   });
 
