@@ -1,10 +1,12 @@
-// `potluck verify FILE|DIR`: verifies a certificate, a proof of an event, a receipt of a day, or an exported model's folder, with nothing else at hand.
+// `potluck verify FILE|DIR`: verifies a certificate, a proof of an event or of a paid answer, a receipt of a day, or an exported model's folder.
 import { readFile, stat } from 'node:fs/promises';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
+import { type AnswerProof, checkAnswerProof, isAnswerProof } from '../audit/answer-proof.ts';
 import { verifyCertificate } from '../audit/certificate.ts';
 import { checkEntryProof, type EntryProof, isEntryProof } from '../audit/entry-proof.ts';
 import { OwnershipError } from '../audit/ownership-errors.ts';
+import { creditsText } from '../core/serving/credit.ts';
 import { type CheckedFolder, checkFolder } from '../owner/ownership-shares.ts';
 import { openDayReceipt } from '../peer/owner-policy/day-receipt.ts';
 import { MAX_EVENT_BYTES } from '../protocol/envelope.ts';
@@ -24,7 +26,10 @@ interface VerifyFlags {
 
 export function verifyCommand(): Command {
   return new Command('verify')
-    .argument('<path>', "a certificate, a .tlog-proof, a device's receipt of a day, or a folder with model.sig")
+    .argument(
+      '<path>',
+      "a certificate, a .tlog-proof, the proof of an answer, a device's receipt of a day, or a folder with model.sig",
+    )
     .option('--hub-id <id>', 'the hub that must have signed the log (default: the one that is named)', fullId)
     .option('--holder <id>', 'the account that a certificate must be about', fullId)
     .option('--signer <id>', "the key that a folder's manifest, or a receipt of a day, must be signed with", fullId)
@@ -78,6 +83,15 @@ It ends with 0 when everything is proven, with 1 at the first thing that is not,
         });
         return;
       }
+      if (isAnswerProof(bytes)) {
+        const proof = checkAnswerProof(new TextDecoder().decode(bytes));
+        mustBe('hub', proof.entry.hub, flags.hubId);
+        mustBe('holder', proof.receipt.caller, flags.holder);
+        say(`${good} answer\n${describeAnswer(proof)}${flags.hubId ? '' : TRUST}`, {
+          ...{ type: 'answer', valid: true, ...answerFields(proof) },
+        });
+        return;
+      }
       if (isSignedDay(bytes)) {
         const receipt = openDayReceipt(bytes);
         mustBe('signer', receipt.device, flags.signer);
@@ -97,6 +111,40 @@ It ends with 0 when everything is proven, with 1 at the first thing that is not,
 
 /** Certificates are JSON, and a proof is text: what begins as a signed event is a receipt of a day. */
 const isSignedDay = (bytes: Uint8Array): boolean => bytes[0] === 0x84;
+
+/** What is proven of an answer, as fields. */
+function answerFields({ receipt, index, batch, entry }: AnswerProof) {
+  const { bytes: _bytes, type: _type, version: _version, gateway: _gateway, ...about } = receipt;
+  const { hub, witnesses } = entry;
+  return {
+    hub,
+    batch: batch.number,
+    place: index,
+    receipts: batch.receipts,
+    event: entry.event.id,
+    ...about,
+    witnesses,
+  };
+}
+
+function describeAnswer(proof: AnswerProof): string {
+  const { receipt, batch, entry } = proof;
+  const { input_tokens, output_tokens, quantisation, earns_micro, holders_micro, gateway_micro } = receipt;
+  const lines = [
+    `request  ${receipt.request}, part ${receipt.part}`,
+    `device   ${receipt.device} signed ${formatCount(input_tokens)} tokens read, ${formatCount(output_tokens)} written`,
+    `model    ${receipt.model} (${quantisation})${receipt.run === null ? '' : ` of run ${receipt.run}`}`,
+    `answer   ${receipt.answer}, the salted hash of its tokens`,
+    `charged  ${creditsText(receipt.charge_micro)} to ${receipt.caller}`,
+    `         ${creditsText(earns_micro)} for the device, ${creditsText(holders_micro)} for holders, ${creditsText(gateway_micro)} for the gateway`,
+    `ended    in the minute of ${new Date(receipt.time_ms).toISOString()}`,
+    `settled  in batch ${batch.number}, which is event ${formatCount(entry.index)} of ${formatCount(entry.size)} that the hub has signed`,
+    `hub      ${entry.hub}`,
+    ...entry.witnesses.map(({ name, time_s }) => `cosigned ${name} at ${new Date(time_s * 1000).toISOString()}`),
+  ];
+  if (entry.witnesses.length === 0) lines.push('cosigned by nobody: the hub could show others another log');
+  return lines.join('\n');
+}
 
 const TRUST =
   '\nThe file proves what this hub has signed. Make sure that it is the hub you mean: potluck verify --hub-id ID';
