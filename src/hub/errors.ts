@@ -59,6 +59,14 @@ export type HubErrorCode =
   | 'old-letter'
   /** A question for letters is to another hub, or was asked at another time. */
   | 'wrong-question'
+  /** A claim for an answer is by a device that this log does not know, or whose owner does not vouch for it any more. */
+  | 'unknown-device'
+  /** An answer names a run that is not in this log. */
+  | 'unknown-run'
+  /** An account cannot spend what an answer costs. */
+  | 'no-credit'
+  /** There is a receipt of this part of an answer already. */
+  | 'paid-already'
   /** The port is taken. */
   | 'port-taken'
   /** The queue of events to be written is full. */

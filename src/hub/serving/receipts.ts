@@ -1,0 +1,267 @@
+// Collects the receipts of served answers, and settles them in batches: nothing that was taken is lost by a kill, and nothing is settled twice.
+//
+// A batch is formed in memory, its blob is stored, its event is written, and only then is it noted in the file. A hub that is killed
+// in between finds in its log which receipts were settled (the batch's blob names them), and forms the others anew.
+import { decodeEvent } from '../../core/codec.ts';
+import type { AnswersSettled } from '../../core/events/answers-settled.ts';
+import { Batch, receiptProof, receiptsIn } from '../../core/serving/batch.ts';
+import { creditLeft } from '../../core/serving/credit.ts';
+import { isKnownDevice } from '../../core/serving/settling.ts';
+import type { BlobStore } from '../../ledger/blob-store.ts';
+import {
+  type AnswerReceipt,
+  openClaim,
+  openReceipt,
+  RECEIPT_MINUTE_MS,
+  servedPart,
+  signReceipt,
+} from '../../protocol/answer-receipt.ts';
+import type { Clock, Timer } from '../../protocol/clock.ts';
+import type { Identity } from '../../protocol/identity.ts';
+import { HubError } from '../errors.ts';
+import type { EventLog } from '../log-writer.ts';
+import type { Sequencer } from '../sequencer.ts';
+import { openReceiptFile, type ReceiptFile } from './receipt-file.ts';
+
+export const RECEIPT_LIMITS = {
+  batch_receipts: 1024, // settled when so many wait …
+  batch_ms: 600_000, // … or after ten minutes: a log of a busy hub grows by one event a batch
+} as const;
+
+/** Who pays for a claim, and what others get of it. */
+export type Terms = Pick<AnswerReceipt, 'caller' | 'run' | 'holders_micro' | 'gateway_micro'>;
+
+/** Credit that is held back for an answer in the making. */
+export interface Reservation {
+  readonly account: string;
+  /** Gives back what is still held. Harmless after `add`. */
+  release(): void;
+}
+
+/** A receipt, and the proof that it is in a batch of the log. */
+export interface ProvenReceipt {
+  readonly bytes: Uint8Array;
+  readonly index: number;
+  readonly proof: readonly Uint8Array[];
+  /** The index of the batch's event in the log. */
+  readonly entry: number;
+}
+
+export interface Receipts {
+  /** Receipts that are not settled. */
+  readonly waiting: number;
+  /** What an account can still spend, in micro-credits: its credit without what is held back or not settled yet. */
+  available(account: string): number;
+  /** Holds credit back; null where there is not so much. */
+  reserve(account: string, most_micro: number): Reservation | null;
+  /**
+   * Signs the receipt of a claim and keeps it: once this resolves, a kill loses nothing. `held`: the reservation that it is paid from.
+   * Throws ProtocolError for a false claim, HubError `unknown-device`, `unknown-run`, `no-credit`, `paid-already`,
+   * `disk-full`.
+   */
+  add(claim: Uint8Array, terms: Terms, held?: Reservation): Promise<AnswerReceipt>;
+  /** Settles one batch of what waits; null where nothing can be settled. Throws HubError. */
+  settle(): Promise<AnswersSettled | null>;
+  /** Where a part of an answer was settled; null where it was not, or its batch is not kept. */
+  prove(part: { readonly request: string; readonly part: number }): Promise<ProvenReceipt | null>;
+  /** Resolves when no batch is under way. */
+  close(): Promise<void>;
+}
+
+export interface ReceiptsOptions {
+  /** Of the file; ":memory:" for none. */
+  readonly path: string;
+  /** The hub's key: it is the gateway of its answers. */
+  readonly identity: Identity;
+  readonly sequencer: Pick<Sequencer, 'state' | 'write'>;
+  readonly log: Pick<EventLog, 'size' | 'read'>;
+  readonly blobs: Pick<BlobStore, 'put' | 'get'>;
+  readonly clock: Clock;
+  onProblem(error: unknown): void;
+  readonly limits?: Partial<Record<keyof typeof RECEIPT_LIMITS, number>>;
+}
+
+/** Opens the file and catches up with the log. Throws HubError `bad-folder` where a batch of the log is not kept. */
+export async function openReceipts(options: ReceiptsOptions): Promise<Receipts> {
+  const file = openReceiptFile(options.path);
+  try {
+    await catchUp(file, options);
+    return new OpenReceipts(file, options);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** Notes the batches that are in the log and not in the file: after a kill the last, in a file from a copy perhaps many. */
+async function catchUp(file: ReceiptFile, { sequencer, log, blobs }: ReceiptsOptions): Promise<void> {
+  const { next_batch } = file;
+  const { batches } = sequencer.state.paid;
+  if (next_batch > batches) {
+    throw new HubError(
+      'bad-folder',
+      `the receipts know ${next_batch} batches, the log has ${batches}: another folder's?`,
+    );
+  }
+  const missing: { entry: number; body: AnswersSettled }[] = [];
+  for (let entry = log.size - 1; entry >= 0 && missing.length < batches - next_batch; entry--) {
+    const { body } = decodeEvent(log.read(entry, entry + 1)[0], { verify_signature: false });
+    if (body.type === 'answers.settled') missing.push({ entry, body });
+  }
+  for (const { entry, body } of missing.reverse()) {
+    const blob = await blobs.get(body.blob);
+    if (!blob)
+      throw new HubError('bad-folder', `the receipts of batch ${body.number}, blob ${body.blob}, are not kept`);
+    const parts = receiptsIn(blob).map((bytes) => servedPart(openReceipt(bytes)));
+    file.settle({ number: body.number, entry, blob: body.blob, parts });
+  }
+}
+
+class OpenReceipts implements Receipts {
+  readonly #file: ReceiptFile;
+  readonly #options: ReceiptsOptions;
+  readonly #limits: Record<keyof typeof RECEIPT_LIMITS, number>;
+  /** By account, what is not settled yet, and what is held back. */
+  readonly #unsettled = new Map<string, number>();
+  readonly #held = new Map<string, number>();
+  /** Parts whose receipts are being signed. */
+  readonly #signing = new Set<string>();
+  #waiting = 0;
+  #settling: Promise<unknown> = Promise.resolve();
+  #timer: Timer;
+  #closed = false;
+
+  constructor(file: ReceiptFile, options: ReceiptsOptions) {
+    this.#file = file;
+    this.#options = options;
+    this.#limits = { ...RECEIPT_LIMITS, ...options.limits };
+    for (const bytes of file.waiting()) this.#count(openReceipt(bytes), 1);
+    this.#wait();
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  available(account: string): number {
+    const spent_micro = (this.#unsettled.get(account) ?? 0) + (this.#held.get(account) ?? 0);
+    return creditLeft(this.#options.sequencer.state, account) - spent_micro;
+  }
+
+  reserve(account: string, most_micro: number): Reservation | null {
+    if (most_micro > this.available(account)) return null;
+    plus(this.#held, account, most_micro);
+    let held = true;
+    return {
+      account,
+      release: () => {
+        if (held) plus(this.#held, account, -most_micro);
+        held = false;
+      },
+    };
+  }
+
+  async add(claim: Uint8Array, terms: Terms, held?: Reservation): Promise<AnswerReceipt> {
+    const { identity, sequencer } = this.#options;
+    const opened = openClaim(claim);
+    const part = servedPart(opened);
+    const { device } = opened;
+    const known = sequencer.state.devices.get(device);
+    if (known?.revoked || !isKnownDevice(sequencer.state, device)) {
+      throw new HubError('unknown-device', `expected a device of this hub's log, got ${device}`);
+    }
+    if (terms.run !== null && !sequencer.state.runs.has(terms.run)) {
+      throw new HubError('unknown-run', `expected a run of this hub's log, got ${terms.run}`);
+    }
+    this.#mustBeNew(part);
+    this.#signing.add(part);
+    try {
+      const time_ms = sequencer.state.time_ms - (sequencer.state.time_ms % RECEIPT_MINUTE_MS);
+      const receipt = openReceipt(await signReceipt(identity, { claim, ...terms, time_ms }));
+      // From here on nothing else runs until the receipt is kept and counted.
+      held?.release();
+      const left_micro = this.available(terms.caller);
+      if (receipt.charge_micro > left_micro) {
+        const message = `account ${terms.caller} can spend ${left_micro} micro-credits, the answer costs ${receipt.charge_micro}`;
+        throw new HubError('no-credit', message);
+      }
+      this.#file.put(part, receipt.bytes);
+      this.#count(receipt, 1);
+      if (this.#waiting >= this.#limits.batch_receipts) this.#settleSoon();
+      return receipt;
+    } finally {
+      this.#signing.delete(part);
+    }
+  }
+
+  settle(): Promise<AnswersSettled | null> {
+    const settled = this.#settling.then(() => this.#settleOne());
+    this.#settling = settled.catch(() => {}); // the caller handles it
+    return settled;
+  }
+
+  async prove(about: { readonly request: string; readonly part: number }): Promise<ProvenReceipt | null> {
+    const found = this.#file.placeOf(servedPart(about));
+    const blob = found && (await this.#options.blobs.get(found.blob));
+    if (!blob) return null;
+    const all = receiptsIn(blob);
+    const { place: index, entry } = found;
+    return { bytes: all[index], index, proof: receiptProof(all, index), entry };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#options.clock.clearTimeout(this.#timer);
+    await this.#settling;
+    this.#file.close();
+  }
+
+  #mustBeNew(part: string): void {
+    if (!this.#signing.has(part) && !this.#file.has(part)) return;
+    throw new HubError('paid-already', `there is a receipt of part ${part} already`);
+  }
+
+  #count({ caller, charge_micro }: AnswerReceipt, times: 1 | -1): void {
+    plus(this.#unsettled, caller, times * charge_micro);
+    this.#waiting += times;
+  }
+
+  async #settleOne(): Promise<AnswersSettled | null> {
+    const { sequencer, blobs } = this.#options;
+    const batch = new Batch();
+    const taken: AnswerReceipt[] = [];
+    for (const bytes of this.#file.waiting()) {
+      const receipt = openReceipt(bytes);
+      // A log forgets devices that only came and went. What they are owed waits until they are known again.
+      if (!isKnownDevice(sequencer.state, receipt.device)) continue;
+      if (!batch.add(receipt)) break;
+      taken.push(receipt);
+    }
+    if (taken.length === 0) return null;
+    const { body, blob } = batch.settle(sequencer.state.paid.batches);
+    await blobs.put(blob);
+    const { index: entry } = await sequencer.write(body);
+    this.#file.settle({ number: body.number, entry, blob: body.blob, parts: taken.map(servedPart) });
+    for (const receipt of taken) this.#count(receipt, -1);
+    return body;
+  }
+
+  #settleSoon(): void {
+    this.settle().catch((error) => this.#options.onProblem(error));
+  }
+
+  /** Settles what waits every so often. */
+  #wait(): void {
+    this.#timer = this.#options.clock.setTimeout(() => {
+      if (this.#closed) return;
+      this.#settleSoon();
+      this.#wait();
+    }, this.#limits.batch_ms);
+  }
+}
+
+function plus(sums: Map<string, number>, account: string, micro: number): void {
+  const sum = (sums.get(account) ?? 0) + micro;
+  if (sum === 0) sums.delete(account);
+  else sums.set(account, sum);
+}
