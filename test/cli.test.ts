@@ -73,6 +73,7 @@ const WORDS = [
   'contest',
   'why',
   'shares',
+  'credit',
   'certificate',
   'stake',
   'stake show',

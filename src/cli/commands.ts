@@ -85,6 +85,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Show who holds which part of a run, recomputed here from the public log.',
     load: async () => (await import('./shares.ts')).sharesCommand(),
   },
+  credit: {
+    summary: 'Show what answers have cost and brought an account, recomputed here from the public log.',
+    load: async () => (await import('./credit.ts')).creditCommand(),
+  },
   rules: {
     summary: 'Show the rules of a run, or propose others for a later round.',
     load: async () => (await import('./rules.ts')).rulesCommand(),

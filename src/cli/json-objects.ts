@@ -402,6 +402,16 @@ export const JSON_OBJECTS = {
     forfeits: z.array(nested),
     warning,
   }),
+  credit: object('credit: what answers have cost and brought an account', {
+    account: id,
+    left_micro: count,
+    owed_micro: count,
+    granted_micro: count,
+    charged_micro: count,
+    earned_micro: count,
+    paid_micro: count,
+    movements: z.array(nested),
+  }),
   certificate: object('certificate: written; verify: checked', {
     ...certificate_fields,
     file: path.optional(),
@@ -441,7 +451,7 @@ export const JSON_OBJECTS = {
     holders_micro: count,
     gateway_micro: count,
     charge_micro: count,
-    time_ms: count,
+    ended_ms: count,
     witnesses: z.array(witness),
   }),
   folder: object('verify: an exported folder was checked', {

@@ -114,7 +114,7 @@ const isSignedDay = (bytes: Uint8Array): boolean => bytes[0] === 0x84;
 
 /** What is proven of an answer, as fields. */
 function answerFields({ receipt, index, batch, entry }: AnswerProof) {
-  const { bytes: _bytes, type: _type, version: _version, gateway: _gateway, ...about } = receipt;
+  const { bytes: _bytes, type: _type, version: _version, gateway: _gateway, time_ms: ended_ms, ...about } = receipt;
   const { hub, witnesses } = entry;
   return {
     hub,
@@ -123,6 +123,7 @@ function answerFields({ receipt, index, batch, entry }: AnswerProof) {
     receipts: batch.receipts,
     event: entry.event.id,
     ...about,
+    ended_ms,
     witnesses,
   };
 }

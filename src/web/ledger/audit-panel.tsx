@@ -87,7 +87,7 @@ function modelsOf({ runs }: Live): number {
 }
 
 function AllTrue({ report }: { report: AuditReport }) {
-  const { events, runs, shares, models, warnings, unchecked, cannot_tell, witnesses } = report;
+  const { events, runs, shares, models, answers, warnings, unchecked, cannot_tell, witnesses } = report;
   const { seconds, events_per_second, threads } = report;
   return (
     <div class="verdict good" role="status">
@@ -96,6 +96,9 @@ function AllTrue({ report }: { report: AuditReport }) {
       of {formatWhole(shares.emitted)} promised
       {models &&
         `, ${formatWhole(models.recomputed)} model versions computed again from ${formatWhole(models.submissions)} updates`}
+      {answers !== null &&
+        answers.receipts > 0 &&
+        `, ${formatWhole(answers.receipts)} receipts of answers with both signatures`}
       . Checked by this browser in {seconds.toFixed(1)} s ({formatWhole(events_per_second)} events a second
       {threads > 1 && `, ${threads} threads`}).
       {witnesses.length > 0 &&

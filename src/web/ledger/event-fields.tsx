@@ -6,7 +6,7 @@ import { Link } from '../shell/link.tsx';
 import { wordsOf } from './field-words.ts';
 
 /** Fields that name blobs, which anybody may download. */
-const BLOBS = new Set(['params', 'model', 'work', 'bundle', 'base', 'evidence']);
+const BLOBS = new Set(['params', 'model', 'work', 'bundle', 'base', 'evidence', 'blob']);
 
 export function Fields({ fields }: { fields: Record<string, unknown> }) {
   return (
