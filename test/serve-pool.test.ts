@@ -9,17 +9,20 @@ import type { AnswerEvent, AnswerRequest } from '../src/serving/answers.ts';
 import { network, type Potluck } from './network.ts';
 
 /** Random weights of a size that answers in milliseconds, with a context for answers that can be cut in the middle. */
-const MODEL = '--layers 1 --width 16 --heads 2 --feed-forward 32 --context 96 --batch 2'.split(' ');
+const MODEL = '--layers 1 --width 16 --heads 2 --feed-forward 32 --context 160 --batch 2'.split(' ');
 /** The prompt's eight bytes come before it. */
-const MIDDLE = 8 + 30;
+const MIDDLE = 8 + 20;
+
+/** So that a signal comes in the middle of an answer, on a busy machine too. */
+const SLOWLY = ['--duty', '0.4'];
 
 interface Pool {
-  readonly url: string;
+  readonly hub: Hub;
   /** Starts a process that serves, and waits until the hub has its offer. */
   device(name: string): Promise<Potluck>;
   /** How often another device has gone on with an answer. */
   handOvers(): Promise<number>;
-  /** @param onMiddle called when the caller has read thirty tokens */
+  /** @param onMiddle called when the caller has read twenty tokens */
   read(onMiddle?: () => void): Promise<AnswerEvent[]>;
 }
 
@@ -31,10 +34,10 @@ async function poolOf(t: TestContext): Promise<Pool> {
   const data = ['--data', join(net.folder, 'text.txt'), '--name', 'poems', '--open', '--json'];
   await net.ask('run', 'create', '--hub', hub.url, ...data, ...MODEL).line((line) => line.type === 'created');
   return {
-    url: hub.url,
+    hub,
     async device(name) {
       const before = await devicesAt(hub);
-      const potluck = net.join(hub.url, name, '--serve-only');
+      const potluck = net.join(hub.url, name, '--serve-only', ...SLOWLY);
       await potluck.line((line) => line.type === 'serves');
       while ((await devicesAt(hub)) === before) await wait(10); // its offer is on its way
       return potluck;
@@ -60,7 +63,14 @@ async function counted(hub: Hub, name: string): Promise<number> {
 }
 
 const REQUEST: AnswerRequest = {
-  ...{ model: 'poems', prompt: { kind: 'text', text: 'Line 7 o' }, written: [], max_tokens: 70, stop: [], echo: false },
+  ...{
+    model: 'poems',
+    prompt: { kind: 'text', text: 'Line 7 o' },
+    written: [],
+    max_tokens: 100,
+    stop: [],
+    echo: false,
+  },
   sampling: { seed: 'a', temperature: 1, top_p: 0.95, presence_penalty: 0, frequency_penalty: 0.2, logit_bias: [] },
   ...{ top_logprobs: null, format: { kind: 'text' } },
 };
@@ -78,12 +88,13 @@ test('a device that is killed in mid-answer, and one that stands still, are repl
   assert.equal(await pool.handOvers(), 1);
 
   // The same devices, as any client of the API has them.
-  const completion = async () => {
-    const body = JSON.stringify({ model: 'poems', prompt: 'Line 7 o', max_tokens: 12, seed: 5 });
+  const ask = (more: object): Promise<Response> => {
+    const body = JSON.stringify({ model: 'poems', prompt: 'Line 7 o', max_tokens: 12, seed: 5, ...more });
     const headers = { 'content-type': 'application/json' };
-    const answer = await fetch(new URL('/v1/completions', pool.url), { method: 'POST', headers, body });
-    return (await answer.json()) as { choices: { text: string }[]; usage: { completion_tokens: number } };
+    return fetch(new URL('/v1/completions', pool.hub.url), { method: 'POST', headers, body });
   };
+  const completion = async () =>
+    (await (await ask({})).json()) as { choices: { text: string }[]; usage: { completion_tokens: number } };
   const [once, again] = [await completion(), await completion()];
   assert.ok(once.usage.completion_tokens > 0);
   assert.equal(once.choices[0].text, again.choices[0].text);
@@ -97,4 +108,16 @@ test('a device that is killed in mid-answer, and one that stands still, are repl
   third.process.kill('SIGINT');
   assert.equal(await third.ended, 0);
   assert.deepEqual(await pool.read(), undisturbed, 'the one that stood still serves again');
+
+  // A hub that is ended says so in the streams that it cuts.
+  const stream = (await ask({ stream: true, max_tokens: 80 })).body!;
+  let text = '';
+  let closing: Promise<void> | null = null;
+  for await (const part of stream.pipeThrough(new TextDecoderStream() as never) as unknown as AsyncIterable<string>) {
+    text += part;
+    closing ??= pool.hub.close();
+  }
+  await closing;
+  assert.match(text, /data: \{"error":\{"message":"the hub goes down/);
+  assert.doesNotMatch(text, /\[DONE\]/);
 });

@@ -9,6 +9,7 @@ const SOCKET_LIMITS = {
   headers_ms: 10_000, // from the connection until the request's headers are complete
   look_every_ms: 2000, // with Node's default of 30 s they could stay three times as long
   keep_alive_ms: 5000,
+  last_words_ms: 200, // for answers that are being written when the hub ends
   spare: 16, // sockets that are still being closed
 } as const;
 
@@ -85,10 +86,14 @@ export function listen(server: Server, host: string, port: number): Promise<stri
   });
 }
 
-/** Closes all remaining connections; resolves when the port is free. */
+/** Closes all connections, those that are being answered a moment later, so that a stream can say why it ends; resolves when the port is free. */
 export function stopListening(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
+    const force = setTimeout(() => server.closeAllConnections(), SOCKET_LIMITS.last_words_ms);
+    server.close(() => {
+      clearTimeout(force);
+      resolve();
+    });
+    server.closeIdleConnections();
   });
 }

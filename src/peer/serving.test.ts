@@ -110,6 +110,14 @@ describe('a device that serves', () => {
     assert.ok(end > sent.findLastIndex(({ type }) => type === 'answer-tokens'));
   });
 
+  test('sends fewer messages of each answer the more answers it writes, so that no hub takes it for a flood', async () => {
+    const { serving, clock, sent } = device({ gap_ms: 5, places: 64 });
+    for (let n = 1; n <= 64; n++) serving.hear(asked(n));
+    await clock.pass(1000);
+    const messages = sent.filter(({ type }) => type === 'answer-tokens').length;
+    assert.ok(messages <= 64 + 220, `${messages} messages in a second`);
+  });
+
   test('stops within a token when nobody wants the answer any more', async () => {
     const { serving, clock, computed, last } = device();
     serving.hear(asked(1));

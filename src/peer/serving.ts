@@ -17,6 +17,7 @@ import { ServingError } from '../serving/errors.ts';
 
 const LIMITS = {
   flush_ms: 40, // tokens that come close together make one message; people do not see the difference
+  messages_per_second: 200, // of all answers together: half of what a hub takes of one connection
   message_characters: 400, // the protocol's limit for an error's sentence
 } as const;
 
@@ -230,7 +231,8 @@ class PoolServing implements Serving {
 
   async #write(lease: string, model: ServedModel, request: AnswerRequest, stop: AbortSignal): Promise<void> {
     const { clock, send, rested, worked } = this.#options;
-    const sender = openSender(lease, request, clock, (message) => {
+    const flush_ms = (): number => Math.max(LIMITS.flush_ms, (1000 * this.#running.size) / LIMITS.messages_per_second);
+    const sender = openSender(lease, request, { clock, flush_ms }, (message) => {
       if (!stop.aborted) send(message);
     });
     this.#running.get(lease)!.flush = sender.flush;
@@ -284,7 +286,7 @@ interface Sender {
 function openSender(
   lease: string,
   request: AnswerRequest,
-  clock: Clock,
+  { clock, flush_ms }: { readonly clock: Clock; flush_ms(): number },
   send: (message: FromServingPeer) => void,
 ): Sender {
   const most = tokensOfMessage(request.top_logprobs ?? 0);
@@ -314,7 +316,7 @@ function openSender(
       if (event.kind !== 'token') return;
       const { id, text, echoed, logprob, top } = event;
       rows.push([id, text, echoed, logprob && rowOf(logprob), top.map(rowOf)]);
-      const wait_ms = flushed_ms + LIMITS.flush_ms - clock.elapsed_ms();
+      const wait_ms = flushed_ms + flush_ms() - clock.elapsed_ms();
       if (rows.length >= most || wait_ms <= 0) flush();
       else timer ??= clock.setTimeout(flush, wait_ms);
     },

@@ -138,6 +138,7 @@ export class Answer {
     return {
       now_ms: this.#services.clock.elapsed_ms(),
       begun: stream.begun,
+      in_mid_answer: this.written_ms !== null,
       caller_full: stream.full,
       leases: this.leases,
       hedged: this.#hedged,
@@ -151,7 +152,7 @@ export class Answer {
   #act(action: Exclude<Action, { readonly do: 'wait' }>): void {
     switch (action.do) {
       case 'lease':
-        this.#hedged ||= action.why === 'hedge';
+        this.#hedged = action.why === 'hedge';
         this.leases.push(this.#services.lease(this, action.device));
         return;
       case 'drop': {

@@ -12,7 +12,16 @@ const lease = (more: Partial<LeaseKnown> = {}): LeaseKnown => ({
 const writing = (more: Partial<LeaseKnown> = {}): LeaseKnown =>
   lease({ first_ms: 400, last_ms: 1000, tokens: 7, ...more });
 const known = (more: Partial<AnswerKnown> = {}): AnswerKnown => ({
-  ...{ now_ms: 1000, begun: false, caller_full: false, leases: [], hedged: false, fruitless: 0, refusals: [] },
+  ...{
+    now_ms: 1000,
+    begun: false,
+    in_mid_answer: false,
+    caller_full: false,
+    leases: [],
+    hedged: false,
+    fruitless: 0,
+    refusals: [],
+  },
   ...{ without_since_ms: 1000, idle: false, candidates: ['x', 'y'], offered: true, retry_after_ms: 700 },
   ...more,
 });
@@ -78,6 +87,9 @@ describe('the plan of an answer', () => {
     for (const never of [{ hedged: true }, { idle: false }, { candidates: [] }, { leases: [writing()] }]) {
       assert.equal(planAnswer({ ...idle, now_ms: hedge_ms, ...never }).do, 'wait', JSON.stringify(never));
     }
+    // A reader who waits in the middle of a sentence is not made to wait for what is usual.
+    const soon = planAnswer({ ...idle, in_mid_answer: true });
+    assert.deepEqual(soon, { do: 'wait', until_ms: PLAN_LIMITS.hedge_least_ms });
     const both = [lease({ id: 'a' }), writing({ id: 'b' })];
     assert.deepEqual(planAnswer({ ...idle, leases: both }), { do: 'drop', lease: 'a', why: 'not-needed' });
   });
@@ -113,6 +125,7 @@ describe('the plan of an answer', () => {
     const any = fc.record({
       now_ms: time,
       begun: fc.boolean(),
+      in_mid_answer: fc.boolean(),
       caller_full: fc.boolean(),
       leases: leases.map((some) =>
         some.map(

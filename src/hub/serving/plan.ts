@@ -54,10 +54,12 @@ export interface AnswerKnown {
   readonly now_ms: number;
   /** The caller has got something of it, so that it cannot be refused any more. */
   readonly begun: boolean;
+  /** The caller has read tokens, and waits for the next one in the middle of a sentence. */
+  readonly in_mid_answer: boolean;
   /** The caller does not read: what has come for it fills its place in memory. */
   readonly caller_full: boolean;
   readonly leases: readonly LeaseKnown[];
-  /** A second device was asked for the first token already. */
+  /** A second device was asked for the next token already, since the last one came. */
   readonly hedged: boolean;
   /** Leases that have ended without a token. */
   readonly fruitless: number;
@@ -117,12 +119,14 @@ function planWithout(known: AnswerKnown): Action {
 }
 
 /** When a second device is asked for the first token; Infinity: never. */
-function hedgeAt({ leases, idle, hedged, candidates }: AnswerKnown): number {
+function hedgeAt({ leases, idle, hedged, candidates, in_mid_answer }: AnswerKnown): number {
   const [lease] = leases;
   if (leases.length !== 1 || lease.tokens > 0 || !idle || hedged || candidates.length === 0) {
     return Number.POSITIVE_INFINITY;
   }
   const { hedge_times_usual: times, hedge_least_ms, hedge_most_ms } = PLAN_LIMITS;
+  // Devices die seldom: what a second one costs then is little beside a reader who waits in the middle of a sentence.
+  if (in_mid_answer) return lease.sent_ms + hedge_least_ms;
   const usual_ms = lease.usual.first_ms + lease.usual.round_trip_ms;
   return lease.sent_ms + between(hedge_least_ms, times * usual_ms, hedge_most_ms);
 }
