@@ -11,6 +11,8 @@ export interface AnswerProgress {
   readonly length: number;
   /** Why nothing more is drawn; null: the next token is. An end token ends an answer, too, without becoming part of it. */
   readonly over: 'stop' | 'length' | null;
+  /** Whether the form that holds the answer has come to its end, and no stop string cut it. */
+  readonly whole: boolean;
   /** The place of the next draw. */
   place(): DrawPlace;
   /** Adds a token that is no end token; returns the text that is final with it. Throws ServingError `bad-input` or `bad-grammar`. */
@@ -45,6 +47,9 @@ export function answerProgress(
     get over() {
       if (text.stopped || grammar?.finished) return 'stop';
       return length >= room ? 'length' : null;
+    },
+    get whole() {
+      return grammar?.finished === true && !text.stopped;
     },
     place() {
       const mask = grammar ? grammar.mask().map((word, index) => word & usable[index]) : usable;

@@ -7,6 +7,7 @@ import type { CallReader } from './call-reader.ts';
 import type { Engine } from './engine.ts';
 import { ServingError } from './errors.ts';
 import type { Grammar } from './grammar/grammar.ts';
+import { checkWhole } from './grammar/whole-value.ts';
 import { tokenLogprobs } from './logprobs.ts';
 import type { KnownSequence, PrefixCache } from './prefix-cache.ts';
 import { scoredRows } from './scored-rows.ts';
@@ -39,7 +40,8 @@ export async function* writeAnswer(
   const prompt = promptIds(ready, request);
   const progress = answerProgress(model, request, prompt.length, grammarOf(ready, request));
   const reader = callReaderOf(ready, request);
-  for (const text of writtenTexts(progress, request)) reader?.push(text);
+  const said: string[] = [];
+  for (const text of writtenTexts(progress, request)) said.push(reader ? reader.push(text) : text);
   signal.throwIfAborted();
   const scores = request.echo && request.top_logprobs !== null && request.written.length === 0;
   const capacity = prompt.length + answerRoom(model, prompt.length, request.max_tokens);
@@ -52,7 +54,7 @@ export async function* writeAnswer(
     const unread = all.slice(known.tokens.length);
     let logits: Float32Array | null = null;
     if (progress.over === null) logits = await append(known, unread, signal);
-    yield* drawTokens(engine, known, request, { progress, reader, first: logits }, signal);
+    yield* drawTokens(engine, known, request, { progress, reader, said, first: logits }, signal);
   } catch (error) {
     broken = !signal.aborted;
     throw error;
@@ -65,8 +67,8 @@ export async function* writeAnswer(
 async function* drawTokens(
   { model: { tokens } }: Engine,
   known: KnownSequence,
-  { sampling, top_logprobs }: AnswerRequest,
-  { progress, reader, first }: Standing,
+  { sampling, top_logprobs, format }: AnswerRequest,
+  { progress, reader, said, first }: Standing,
   signal: AbortSignal,
 ): AsyncGenerator<AnswerEvent, void> {
   let logits = first;
@@ -80,6 +82,7 @@ async function* drawTokens(
     }
     const piece = progress.push(id);
     const text = reader ? reader.push(piece) : piece;
+    said.push(text);
     const named = top_logprobs === null ? { logprob: null, top: [] } : tokenLogprobs(logits, id, top_logprobs, tokens);
     yield { kind: 'token', position: place.position, id, text, echoed: false, ...named };
     signal.throwIfAborted();
@@ -88,6 +91,8 @@ async function* drawTokens(
   const last = progress.end();
   const rest = reader ? reader.push(last) : last;
   const { text, calls } = reader?.end() ?? { text: '', calls: [] };
+  const whole = end_id !== null || progress.whole;
+  if (whole && calls.length === 0) checkWhole(format, said.join('') + rest + text);
   // Calls come last, so that who goes on in the middle of an answer tells all of them.
   for (const call of calls) yield { kind: 'tool_call', ...call };
   const reason = end_id !== null ? 'stop' : progress.over!;
@@ -101,6 +106,8 @@ async function* drawTokens(
 interface Standing {
   readonly progress: AnswerProgress;
   readonly reader: CallReader | null;
+  /** The text so far. */
+  readonly said: string[];
   readonly first: Float32Array | null;
 }
 

@@ -1,5 +1,6 @@
 // The second look at a value that a grammar made: parsed, and validated by a library that knows nothing of the grammar.
 import { type Schema as JsonSchema, Validator } from '@cfworker/json-schema';
+import type { AnswerRequest } from '../answers.ts';
 import { ServingError } from '../errors.ts';
 import { SERVING_LIMITS } from '../limits.ts';
 import { resolve, type Schema, schemaObject } from './schema-keywords.ts';
@@ -31,6 +32,11 @@ export function wholeValue(schema: Schema, text: string): unknown {
   if (valid) return value;
   const last = errors[errors.length - 1];
   throw new ServingError('bad-grammar', `answer: not valid by its schema at ${last.instanceLocation}: ${last.error}`);
+}
+
+/** Looks at a whole answer that was held to a format. Throws ServingError as `wholeValue` does. */
+export function checkWhole(format: AnswerRequest['format'], text: string): void {
+  if (format.kind !== 'text') wholeValue(format.kind === 'json' ? { type: 'object' } : format.schema, text);
 }
 
 function refuseInfinity(value: unknown): void {
