@@ -163,6 +163,36 @@ describe('texts written under a schema', () => {
     }
   });
 
+  it('are decided by a bound exactly where it is, and by an anchor exactly where it stands', () => {
+    const cases: [Schema, readonly string[], readonly string[]][] = [
+      [{ type: 'number', exclusiveMinimum: 1.5 }, ['1.51', '1.500001', '2', '10'], ['1.5', '1.50', '1.4', '1', '-2']],
+      [{ type: 'number', minimum: 1.5 }, ['1.5', '1.50', '2'], ['1.49', '1', '0']],
+      [{ type: 'number', exclusiveMaximum: 1.5 }, ['1.49', '1', '1.0', '-7', '-0'], ['1.5', '1.50', '1.51', '2']],
+      [{ type: 'number', exclusiveMaximum: 20 }, ['19.9', '1', '19'], ['20', '20.0', '21', '100']],
+      [{ type: 'number', maximum: 20 }, ['20', '20.00', '19.9'], ['20.01', '21']],
+      [
+        { type: 'number', exclusiveMinimum: 0, maximum: 1e-7 },
+        ['0.0000001', '0.00000009'],
+        ['0', '0.0', '0.0000002', '-0'],
+      ],
+      [{ type: 'number', minimum: -2.5, exclusiveMaximum: 0 }, ['-2.5', '-0.1', '-1'], ['-2.51', '0', '-0', '-3', '1']],
+      [{ type: 'integer', minimum: -10, exclusiveMaximum: 10 }, ['-10', '9', '0', '-0'], ['10', '-11', '100', '5.0']],
+      [{ type: 'number', multipleOf: 0.1 }, ['1.5', '2', '-0.1'], ['1.55', '1e2']],
+      [{ type: 'string', pattern: 'b' }, ['"b"', '"ab"', '"bc"', '"\\nb"'], ['"a"', '""']],
+      [{ type: 'string', pattern: '^b' }, ['"b"', '"bc"'], ['"ab"', '""']],
+      [{ type: 'string', pattern: 'b$' }, ['"b"', '"ab"'], ['"ba"']],
+      [{ type: 'string', pattern: '^b$|c' }, ['"b"', '"acd"'], ['"ab"', '"bb"']],
+      [{ type: 'string', pattern: '^(a|bc){2}$' }, ['"abc"', '"bca"', '"aa"'], ['"a"', '"aaa"', '"ab"']],
+      [{ type: 'string', pattern: '^"\\\\.$' }, ['"\\"\\\\x"'], ['"\\"\\\\"', '"\\"\\\\\\n"']],
+    ];
+    for (const [schema, good, bad] of cases) {
+      const isValid = validator(schema);
+      for (const text of good)
+        assert.ok(writes(schema, text) && isValid(JSON.parse(text)), `${JSON.stringify(schema)}: ${text}`);
+      for (const text of bad) assert.ok(!writes(schema, text), `${JSON.stringify(schema)}: ${text}`);
+    }
+  });
+
   it('hold no number that JSON.parse makes infinite, and come to an end of nesting', () => {
     assert.equal(writes({ type: 'number' }, '1e99'), true);
     assert.equal(writes({ type: 'number' }, '1e100'), false);
@@ -231,6 +261,7 @@ describe('a schema that is not done', () => {
       { $ref: '#/$defs/none' },
       { properties: { a: 7 } },
       { minimum: 2, maximum: 1 },
+      { exclusiveMinimum: 1, maximum: 1 },
       { minItems: 2, maxItems: 1, items: {} },
     ];
     for (const schema of bad)

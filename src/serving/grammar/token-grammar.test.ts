@@ -119,7 +119,9 @@ describe('masks', () => {
     }
     assert.notEqual(shared.positions, positions, 'the memory was never thrown away: the test says nothing');
     checkMask(form, waiting, [...Buffer.from('[["')]);
-    for (const byte of Buffer.from('a"]]')) waiting.accept(byte);
+    for (const byte of Buffer.from(`a",${'['.repeat(62)}`)) waiting.accept(byte);
+    assert.equal(allows(waiting.mask(), 0x5b), false, 'the levels that were open before count');
+    for (const byte of Buffer.from(']'.repeat(64))) waiting.accept(byte);
     assert.equal(waiting.finished, true);
   });
 });
