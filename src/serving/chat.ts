@@ -6,6 +6,7 @@ import type { TokenTable } from './engine.ts';
 import { ServingError } from './errors.ts';
 import { type Form, grammarOf } from './grammar/forms.ts';
 import type { Grammar } from './grammar/grammar.ts';
+import { checkWhole } from './grammar/whole-value.ts';
 import { callReader, callsForm, maybeCallsForm } from './tool-calls.ts';
 
 type ChatPrompt = Extract<AnswerRequest['prompt'], { kind: 'chat' }>;
@@ -49,7 +50,7 @@ export function openChat(template: ChatTemplate, tokens: TokenTable): Chat {
 /** The grammar of an answer to a model without conversations, by its format alone. */
 export function openFormat(tokens: TokenTable, { format }: Pick<AnswerRequest, 'format'>): Grammar | null {
   const form = formOf(format);
-  return form && grammarOf(form, tokens).open();
+  return form && grammarOf(form, tokens).open((text) => checkWhole(format, text));
 }
 
 function openForm(
@@ -70,7 +71,7 @@ function openForm(
   );
   const said = formOf(format);
   const either: Form = said ? { kind: 'choice', parts: [said, called] } : maybeCallsForm(called, calls);
-  return grammarOf(tool_choice === 'auto' ? either : called, tokens).open();
+  return grammarOf(tool_choice === 'auto' ? either : called, tokens).open((text) => checkWhole(format, text));
 }
 
 function formOf(format: AnswerRequest['format']): Form | null {

@@ -11,6 +11,7 @@ import { openChat } from './chat.ts';
 import { CHAT_TEMPLATES } from './chat-templates.ts';
 import { openOwnEngine } from './engine-own.ts';
 import { ServingError } from './errors.ts';
+import { grammarOf } from './grammar/forms.ts';
 import type { Schema } from './grammar/schema-keywords.ts';
 import { drawnSchemas } from './grammar/testing/drawn-schemas.ts';
 import { wholeValue } from './grammar/whole-value.ts';
@@ -157,3 +158,19 @@ test('an answer that its tokens or a stop string cut is no error, but says so', 
   assert.equal(stopped.reason, 'stop');
   assert.ok(whole.text.startsWith(stopped.text) && stopped.text.length <= 10);
 });
+
+test('an answer that the second look finds wrong is no answer, whatever its grammar let pass', async () => {
+  const schema = { enum: ['ab'] };
+  const asked = requestOf('lenient', { format: { kind: 'json_schema', schema } });
+  const lenient: ReadyModel = { ...ready, openGrammar: () => openMixed({ enum: [12] }, schema) };
+  const events = writeAnswer(lenient, asked, new AbortController().signal);
+  await assert.rejects(Array.fromAsync(events), { code: 'bad-grammar', message: /not valid by its schema/ });
+  const right: ReadyModel = { ...ready, openGrammar: () => openMixed(schema, schema) };
+  assert.ok(await Array.fromAsync(writeAnswer(right, asked, new AbortController().signal)));
+});
+
+/** A grammar of one schema whose second look is by another. */
+function openMixed(written: Schema, looked: Schema) {
+  const form = { kind: 'schema', schema: written } as const;
+  return grammarOf(form, engine.model.tokens).open((text) => void wholeValue(looked, text));
+}

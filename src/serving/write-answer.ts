@@ -7,7 +7,6 @@ import type { CallReader } from './call-reader.ts';
 import type { Engine } from './engine.ts';
 import { ServingError } from './errors.ts';
 import type { Grammar } from './grammar/grammar.ts';
-import { checkWhole } from './grammar/whole-value.ts';
 import { tokenLogprobs } from './logprobs.ts';
 import type { KnownSequence, PrefixCache } from './prefix-cache.ts';
 import { scoredRows } from './scored-rows.ts';
@@ -38,7 +37,8 @@ export async function* writeAnswer(
   const { engine, prefixes } = ready;
   const { model } = engine;
   const prompt = promptIds(ready, request);
-  const progress = answerProgress(model, request, prompt.length, grammarOf(ready, request));
+  const grammar = grammarOf(ready, request);
+  const progress = answerProgress(model, request, prompt.length, grammar);
   const reader = callReaderOf(ready, request);
   const said: string[] = [];
   for (const text of writtenTexts(progress, request)) said.push(reader ? reader.push(text) : text);
@@ -54,7 +54,7 @@ export async function* writeAnswer(
     const unread = all.slice(known.tokens.length);
     let logits: Float32Array | null = null;
     if (progress.over === null) logits = await append(known, unread, signal);
-    yield* drawTokens(engine, known, request, { progress, reader, said, first: logits }, signal);
+    yield* drawTokens(engine, known, request, { grammar, progress, reader, said, first: logits }, signal);
   } catch (error) {
     broken = !signal.aborted;
     throw error;
@@ -67,8 +67,8 @@ export async function* writeAnswer(
 async function* drawTokens(
   { model: { tokens } }: Engine,
   known: KnownSequence,
-  { sampling, top_logprobs, format }: AnswerRequest,
-  { progress, reader, said, first }: Standing,
+  { sampling, top_logprobs }: AnswerRequest,
+  { grammar, progress, reader, said, first }: Standing,
   signal: AbortSignal,
 ): AsyncGenerator<AnswerEvent, void> {
   let logits = first;
@@ -92,7 +92,7 @@ async function* drawTokens(
   const rest = reader ? reader.push(last) : last;
   const { text, calls } = reader?.end() ?? { text: '', calls: [] };
   const whole = end_id !== null || progress.whole;
-  if (whole && calls.length === 0) checkWhole(format, said.join('') + rest + text);
+  if (whole && calls.length === 0) grammar?.check?.(said.join('') + rest + text);
   // Calls come last, so that who goes on in the middle of an answer tells all of them.
   for (const call of calls) yield { kind: 'tool_call', ...call };
   const reason = end_id !== null ? 'stop' : progress.over!;
@@ -104,6 +104,7 @@ async function* drawTokens(
 
 /** Where an answer stands; `first`: the logits of its next token, null where it is over. */
 interface Standing {
+  readonly grammar: Grammar | null;
   readonly progress: AnswerProgress;
   readonly reader: CallReader | null;
   /** The text so far. */

@@ -11,6 +11,8 @@ export interface Grammar {
   accept(id: number): void;
   /** Whether the text is whole and nothing but its end may follow. A text that may end or go on (`12`) is not finished. */
   readonly finished: boolean;
+  /** Looks once more at a whole text, by other means than those that made it. Throws ServingError `bad-grammar` or `too-large`. */
+  readonly check?: ((text: string) => void) | undefined;
 }
 
 /** Whether an id is in a mask. */

@@ -38,9 +38,9 @@ export class TokenGrammar {
     this.#deepest = SERVING_LIMITS.grammar_nesting - vocabulary.brackets - finite.reduce((a, b) => Math.max(a, b), 0);
   }
 
-  /** An answer that has not begun. */
-  open(): Grammar {
-    return new Answer(this, this.#positions.start());
+  /** An answer that has not begun; `check` looks at it when it is whole. */
+  open(check?: (text: string) => void): Grammar {
+    return new Answer(this, this.#positions.start(), check);
   }
 
   /** The position of an answer, in this object's present memory. */
@@ -142,12 +142,14 @@ export class TokenGrammar {
 }
 
 class Answer implements Grammar {
+  readonly check: ((text: string) => void) | undefined;
   readonly #form: TokenGrammar;
   #positions: Positions;
   #position: Position;
   #ended = false;
 
-  constructor(form: TokenGrammar, start: Position) {
+  constructor(form: TokenGrammar, start: Position, check: ((text: string) => void) | undefined) {
+    this.check = check;
     this.#form = form;
     this.#positions = form.positions;
     this.#position = start;
