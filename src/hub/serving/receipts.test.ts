@@ -173,6 +173,28 @@ describe('credit', () => {
   });
 });
 
+test('while a batch is written its charges are not counted twice, so that an answer that ends then is paid', async () => {
+  await receipts.close();
+  const seen: number[] = [];
+  const slow: ReceiptsOptions['sequencer'] = {
+    state: sequencer.state,
+    async write(body) {
+      seen.push(receipts.available(CALLER));
+      const written = await sequencer.write(body);
+      // The state has the batch, and nothing has noted it yet.
+      seen.push(receipts.available(CALLER));
+      await add({ earns_micro: 270 });
+      seen.push(receipts.available(CALLER));
+      return written;
+    },
+  };
+  receipts = await open({ sequencer: slow });
+  await add({ earns_micro: 570 });
+  await receipts.settle();
+  assert.deepEqual([...seen, receipts.available(CALLER)], [400, 400, 100, 100]);
+  assert.deepEqual([receipts.waiting, creditLeft(sequencer.state, CALLER)], [1, 400]);
+});
+
 describe('a kill', () => {
   /** As if the process had ended: nothing is closed, and everything is opened anew from what is on the disk. */
   const restart = async (): Promise<void> => {

@@ -127,6 +127,8 @@ class OpenReceipts implements Receipts {
   /** Parts whose receipts are being signed. */
   readonly #signing = new Set<string>();
   #waiting = 0;
+  /** The batch that is being written: from some moment on the log's state has its charges, before it is noted here. */
+  #writing: Pick<AnswersSettled, 'number' | 'charges'> | null = null;
   #settling: Promise<unknown> = Promise.resolve();
   #timer: Timer;
   #closed = false;
@@ -144,8 +146,11 @@ class OpenReceipts implements Receipts {
   }
 
   available(account: string): number {
+    const { state } = this.#options.sequencer;
     const spent_micro = (this.#unsettled.get(account) ?? 0) + (this.#held.get(account) ?? 0);
-    return creditLeft(this.#options.sequencer.state, account) - spent_micro;
+    const isTaken = this.#writing !== null && state.paid.batches > this.#writing.number;
+    const taken_micro = (isTaken && this.#writing?.charges.find(([id]) => id === account)?.[1]) || 0;
+    return creditLeft(state, account) - spent_micro + taken_micro;
   }
 
   reserve(account: string, most_micro: number): Reservation | null {
@@ -240,9 +245,14 @@ class OpenReceipts implements Receipts {
     if (taken.length === 0) return null;
     const { body, blob } = batch.settle(sequencer.state.paid.batches);
     await blobs.put(blob);
-    const { index: entry } = await sequencer.write(body);
-    this.#file.settle({ number: body.number, entry, blob: body.blob, parts: taken.map(servedPart) });
-    for (const receipt of taken) this.#count(receipt, -1);
+    this.#writing = body;
+    try {
+      const { index: entry } = await sequencer.write(body);
+      this.#file.settle({ number: body.number, entry, blob: body.blob, parts: taken.map(servedPart) });
+      for (const receipt of taken) this.#count(receipt, -1);
+    } finally {
+      this.#writing = null;
+    }
     return body;
   }
 
