@@ -13,6 +13,7 @@ import { keepState } from '../games/state.ts';
 import type { LlamaConfigInput, Weights } from '../model/config.ts';
 import { roundedWeights } from '../model/dtypes.ts';
 import { initialWeights } from '../model/init.ts';
+import type { Tokenizer } from '../model/tokenizer.ts';
 import { openPeerBlobs, type Transfer, transferTeller } from '../peer/blobs.ts';
 import { askHub } from '../peer/find-run.ts';
 import { signEvent } from '../protocol/envelope.ts';
@@ -23,8 +24,13 @@ import { type PreparedDataset, prepareDataset, storeDataset, type TextsToLearn }
 import { type DatasetManifest, encodeManifest } from '../training/shards.ts';
 import { accountOn } from './account.ts';
 
+/** What a run learns from: texts, or a dataset that is there already, such as one from a teacher. */
+type ToLearn = TextsToLearn | { readonly dataset: PreparedDataset; readonly tokenizer: Tokenizer };
+
 /** What a run learns from and what it trains. */
-export interface RunPlan extends TextsToLearn {
+export type RunPlan = ToLearn & PlannedRun;
+
+interface PlannedRun {
   /** Without vocab_size it gets a row for each id of the tokenizer; a model to continue from may have more rows. */
   readonly model: Omit<LlamaConfigInput, 'vocab_size'> & { readonly vocab_size?: number };
   /** The game's other settings, as PretrainParamsSchema takes them. */
@@ -32,7 +38,9 @@ export interface RunPlan extends TextsToLearn {
   readonly onProgress?: (what: string) => void;
 }
 
-export interface NewRun extends RunPlan {
+export type NewRun = RunPlan & PlannedNewRun;
+
+interface PlannedNewRun {
   readonly name: string;
   /** Weights to start from; without them the model is initialised from the seed. */
   readonly weights?: Weights;
@@ -60,8 +68,8 @@ export interface PreparedRun {
  */
 export async function prepareRun(plan: RunPlan): Promise<PreparedRun> {
   const params = await checkedParams(plan);
-  plan.onProgress?.('tokenising the text');
-  const dataset = await prepareDataset(plan);
+  if (!('dataset' in plan)) plan.onProgress?.('tokenising the text');
+  const dataset = 'dataset' in plan ? plan.dataset : await prepareDataset(plan);
   try {
     requireWindows(dataset.manifest, params.context);
   } catch (error) {

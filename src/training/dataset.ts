@@ -34,12 +34,11 @@ export interface DatasetOptions {
   readonly validation_fraction?: number;
 }
 
-/** A shard that is to be stored. */
-interface Piece {
+/** A blob that is to be stored: a shard, or what a teacher says of one. */
+export interface Piece {
   readonly hash: string;
-  readonly tokens: TokenStore;
-  readonly from: number;
-  readonly count: number;
+  readonly size_bytes: number;
+  read(): Promise<Uint8Array>;
 }
 
 /** A dataset that is not stored yet. */
@@ -111,14 +110,15 @@ function collector(token_bytes: 1 | 2 | 4) {
       const most = `${LIMIT_SHARDS} pieces of ${LIMIT_SHARD_TOKENS / 2} tokens`;
       throw new DataError('too-large', `the text has ${tokens.length} tokens, more than ${most}`);
     }
-    const hash = sha256Hex(encodeShard(await tokens.read(from, count), token_bytes));
+    const read = async (): Promise<Uint8Array> => encodeShard(await tokens.read(from, count), token_bytes);
+    const hash = sha256Hex(await read());
     const known = pieces.has(hash);
     if (validate && (!known || held_out.has(hash))) {
       validation.push({ hash, tokens: count });
       held_out.add(hash);
     } else if (!held_out.has(hash)) train.push({ hash, tokens: count });
     else return;
-    if (!known) pieces.set(hash, { hash, tokens, from, count });
+    if (!known) pieces.set(hash, { hash, size_bytes: HEADER_BYTES + count * token_bytes, read });
   };
   return { train, validation, pieces, add };
 }
@@ -215,7 +215,7 @@ export async function prepareDataset(options: TextsToLearn): Promise<PreparedDat
       },
       ...{ documents, train_tokens: sum(train), validation_tokens: sum(validation) },
       shard_tokens: sizeOf(tokens.length),
-      shard_bytes: pieces.reduce((bytes, { count }) => bytes + HEADER_BYTES + count * token_bytes, 0),
+      shard_bytes: pieces.reduce((bytes, { size_bytes }) => bytes + size_bytes, 0),
       ...{ pieces, tokenizer: json, close },
     };
   } catch (error) {
@@ -234,7 +234,7 @@ export interface DatasetStore {
 
 /** Stores the shards, several at once, and then the tokenizer. */
 export async function storeDataset(prepared: PreparedDataset, { put, has, onProgress }: DatasetStore): Promise<void> {
-  const { pieces, shard_bytes, manifest } = prepared;
+  const { pieces, shard_bytes } = prepared;
   let done_bytes = 0;
   let next = 0;
   // An interrupted upload has left the first shards. After so many missing ones, none is asked for any more.
@@ -248,9 +248,9 @@ export async function storeDataset(prepared: PreparedDataset, { put, has, onProg
   let failed = false;
   const one = async (): Promise<void> => {
     for (let piece = pieces[next++]; piece && !failed; piece = pieces[next++]) {
-      const { hash, tokens, from, count } = piece;
-      if (!(await isThere(hash))) await put(encodeShard(await tokens.read(from, count), manifest.token_bytes));
-      done_bytes += HEADER_BYTES + count * manifest.token_bytes;
+      const { hash, size_bytes, read } = piece;
+      if (!(await isThere(hash))) await put(await read());
+      done_bytes += size_bytes;
       onProgress?.(done_bytes, shard_bytes);
     }
   };

@@ -9,8 +9,11 @@ import { ARRAYS } from './token-store.ts';
 
 /** The part of the shards that nobody learns from. */
 const VALIDATION_FRACTION = 0.05;
+/** A teacher's tokens may be few and dear: shards so small that one of sixteen can be held out even then. */
+const SMALLEST_SHARD_TOKENS = 256;
+const SHARDS = 32;
 /** Fewer tokens than this leave no shard to validate on. */
-export const LEAST_TAUGHT_TOKENS = 16_384;
+export const LEAST_TAUGHT_TOKENS = 16 * SMALLEST_SHARD_TOKENS;
 
 /** A text as its tokens, and for each the likeliest at its place; none where the teacher has not said it. */
 export interface TaughtText {
@@ -46,7 +49,8 @@ export async function buildTaughtDataset(
 ): Promise<TaughtDataset> {
   const { vocab_size, eos_id } = tokenizer;
   const token_bytes = tokenBytes(vocab_size);
-  const size = shardTokensFor(expected_tokens, token_bytes);
+  const usual = shardTokensFor(expected_tokens, token_bytes);
+  const size = Math.min(usual, Math.max(SMALLEST_SHARD_TOKENS, Math.ceil(expected_tokens / SHARDS)));
   const train: ShardEntry[] = [];
   const validation: ShardEntry[] = [];
   const known = new Set<string>();
