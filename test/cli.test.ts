@@ -47,6 +47,7 @@ const WORDS = [
   'game new',
   'game validate',
   'play',
+  'distil',
   'join',
   'device',
   'device show',

@@ -20,6 +20,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Create and list runs; pause, resume and end your own.',
     load: async () => (await import('./run.ts')).runCommand(),
   },
+  distil: {
+    summary: 'Start a run in which a small model learns from a teacher behind any OpenAI-compatible API.',
+    load: async () => (await import('./distil.ts')).distilCommand(),
+  },
   join: {
     summary: 'Lend this device to a run: train, or check what others trained.',
     load: async () => (await import('./join.ts')).joinCommand(),

@@ -335,6 +335,18 @@ export const JSON_OBJECTS = {
     done_bytes: count.optional(),
     total_bytes: count.nullable().optional(),
   }),
+  teacher: object('distil: who is asked, for how many tokens at most', {
+    teacher: z.string(),
+    model: z.string(),
+    budget_tokens: count,
+  }),
+  'teacher-waits': object('distil: the teacher is busy or away, and is asked again', { why: z.string() }),
+  taught: object('distil: what the teacher said is in the folder; `asked` false: since an earlier call', {
+    folder: path,
+    asked: z.boolean(),
+    ...{ format: z.string(), teacher: z.string(), model: z.string(), dataset: id },
+    ...{ top: count, texts: count, spent_tokens: count, train_tokens: count, validation_tokens: count },
+  }),
   planned: object('run create --dry-run: what the run would be', run_summary),
   created: object('run create, demo: the run is on the hub', {
     run: id,

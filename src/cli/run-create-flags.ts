@@ -47,7 +47,7 @@ export function checkCreateFlags(flags: DecidingFlags, given: (name: string) => 
 }
 
 /** Heads must divide the width evenly, as every other reader of the model expects. Throws CliError `bad-argument`. */
-function checkHeads({ width, heads }: DecidingFlags): void {
+export function checkHeads({ width, heads }: Pick<DecidingFlags, 'width' | 'heads'>): void {
   if (width < 2 * heads || width % heads === 0) return; // the model's own check speaks of heads without room
   const below = width - (width % (2 * heads));
   throw new CliError(
