@@ -3,15 +3,19 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { byteTokenizer } from '../../model/tokenizer.ts';
 import { sha256Hex } from '../../protocol/hash.ts';
-import { encodeManifest } from '../../training/shards.ts';
-import type { Likely } from '../../training/soft-shards.ts';
+import { trainAlone } from '../../training/alone.ts';
+import { assignedBatches } from '../../training/assignment.ts';
+import { type DatasetManifest, decodeShard, encodeManifest } from '../../training/shards.ts';
+import { decodeSoftRows, type Likely } from '../../training/soft-shards.ts';
 import { buildTaughtDataset, type TaughtText } from '../../training/taught-dataset.ts';
 import { game } from '../pretrain.ts';
+import { mergeState } from '../state.ts';
 import { judging, type PretrainExample, pretrainExample, round } from '../testing/example-pretrain.ts';
 import { type PretrainParams, PretrainParamsSchema } from './params.ts';
 
 let example: PretrainExample;
 let params: PretrainParams;
+let manifest: DatasetManifest;
 before(async () => {
   example = await pretrainExample();
   const put = async (bytes: Uint8Array): Promise<string> => {
@@ -19,7 +23,7 @@ before(async () => {
     return sha256Hex(bytes);
   };
   const options = { tokenizer: byteTokenizer(), top: 4, expected_tokens: 40_000, put };
-  const { manifest } = await buildTaughtDataset(texts(), options);
+  ({ manifest } = await buildTaughtDataset(texts(), options));
   const dataset = await put(encodeManifest(manifest));
   params = PretrainParamsSchema.parse({ ...example.params, dataset, distil: { top: 4, weight: 0.9 } });
 });
@@ -50,6 +54,23 @@ test('honest work is accepted by a repetition to the last bit; the same from the
   const lie = (await game.perform(alone, example.device(), running))!;
   const { accepted, fraud, code } = await game.check(task, lie, example.device(), judging);
   assert.deepEqual([accepted, fraud], [false, true], code);
+});
+
+test('a worker of a run learns what training alone learns of the same teacher, to the last bit (bench distil measures that)', async () => {
+  const { runtime, blobs, weights } = example;
+  const seed = 'a'.repeat(64);
+  const claim = (await game.perform(game.task(params, round(0, { seed }), 'ada', weights), example.device(), running))!;
+  const merged = mergeState(game, params, weights, [{ work: claim.work, weight: claim.amount }]);
+  const { inner_steps, batch, context, shards_per_round } = params;
+  const schedule = { ...params, total_steps: round(0).rounds * inner_steps };
+  const training = { ...params, soft_tokens: 5, workers: 1, rounds: [inner_steps], schedule };
+  const shardOf = async (hash: string) => decodeShard(blobs.get(hash)!, manifest);
+  const text = () =>
+    assignedBatches(manifest, { batch, context, shards_per_round, seed: `worker:${seed}`, worker: 'ada' }, shardOf, {
+      weight: 0.9,
+      rowsOf: async ({ soft, tokens }) => decodeSoftRows(blobs.get(soft!)!, { ...manifest, top: 4, tokens }),
+    });
+  for await (const model of trainAlone(runtime, training, text, weights)) assert.deepEqual(model, merged);
 });
 
 test('a dataset without a teacher, and one with fewer tokens a row than the run says, give no work', async () => {
