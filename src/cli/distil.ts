@@ -131,12 +131,7 @@ async function asked(flags: DistilFlags, tokenizer: Tokenizer, output: Output): 
       line.draw(
         () => `${formatCount(spent_tokens)} of ${formatCount(budget_tokens)} tokens, ${formatCount(texts)} texts`,
       ),
-  })
-    .catch((error) => {
-      const lost = 'stopped before the teacher was done: what it has said is lost';
-      throw signal.aborted ? new CliError('stopped', lost) : error;
-    })
-    .finally(() => line.clear());
+  }).finally(() => line.clear());
   const record = await finishTaught(taught, { teacher: base_url, model: teacher.model }, collected);
   const { train_tokens, validation_tokens, spent_tokens } = record;
   const kept = `${formatCount(train_tokens)} tokens to learn from and ${formatCount(validation_tokens)} to validate on are in ${taught}`;
@@ -146,7 +141,10 @@ async function asked(flags: DistilFlags, tokenizer: Tokenizer, output: Output): 
     folder: taught,
     asked: true,
   });
-  return record;
+  const { cut_short } = collected;
+  if (!cut_short) return record;
+  const why = signal.aborted ? 'stopped' : cut_short.message;
+  throw new CliError('stopped', `${why}; no run was started: the same command starts one with what is in ${taught}`);
 }
 
 function baseUrl(text: string): string {

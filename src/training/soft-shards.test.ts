@@ -126,7 +126,7 @@ test('a taught dataset has every text once, the word of the teacher beside each 
       message: /some shards have soft targets/,
     },
   );
-  await assert.rejects(dataset(3), { code: 'no-text', message: /too few/ });
+  await assert.rejects(dataset(2), { code: 'no-text', message: /too few/ });
 });
 
 test('each target of a batch gets what the teacher says of it; a part of the weight is the target itself', async () => {

@@ -7,12 +7,12 @@ import { type DatasetManifest, encodeShard, type ShardEntry, tokenBytes, VERSION
 import { encodeSoftRows, type Likely } from './soft-shards.ts';
 import { ARRAYS } from './token-store.ts';
 
-/** The part of the shards that nobody learns from. */
-const VALIDATION_FRACTION = 0.05;
-/** A teacher's tokens may be few and dear: shards so small that one of sixteen can be held out even then. */
+/** Of so many shards nobody learns from one, the second: a teacher that goes away early leaves a dataset too. */
+const ONE_HELD_OUT_OF = 20;
+/** A teacher's tokens may be few and dear: there are several shards even then. */
 const SMALLEST_SHARD_TOKENS = 256;
 const SHARDS = 32;
-/** Fewer tokens than this leave no shard to validate on. */
+/** Fewer tokens than this say little of a model, whether they are learned or measured. */
 export const LEAST_TAUGHT_TOKENS = 16 * SMALLEST_SHARD_TOKENS;
 
 /** A text as its tokens, and for each the likeliest at its place; none where the teacher has not said it. */
@@ -66,8 +66,7 @@ export async function buildTaughtDataset(
     const hash = sha256Hex(bytes);
     if (known.has(hash)) return; // a teacher that repeats itself teaches nothing by it
     known.add(hash);
-    const held_out =
-      Math.floor((shards + 1) * VALIDATION_FRACTION + 0.5) > Math.floor(shards * VALIDATION_FRACTION + 0.5);
+    const held_out = shards % ONE_HELD_OUT_OF === 1;
     shards++;
     await put(bytes);
     if (held_out) validation.push({ hash, tokens: count });

@@ -10,7 +10,7 @@ import { openTinyEngine, TINY_CONTEXT, tinyWeights } from '../../serving/testing
 import { decodeShard } from '../../training/shards.ts';
 import { decodeSoftRows } from '../../training/soft-shards.ts';
 import { type CollectOptions, collect } from './collect.ts';
-import { type Answer, openTeacher, type Question, type Teacher, type TeacherOptions } from './teacher.ts';
+import { type Answer, openTeacher, type Question, type Teacher, TeacherError, type TeacherOptions } from './teacher.ts';
 import { tokenNames } from './token-names.ts';
 
 const tokenizer = byteTokenizer();
@@ -192,6 +192,48 @@ describe('the budget', () => {
       assert.ok(asked.every(({ signal }) => signal.aborted));
       assert.equal(asked.length, 4);
     }
+  });
+});
+
+describe('what came before the teacher went away, or before the person stopped it', () => {
+  const texts = 20;
+  for (const stops of [false, true]) {
+    test(`is a dataset, and why it is no larger is told: ${stops ? 'stopped' : 'refused'}`, async () => {
+      const stopping = new AbortController();
+      let count = 0;
+      const teacher: Teacher = {
+        model: 'tired',
+        async ask({ max_tokens, seed }) {
+          if (count++ < texts) return written(Array.from({ length: max_tokens }, (_, i) => (seed * 7 + i) % 97));
+          if (stops) stopping.abort(new Error('enough'));
+          stopping.signal.throwIfAborted();
+          throw new TeacherError('teacher-refused', 'no credit left');
+        },
+      };
+      const of = { teacher, text_tokens: 300, budget_tokens: 8192, at_once: 1, signal: stopping.signal };
+      const { cut_short, train_tokens, validation_tokens } = await collect(options(of));
+      assert.equal(train_tokens + validation_tokens, texts * 301);
+      assert.equal(cut_short?.message, stops ? 'enough' : 'no credit left');
+    });
+  }
+
+  test('is nothing where it is too little, and where the teacher turned out to be another', async () => {
+    const refusing: Teacher = {
+      model: 'r',
+      ask: async () => {
+        throw new TeacherError('teacher-refused', 'no');
+      },
+    };
+    await assert.rejects(collect(options({ teacher: refusing })), { code: 'teacher-refused' });
+    let count = 0;
+    const turning: Teacher = {
+      model: 't',
+      ask: async ({ max_tokens }) =>
+        count++ > 12
+          ? { tokens: [{ bytes: null, name: '\ufffd', logprob: -1, top: [] }], spent_tokens: 1 }
+          : written(Array.from({ length: max_tokens }, (_, i) => i % 97)),
+    };
+    await assert.rejects(collect(options({ teacher: turning, at_once: 1 })), { code: 'other-tokens' });
   });
 });
 

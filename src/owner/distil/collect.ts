@@ -32,6 +32,8 @@ export interface CollectOptions {
 /** What was collected, and what the teacher counted for it. */
 export interface Collected extends TaughtDataset {
   readonly spent_tokens: number;
+  /** Why it ended before the budget and the texts did: the teacher refused or went away, or the person stopped it; null: it did not. */
+  readonly cut_short: Error | null;
 }
 
 /** The part of a text that a teacher goes on from. */
@@ -44,12 +46,13 @@ const MOST_EMPTY = 32;
 
 /**
  * Asks until the budget is spent or there are no more texts. Texts lie in the dataset in the order in which they were asked for.
- * Throws TeacherError, DataError `no-text`, and the signal's reason.
+ * Where that is cut short, what came before is a dataset all the same, because it cost something; if it is too little for one, throws the reason.
+ * Throws TeacherError, DataError `no-text`.
  */
 export async function collect(options: CollectOptions): Promise<Collected> {
   const { teacher, tokenizer, budget_tokens, put } = options;
   if (!(budget_tokens >= LEAST_TAUGHT_TOKENS)) {
-    const fact = `a budget of ${budget_tokens} tokens: expected at least ${LEAST_TAUGHT_TOKENS}, fewer leave nothing to validate on`;
+    const fact = `a budget of ${budget_tokens} tokens: expected at least ${LEAST_TAUGHT_TOKENS}, fewer say too little`;
     throw new TeacherError('bad-argument', fact);
   }
   const budget: Budget = { spent_tokens: 0, promised_tokens: 0, texts: 0, empty: 0 };
@@ -57,9 +60,27 @@ export async function collect(options: CollectOptions): Promise<Collected> {
   const answers = inOrder(questions(options, budget), options.at_once, options.signal, (asked, signal) =>
     answered(options, budget, names, asked, signal),
   );
-  const dataset = await buildTaughtDataset(answers, { tokenizer, top: LIMIT_TOP, expected_tokens: budget_tokens, put });
-  return { ...dataset, spent_tokens: budget.spent_tokens };
+  let cut_short: Error | null = null;
+  async function* came(): AsyncGenerator<TaughtText> {
+    try {
+      yield* answers;
+    } catch (error) {
+      if (!(error instanceof Error && (options.signal.aborted || isAbsence(error)))) throw error;
+      cut_short = error;
+    }
+  }
+  try {
+    const into = { tokenizer, top: LIMIT_TOP, expected_tokens: budget_tokens, put };
+    const dataset = await buildTaughtDataset(came(), into);
+    return { ...dataset, spent_tokens: budget.spent_tokens, cut_short };
+  } catch (error) {
+    throw cut_short ?? error;
+  }
 }
+
+/** Whether a teacher says nothing more; what it has said is good. */
+const isAbsence = (error: Error): boolean =>
+  error instanceof TeacherError && (error.code === 'teacher-refused' || error.code === 'teacher-unreachable');
 
 interface Budget {
   spent_tokens: number;

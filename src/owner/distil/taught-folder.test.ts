@@ -23,7 +23,11 @@ async function finished(t: TestContext) {
   assert.equal(await readRecord(dir), null);
   const tokenizer = byteTokenizer();
   const dataset = await buildTaughtDataset(texts(), { tokenizer, top: 20, expected_tokens: 4860, put: putInto(dir) });
-  const record = await finishTaught(dir, { teacher: 'http://t/v1', model: 'm' }, { ...dataset, spent_tokens: 5000 });
+  const record = await finishTaught(
+    dir,
+    { teacher: 'http://t/v1', model: 'm' },
+    { ...dataset, spent_tokens: 5000, cut_short: null },
+  );
   return { dir, record, tokenizer, dataset };
 }
 
