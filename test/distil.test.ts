@@ -22,7 +22,7 @@ function letters(): Weights {
 }
 
 const engine = await openTinyEngine(letters(), { cache_tokens: 4 * TINY_CONTEXT });
-const served = openAnswerServer([{ engine, name: 'tiny', licence: null, created_ms: 0, tools: false }]);
+const served = openAnswerServer([{ engine, name: 'tiny', licence: null, created_ms: 0 }]);
 const api = await listeningApi(served);
 let asked = 0;
 api.http.on('request', () => asked++);

@@ -16,9 +16,7 @@ import { tokenNames } from './token-names.ts';
 const tokenizer = byteTokenizer();
 /** Four texts at once, and one that the test reads itself. */
 const engine = await openTinyEngine(tinyWeights('teacher'), { cache_tokens: 5 * TINY_CONTEXT });
-const served = openAnswerServer([
-  { engine, name: 'tiny', licence: null, created_ms: 0, tools: false, readChat: undefined },
-]);
+const served = openAnswerServer([{ engine, name: 'tiny', licence: null, created_ms: 0 }]);
 const api = await listeningApi(served);
 after(async () => {
   await api.close();
