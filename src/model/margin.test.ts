@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { seededRandom } from '../protocol/random.ts';
 import { marginOf } from './margin.ts';
+import { gumbelNoise, noiseWords } from './noise.ts';
 import { PLAIN_SAMPLING, type SamplingRule, sampleToken } from './sampling.ts';
 
 const TOKENS = 100;
@@ -76,6 +77,25 @@ test('at the border of a nucleus either side is right, further away none is', ()
       assert.ok(marginOf(logits, rule, { position }, other).margin < 0.002, `${position}: ${other} for ${choice}`);
     }
     assert.ok(marginOf(logits, rule, { position }, 3).margin >= Math.log(0.06 / 0.04) - 1e-6);
+  }
+});
+
+test('a margin is in nats of a logit before the temperature', () => {
+  const logits = Float32Array.of(0.5, 0, -0.5, 0.25);
+  for (const change of [
+    { temperature: 0.5 },
+    { temperature: 2 },
+    { temperature: 2, top_p: 0.999 },
+    { temperature: 0 },
+  ]) {
+    const rule = { ...PLAIN_SAMPLING, seed: 'unit', ...change };
+    const words = noiseWords('unit', 3, 4);
+    const noise = (id: number): number => (rule.temperature === 0 ? 0 : rule.temperature * gumbelNoise(words[id]));
+    for (let served = 0; served < 4; served++) {
+      const { choice, margin } = marginOf(logits, rule, { position: 3 }, served);
+      const expected = logits[choice] + noise(choice) - logits[served] - noise(served);
+      assert.ok(Math.abs(margin - expected) < 1e-9, `${JSON.stringify(change)} ${served}: ${margin}, not ${expected}`);
+    }
   }
 });
 
