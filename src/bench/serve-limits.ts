@@ -1,14 +1,19 @@
 // Judging served answers: margins of honest engines and quantisations, the limits that follow from them, and what liars come to under these.
-import { writeFileSync } from 'node:fs';
-import { type BlockKind, weightsInBlocks } from '../model/block-rounding.ts';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { AnswerRequest } from '../serving/answers.ts';
 import { limitsFrom } from '../serving/calibration.ts';
-import type { Quantisation } from '../serving/engine.ts';
+import type { Engine } from '../serving/engine.ts';
+import { openLlamaEngine } from '../serving/engine-llama.ts';
 import { openOwnEngine } from '../serving/engine-own.ts';
+import { ServingError } from '../serving/errors.ts';
 import { faultOf, type Judged, type JudgingLimits, judgeAnswer, type ServedAnswer } from '../serving/judge-answer.ts';
+import { findLlama } from '../serving/llama-package.ts';
 import { prefixCache } from '../serving/prefix-cache.ts';
+import { writeGguf } from '../serving/testing/engine-models.ts';
 import { type ReadyModel, writeAnswer } from '../serving/write-answer.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
@@ -49,7 +54,7 @@ type RuleName = keyof typeof RULES;
 
 interface Server extends ReadyModel {
   readonly name: string;
-  readonly quantisation: Quantisation;
+  readonly quantisation: Promised;
 }
 
 /** What a liar makes of a request before it serves it, by a model of its own or the promised one. */
@@ -85,15 +90,17 @@ const LIES: readonly Lie[] = [
 const promptOf = ({ prompt }: AnswerRequest): readonly number[] => (prompt.kind === 'ids' ? prompt.ids : []);
 
 /** Which quantisations may judge what was promised: of these the logits are as near as honest engines' among themselves. */
-const JUDGES: Readonly<Record<'f32' | 'q8_0' | 'q4_0', readonly Quantisation[]>> = {
+const PROMISED = ['f32', 'q8_0', 'q4_0'] as const;
+type Promised = (typeof PROMISED)[number];
+const JUDGES: Readonly<Record<Promised, readonly Promised[]>> = {
   f32: ['f32'],
   q8_0: ['f32', 'q8_0'],
   q4_0: ['q4_0'],
 };
 
 interface Row {
-  readonly promised: Quantisation;
-  readonly judged: Quantisation;
+  readonly promised: Promised;
+  readonly judged: Promised;
   readonly what: string;
   readonly answers: number;
   readonly kept: number;
@@ -106,63 +113,76 @@ interface Row {
 
 export async function run({ data, steps, prompts, tokens, out }: Values<typeof options>): Promise<Report> {
   const runtimes = [await createNativeRuntime({ threads: 1 }), await createWasmRuntime({ threads: 1 })];
+  const folder = mkdtempSync(join(tmpdir(), 'potluck-serve-limits-'));
+  const opened: Server[] = [];
   try {
     const models = await trainModels(runtimes[0], data, steps, (words) => console.error(words));
-    const { honest, liars } = await openServers(runtimes, models);
+    const { servers, liars } = await openServers(runtimes, models, folder);
+    opened.push(...servers, liars.earlier, liars.smaller);
     const requests = requestsFor(models.held_out, prompts, tokens);
+    const served = remembering();
     const rows: Row[] = [];
-    for (const promised of ['f32', 'q8_0', 'q4_0'] as const) {
-      const servers = honest.filter(({ quantisation }) => quantisation === promised);
+    for (const promised of PROMISED) {
       for (const judged of JUDGES[promised]) {
-        const judges = honest.filter(({ quantisation }) => quantisation === judged);
-        rows.push(...(await rowsOf({ promised, judged, servers, judges, liars, requests })));
-        console.error(
-          `${promised} judged by ${judged}: ${rows.filter((row) => row.promised === promised).length} rows`,
-        );
+        rows.push(...(await rowsOf({ promised, judged, servers, liars, requests, served })));
+        console.error(`${promised} judged by ${judged}: done`);
       }
     }
-    const limits = rows
-      .filter(({ what }) => what === 'honest')
-      .map(({ promised, judged, limits }) => ({ promised, judged, ...limits }));
+    const honest = rows.filter((row) => row.honest);
+    const limits = honest.map((row) => ({ promised: row.promised, judged: row.judged, ...row.limits }));
     if (out !== null) writeFileSync(out, `${JSON.stringify(limits, null, 2)}\n`);
-    return {
-      data: { limits, rows },
-      text: reportOf(rows),
-      failure: steps >= MEANINGFUL.steps && tokens >= MEANINGFUL.tokens ? failureOf(rows) : null,
-    };
+    const meaningful = steps >= MEANINGFUL.steps && tokens >= MEANINGFUL.tokens;
+    const classes = servers.map(({ engine }) => engine.class);
+    return { data: { limits, rows, classes }, text: reportOf(rows), failure: meaningful ? failureOf(rows) : null };
   } finally {
+    for (const { engine } of opened) await engine.close();
     for (const runtime of runtimes) await runtime.close();
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function openServers([native, wasm]: Runtime[], models: Awaited<ReturnType<typeof trainModels>>) {
-  const open = async (name: string, runtime: Runtime, { config, weights }: TrainedModel, blocks: BlockKind | null) => {
-    const model = { config, weights: blocks ? weightsInBlocks(config, weights, blocks) : weights };
-    const rest = { tokenizer: byteTokenizer(), hash: sha256Hex() };
-    const engine = await openOwnEngine(
-      runtime,
-      { ...model, ...rest },
-      { cache_tokens: 2 * config.max_position_embeddings },
+/** The honest engines that this machine has, and what liars serve with. */
+async function openServers(
+  runtimes: readonly Runtime[],
+  { model, earlier, smaller }: Awaited<ReturnType<typeof trainModels>>,
+  folder: string,
+) {
+  const rest = { tokenizer: byteTokenizer(), hash: sha256Hex() };
+  const ready = (name: string, quantisation: Promised, engine: Engine): Server => {
+    return { name, quantisation, engine, prefixes: prefixCache(engine) };
+  };
+  const own = async (runtime: Runtime, { config, weights }: TrainedModel, quantisation: Promised = 'f32') => {
+    const options = { cache_tokens: 2 * config.max_position_embeddings, quantisation };
+    return ready(
+      `own, ${runtime.class}`,
+      quantisation,
+      await openOwnEngine(runtime, { config, weights, ...rest }, options),
     );
-    return { name, quantisation: blocks ?? 'f32', engine, prefixes: prefixCache(engine) } satisfies Server;
   };
-  const { model, earlier, smaller } = models;
-  const honest: Server[] = [
-    await open('own', native, model, null),
-    await open('own, WASM', wasm, model, null),
-    await open('own', native, model, 'q8_0'),
-    await open('own, WASM', wasm, model, 'q8_0'),
-    await open('own', native, model, 'q4_0'),
-    await open('own, WASM', wasm, model, 'q4_0'),
-  ];
-  const liars = {
-    earlier: await open('earlier', native, earlier, null),
-    smaller: await open('smaller', native, smaller, null),
-  };
-  return { honest, liars: { ...liars, q4_0: honest[4] } };
+  const servers: Server[] = [];
+  for (const quantisation of PROMISED) {
+    for (const runtime of runtimes) servers.push(await own(runtime, model, quantisation));
+    if (!hasLlama()) continue;
+    const path = join(folder, `${quantisation}.gguf`);
+    await writeGguf(path, { ...model, ...rest }, quantisation);
+    servers.push(ready('llama.cpp', quantisation, await openLlamaEngine(path, { hash: rest.hash, sequences: 2 })));
+  }
+  const four = servers.find(({ quantisation }) => quantisation === 'q4_0')!;
+  const liars = { earlier: await own(runtimes[0], earlier), smaller: await own(runtimes[0], smaller), q4_0: four };
+  return { servers, liars };
 }
 
-type Asked = { readonly rule: RuleName; readonly request: AnswerRequest };
+function hasLlama(): boolean {
+  try {
+    findLlama();
+    return true;
+  } catch (error) {
+    if (error instanceof ServingError) return false;
+    throw error;
+  }
+}
+
+type Asked = { readonly rule: RuleName; readonly prompt: number; readonly request: AnswerRequest };
 
 function requestsFor(text: string, prompts: number, max_tokens: number): Asked[] {
   const bytes = byteTokenizer();
@@ -188,7 +208,7 @@ function requestsFor(text: string, prompts: number, max_tokens: number): Asked[]
         },
         ...{ top_logprobs: 0, echo: false, format: { kind: 'text' } },
       };
-      return { rule, request };
+      return { rule, prompt: i, request };
     }),
   ).flat();
 }
@@ -213,59 +233,61 @@ async function serve(by: ReadyModel, request: AnswerRequest): Promise<ServedAnsw
 }
 
 interface Trial {
-  readonly promised: Quantisation;
-  readonly judged: Quantisation;
+  readonly promised: Promised;
+  readonly judged: Promised;
   readonly servers: readonly Server[];
-  readonly judges: readonly Server[];
   readonly liars: Readonly<Record<'earlier' | 'smaller' | 'q4_0', Server>>;
   readonly requests: readonly Asked[];
+  /** Serves each request once by each server, whoever judges it. */
+  readonly served: (by: Server, request: AnswerRequest) => Promise<ServedAnswer>;
 }
 
-/** One pair of quantisations: the honest answers, whose first half gives the limits, and each lie. */
-async function rowsOf({ promised, judged, servers, judges, liars, requests }: Trial): Promise<Row[]> {
+/** One pair of quantisations: the honest answers, of which those to every other prompt give the limits, and each lie. */
+async function rowsOf({ promised, judged, servers, liars, requests, served }: Trial): Promise<Row[]> {
+  const honest = servers.filter(({ quantisation }) => quantisation === promised);
+  const judges = servers.filter(({ quantisation }) => quantisation === judged);
   const halves: [Judged[], Judged[]] = [[], []];
-  const right: string[] = [];
-  for (const [i, { request }] of requests.entries()) {
-    const half = halves[Math.floor(i / Object.keys(RULES).length) % 2];
-    for (const server of servers) {
-      const answer = await serve(server, request);
-      if (server === servers[0]) right.push(answer.ids.join());
-      for (const judge of judges) half.push(await judgeAnswer(judge, request, answer, never));
+  for (const { request, prompt } of requests) {
+    for (const server of honest) {
+      const answer = await served(server, request);
+      for (const judge of judges) halves[prompt % 2].push(await judgeAnswer(judge, request, answer, never));
     }
   }
   const limits = limitsFrom(halves[0]);
-  const row = (what: string, list: readonly Judged[], honest: boolean): Row => {
+  const row = (what: string, list: readonly Judged[], is_honest: boolean): Row => {
     const means = list.map(({ tally }) => tally.margin / Math.max(1, tally.draws)).sort((a, b) => a - b);
     const kept = list.filter((one) => faultOf(one, limits) === null).length;
     const mean_margin = means.reduce((sum, mean) => sum + mean, 0) / means.length;
-    const range = { least: means[0], most: means.at(-1)! };
-    return {
-      promised,
-      judged,
-      what,
-      answers: list.length,
-      kept: kept / list.length,
-      mean_margin,
-      ...range,
-      honest,
-      limits,
-    };
+    const part = { answers: list.length, kept: kept / list.length, honest: is_honest };
+    return { promised, judged, what, ...part, mean_margin, least: means[0], most: means.at(-1)!, limits };
   };
   const rows = [row('honest', halves[1], true)];
   for (const { name, by, rules, change = (asked: AnswerRequest) => asked } of LIES) {
     if (by === promised) continue;
-    const liar = by === 'promised' ? servers[0] : liars[by];
     const found: Judged[] = [];
-    for (const [i, { rule, request }] of requests.entries()) {
+    for (const { rule, request } of requests) {
       if (rules && !rules.includes(rule)) continue;
-      const { logprobs: _, ...answer } = await serve(liar, change(request));
-      if (answer.ids.join() === right[i]) continue;
+      const { logprobs: _, ...answer } = await served(by === 'promised' ? honest[0] : liars[by], change(request));
+      if (answer.ids.join() === (await served(honest[0], request)).ids.join()) continue;
       // What it says of its logprobs would be the judge's own: who lies can read them off the promised model.
       found.push(await judgeAnswer(judges[0], request, answer, never));
     }
     if (found.length > 0) rows.push(row(name, found, false));
   }
   return rows;
+}
+
+/** Serves, and remembers what it has served. */
+function remembering(): Trial['served'] {
+  const known = new Map<Server, Map<string, Promise<ServedAnswer>>>();
+  return (by, request) => {
+    const answers = known.get(by) ?? new Map<string, Promise<ServedAnswer>>();
+    known.set(by, answers);
+    const key = JSON.stringify(request);
+    const answer = answers.get(key) ?? serve(by, request);
+    answers.set(key, answer);
+    return answer;
+  };
 }
 
 const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;

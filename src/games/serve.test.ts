@@ -122,7 +122,7 @@ describe('a judge', () => {
     const others = decodeAnswers(params, (await serve(taskOf('bob'))).work);
     const cold = await serveRequests(task, device, never, async (request) => {
       const warm = { ...request, rule: { ...request.rule, top_p: 1, temperature: 1.6 } };
-      return (await servedOn(device, params)).use((decoder) => writeAnswer(decoder, params, warm, never));
+      return writeAnswer(await servedOn(device, params), params, warm, never);
     });
     const lies: Record<string, Claim> = {
       'somebody else’s answers': claimOf(others),
@@ -147,7 +147,7 @@ describe('a judge', () => {
     assert.equal(await codeOf({ ...honest, amount: honest.amount + 1 }), 'not-what-it-says');
     assert.equal(await codeOf(claimOf([[...answers[0], END]])), 'wrong-end');
     assert.equal(await codeOf(claimOf([[END, 3]])), 'wrong-end');
-    assert.equal(await codeOf(claimOf([[1, 2, 3]])), 'wrong-end');
+    assert.equal(await codeOf(claimOf([answers[0], [1, 2, 3]])), 'wrong-end');
     for (const text of ['', '[]', '[[]]', '[[99]]', '[[1.5]]', '{}', `[${'[31],'.repeat(4)}[31]]`]) {
       const work = new TextEncoder().encode(text);
       assert.equal(await codeOf({ ...honest, work }), 'bad-form');
@@ -169,7 +169,7 @@ describe('a judge', () => {
       rule: { ...rule, logit_bias: [[END, -100] as const] },
     }));
     const served = await servedOn(judge, padded);
-    const more = await served.use((decoder) => writeAnswer(decoder, padded, asked[ended], never));
+    const more = await writeAnswer(served, padded, asked[ended], never);
     assert.deepEqual(more!.slice(0, answers[ended].length - 1), answers[ended].slice(0, -1));
     const lie = answers.with(ended, more!);
     const made = { ...claim, work: encodeAnswers(lie), amount: amountOf(long, lie) };

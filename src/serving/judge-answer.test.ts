@@ -1,26 +1,17 @@
 // Judging an answer: what was honestly served passes without a margin, and each way to serve something else is told from it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { weightsInBlocks } from '../model/block-rounding.ts';
 import type { AnswerRequest } from './answers.ts';
 import { faultOf, type Judged, type JudgingLimits, judgeAnswer, type ServedAnswer } from './judge-answer.ts';
 import { prefixCache } from './prefix-cache.ts';
-import {
-  openTinyEngine,
-  requestOf,
-  TINY_CONFIG,
-  TINY_CONTEXT,
-  tinyWeights,
-  wholeAnswer,
-} from './testing/tiny-model.ts';
+import { openTinyEngine, requestOf, TINY_CONTEXT, tinyWeights, wholeAnswer } from './testing/tiny-model.ts';
 import { type ReadyModel, writeAnswer } from './write-answer.ts';
 
 const END = 256;
 const never = new AbortController().signal;
 const room = { cache_tokens: 4 * TINY_CONTEXT };
 const ready = async (seed: string, coarse = false): Promise<ReadyModel> => {
-  const weights = tinyWeights(seed);
-  const engine = await openTinyEngine(coarse ? weightsInBlocks(TINY_CONFIG, weights, 'q4_0') : weights, room);
+  const engine = await openTinyEngine(tinyWeights(seed), { ...room, quantisation: coarse ? 'q4_0' : 'f32' });
   return { engine, prefixes: prefixCache(engine) };
 };
 const judge = await ready('a');

@@ -1,8 +1,7 @@
-// The served model on a device: loaded once by its hash, one text at a time.
-import { weightsInBlocks } from '../../model/block-rounding.ts';
+// The served model on a device: loaded once by its hash; its texts share the weights.
 import { modelTensors } from '../../model/checkpoint.ts';
 import type { LlamaConfig, Weights } from '../../model/config.ts';
-import { type Decoder, openDecoder } from '../../model/generate.ts';
+import { type DecodePool, openDecodePool, type PooledSequence } from '../../model/decode-pool.ts';
 import type { Device } from '../game.ts';
 import { readTensors } from '../state.ts';
 import type { ServeParams } from './params.ts';
@@ -11,51 +10,45 @@ import type { ServeParams } from './params.ts';
 export interface ServedModel {
   readonly config: LlamaConfig;
   readonly weights: Weights;
+  readonly quantisation: ServeParams['quantisation'];
 }
 
-/** Reads a version of the run's model. */
-export async function readModel({ model }: ServeParams, hash: string, device: Device): Promise<ServedModel> {
-  const specs = modelTensors(model, 'f32');
+/** Reads a version of the run's model; it is to be computed with as the run promises. */
+export async function readModel(params: ServeParams, hash: string, device: Device): Promise<ServedModel> {
+  const specs = modelTensors(params.model, 'f32');
   const weights = new Map<string, Float32Array>();
   for await (const values of readTensors(specs, hash, (one) => device.fetchBlob(one))) {
     weights.set(specs[weights.size].name, values);
   }
-  return { config: model, weights };
-}
-
-/** The model as the run promises it. */
-export async function promisedModel(params: ServeParams, device: Device): Promise<ServedModel> {
-  const { config, weights } = await readModel(params, params.weights, device);
-  const { quantisation } = params;
-  return { config, weights: quantisation === 'f32' ? weights : weightsInBlocks(config, weights, quantisation) };
-}
-
-/** A decoder that is used by one text after the other. */
-export interface Served {
-  use<T>(work: (decoder: Decoder) => Promise<T>): Promise<T>;
-}
-
-export async function openServed(model: ServedModel, params: ServeParams, device: Device): Promise<Served> {
-  const decoder = await openDecoder(device.runtime, model, params.prompt_tokens + params.max_tokens);
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    use(work) {
-      const result = last.then(() => work(decoder));
-      last = result.catch(() => {}); // whoever asked handles the error
-      return result;
-    },
-  };
+  return { config: params.model, weights, quantisation: params.quantisation };
 }
 
 /** What a device has loaded hangs on it, so that it goes when the device goes. */
-const loaded = new WeakMap<Device, Promise<Served>>();
+const loaded = new WeakMap<Device, Promise<DecodePool>>();
+
+export const openServed = (model: ServedModel, device: Device): Promise<DecodePool> =>
+  openDecodePool(device.runtime, model, model.quantisation);
 
 /** The promised model, loaded when it is first asked for. A failure is not remembered. */
-export function servedOn(device: Device, params: ServeParams): Promise<Served> {
+export function servedOn(device: Device, params: ServeParams): Promise<DecodePool> {
   const known = loaded.get(device);
   if (known) return known;
-  const loading = promisedModel(params, device).then((model) => openServed(model, params, device));
+  const loading = readModel(params, params.weights, device).then((model) => openServed(model, device));
   loaded.set(device, loading);
   loading.catch(() => loaded.delete(device));
   return loading;
+}
+
+/** Works with a text of its own, whose place is given back afterwards. */
+export async function withText<T>(
+  pool: DecodePool,
+  { prompt_tokens, max_tokens }: Pick<ServeParams, 'prompt_tokens' | 'max_tokens'>,
+  work: (text: PooledSequence) => Promise<T>,
+): Promise<T> {
+  const text = pool.open(prompt_tokens + max_tokens);
+  try {
+    return await work(text);
+  } finally {
+    text.close();
+  }
 }

@@ -1,12 +1,12 @@
 // Judges a serving claim: what needs no model for all answers, and the draws of those that this judge repeats.
-import type { Decoder } from '../../model/generate.ts';
+import type { DecodePool } from '../../model/decode-pool.ts';
 import { marginOf } from '../../model/margin.ts';
 import { addDraw, type MarginLimits, type MarginTally, marginFault, NO_DRAWS } from '../../model/margin-tally.ts';
 import { GameError } from '../errors.ts';
 import type { Claim, Device, Judging, Verdict } from '../game.ts';
 import { decodeAnswers, isWhole } from './answers.ts';
-import { servedOn } from './device.ts';
-import { amountOf, requestsOf, type ServeRequest, type ServeTask } from './params.ts';
+import { servedOn, withText } from './device.ts';
+import { amountOf, requestsOf, type ServeParams, type ServeRequest, type ServeTask } from './params.ts';
 
 /**
  * Beyond so many times its limits a margin is no accident of another engine: it is made up. Between once and so often work is refused, and nobody
@@ -14,22 +14,23 @@ import { amountOf, requestsOf, type ServeRequest, type ServeTask } from './param
  */
 const EVIDENT_TIMES = 1.5;
 
-/** The margins of an answer's draws, added to those before. */
-export async function tallyAnswer(
-  decoder: Decoder,
+/** The margins of an answer's draws, added to those before: one prefill gives the logits of all of them. */
+export function tallyAnswer(
+  pool: DecodePool,
+  params: ServeParams,
   { prompt, first_position, rule }: ServeRequest,
   ids: readonly number[],
-  end_ids: readonly number[],
   before: MarginTally,
 ): Promise<MarginTally> {
-  decoder.rewind();
-  let tally = before;
-  let logits = await decoder.append(prompt);
-  for (const [i, id] of ids.entries()) {
-    tally = addDraw(tally, marginOf(logits, rule, { position: first_position + i }, id), id, end_ids);
-    if (i < ids.length - 1) logits = await decoder.append([id]);
-  }
-  return tally;
+  return withText(pool, params, async (text) => {
+    const { vocab_size } = params.model;
+    const rows = await text.append([...prompt, ...ids.slice(0, -1)], 'all');
+    return ids.reduce((tally, id, i) => {
+      const at = (prompt.length - 1 + i) * vocab_size;
+      const margin = marginOf(rows.subarray(at, at + vocab_size), rule, { position: first_position + i }, id);
+      return addDraw(tally, margin, id, params.end_ids);
+    }, before);
+  });
 }
 
 /** Which answers a judge repeats: the first ones as far as it was told to, and where it looks one that nobody could foresee. */
@@ -55,10 +56,10 @@ export async function judgeClaim(task: ServeTask, claim: Claim, device: Device, 
   if (claim.amount !== amountOf(params, answers)) return refuse('not-what-it-says', true, NO_DRAWS);
   if (!answers.every((ids) => isWhole(params, ids))) return refuse('wrong-end', true, NO_DRAWS);
   const requests = requestsOf(task);
-  const served = await servedOn(device, params);
+  const pool = await servedOn(device, params);
   let tally = NO_DRAWS;
   for (const index of answersToRepeat(answers.length, judging)) {
-    tally = await served.use((decoder) => tallyAnswer(decoder, requests[index], answers[index], params.end_ids, tally));
+    tally = await tallyAnswer(pool, params, requests[index], answers[index], tally);
   }
   const fault = marginFault(tally, params.limits);
   if (fault) return refuse(fault, marginFault(tally, timesAll(params.limits, EVIDENT_TIMES)) !== null, tally);

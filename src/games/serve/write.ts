@@ -1,30 +1,30 @@
 // Serves a round's requests: each answer is drawn token by token from the model's logits, as every answer of the pool is.
-import type { Decoder } from '../../model/generate.ts';
+import type { DecodePool } from '../../model/decode-pool.ts';
 import { sampleToken } from '../../model/sampling.ts';
 import { stepsAllowed } from '../first-work.ts';
 import type { Claim, Device } from '../game.ts';
 import { encodeAnswers } from './answers.ts';
-import type { Served } from './device.ts';
+import { withText } from './device.ts';
 import { amountOf, mostOfAnswer, requestsOf, type ServeParams, type ServeRequest, type ServeTask } from './params.ts';
 
 /** One answer with its end token, if one ended it; null: the signal fired before its end. */
-export async function writeAnswer(
-  decoder: Decoder,
-  { end_ids, max_tokens }: Pick<ServeParams, 'end_ids' | 'max_tokens'>,
+export const writeAnswer = (
+  pool: DecodePool,
+  params: ServeParams,
   { prompt, first_position, rule }: ServeRequest,
   signal: AbortSignal,
-): Promise<number[] | null> {
-  decoder.rewind();
-  let logits = await decoder.append(prompt);
-  const ids: number[] = [];
-  while (!signal.aborted) {
-    const id = sampleToken(logits, rule, { position: first_position + ids.length });
-    ids.push(id);
-    if (end_ids.includes(id) || ids.length === max_tokens) return ids;
-    logits = await decoder.append([id]);
-  }
-  return null;
-}
+): Promise<number[] | null> =>
+  withText(pool, params, async (text) => {
+    let logits = await text.append(prompt, 'last');
+    const ids: number[] = [];
+    while (!signal.aborted) {
+      const id = sampleToken(logits, rule, { position: first_position + ids.length });
+      ids.push(id);
+      if (params.end_ids.includes(id) || ids.length === params.max_tokens) return ids;
+      logits = await text.append([id], 'last');
+    }
+    return null;
+  });
 
 /** A round's claim: the answers that were whole in time; null: none. `write`: how each is written. */
 export async function serveRequests(
@@ -47,10 +47,8 @@ export async function serveRequests(
 }
 
 /** Honest service. */
-export const serveHonestly = (task: ServeTask, device: Device, served: Served, signal: AbortSignal) =>
-  serveRequests(task, device, signal, (request) =>
-    served.use((decoder) => writeAnswer(decoder, task.params, request, signal)),
-  );
+export const serveHonestly = (task: ServeTask, device: Device, pool: DecodePool, signal: AbortSignal) =>
+  serveRequests(task, device, signal, (request) => writeAnswer(pool, task.params, request, signal));
 
 /** Tokens in and out: they have prices of their own. */
 export const countsOf = ({ prompt_tokens }: ServeParams, answers: readonly (readonly number[])[]) => ({

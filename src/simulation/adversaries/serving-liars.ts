@@ -1,17 +1,10 @@
 // Workers that serve something else than what they are asked and paid for: each really does, with the game's own parts.
 import type { Device } from '../../games/game.ts';
-import {
-  openServed,
-  promisedModel,
-  readModel,
-  type Served,
-  type ServedModel,
-  servedOn,
-} from '../../games/serve/device.ts';
+import { openServed, readModel, type ServedModel, servedOn } from '../../games/serve/device.ts';
 import type { ServeParams, ServeRequest, ServeTask } from '../../games/serve/params.ts';
 import { serveRequests, writeAnswer } from '../../games/serve/write.ts';
-import { weightsInBlocks } from '../../model/block-rounding.ts';
 import { parameterSpecs } from '../../model/config.ts';
+import type { DecodePool } from '../../model/decode-pool.ts';
 import type { Adversary } from './adversary.ts';
 import { withDeeds } from './task.ts';
 
@@ -30,9 +23,9 @@ function liar(name: string, does: string, { model, request = (asked) => asked, l
     ...{ name, does, roles: ['worker'], games: ['serve'] },
     play(game, context) {
       const params = context.params as ServeParams;
-      let opened: Promise<Served> | null = null;
-      const load = (device: Device): Promise<Served> =>
-        model ? model(params, device).then((own) => openServed(own, params, device)) : servedOn(device, params);
+      let opened: Promise<DecodePool> | null = null;
+      const load = (device: Device): Promise<DecodePool> =>
+        model ? model(params, device).then((own) => openServed(own, device)) : servedOn(device, params);
       return withDeeds(game, {
         async perform(task, device, signal) {
           opened ??= load(device);
@@ -40,7 +33,7 @@ function liar(name: string, does: string, { model, request = (asked) => asked, l
           return serveRequests(task.inner as ServeTask, device, signal, (asked, index) => {
             const served = lies(index) ? own : honest;
             const heard = lies(index) ? request(asked, params) : asked;
-            return served.use((decoder) => writeAnswer(decoder, params, heard, signal));
+            return writeAnswer(served, params, heard, signal);
           });
         },
       });
@@ -48,10 +41,10 @@ function liar(name: string, does: string, { model, request = (asked) => asked, l
   };
 }
 
-const coarse = async (params: ServeParams, device: Device): Promise<ServedModel> => {
-  const { config, weights } = await promisedModel(params, device);
-  return { config, weights: weightsInBlocks(config, weights, 'q4_0') };
-};
+const coarse = async (params: ServeParams, device: Device): Promise<ServedModel> => ({
+  ...(await readModel(params, params.weights, device)),
+  quantisation: 'q4_0',
+});
 
 export const coarseWeights = liar('coarse-weights', 'serves with weights of four bits what is sold as whole', {
   model: coarse,
@@ -64,9 +57,10 @@ export const nowAndThen = liar('now-and-then', 'serves every other answer with w
 
 export const smallerModel = liar('smaller-model', 'leaves out the last layer of the model', {
   async model(params, device) {
-    const { config, weights } = await promisedModel(params, device);
+    const { config, weights, quantisation } = await readModel(params, params.weights, device);
     const smaller = { ...config, num_hidden_layers: Math.max(1, config.num_hidden_layers - 1) };
-    return { config: smaller, weights: new Map(parameterSpecs(smaller).map(({ name }) => [name, weights.get(name)!])) };
+    const kept = parameterSpecs(smaller).map(({ name }) => [name, weights.get(name)!] as const);
+    return { config: smaller, weights: new Map(kept), quantisation };
   },
 });
 
