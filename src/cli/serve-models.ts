@@ -7,7 +7,8 @@ import { readJson, readText } from '../model/read-json.ts';
 import { takeModel } from '../owner/export-model.ts';
 import type { Transfer } from '../peer/blobs.ts';
 import type { ServedModel } from '../serving/answer-server.ts';
-import { openChat } from '../serving/chat.ts';
+import type { AnswerRequest } from '../serving/answers.ts';
+import { openChat, openFormat } from '../serving/chat.ts';
 import { CHAT_TEMPLATES, recogniseTemplate } from '../serving/chat-templates.ts';
 import { type OwnModel, openOwnEngine } from '../serving/engine-own.ts';
 import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
@@ -120,9 +121,14 @@ async function openOwn(
     : fromFolder(place.path));
   const cache_tokens = places * model.config.max_position_embeddings;
   const engine = await openOwnEngine(runtime, model, { cache_tokens });
-  // A model without a form of its own is talked to in that of training data.
-  const template = CHAT_TEMPLATES[(chat_template && recogniseTemplate(chat_template)) || 'plain'];
-  return { engine, name, licence, created_ms, ...openChat(template, engine.model.tokens) };
+  const { tokens } = engine.model;
+  // A model without a form of its own is talked to in that of training data. One whose form is not known would be talked to wrongly.
+  const template = chat_template === null ? 'plain' : recogniseTemplate(chat_template);
+  const chat =
+    template === null
+      ? { openGrammar: (request: Pick<AnswerRequest, 'format'>) => openFormat(tokens, request) }
+      : openChat(CHAT_TEMPLATES[template], tokens);
+  return { engine, name, licence, created_ms, ...chat };
 }
 
 interface Found {
