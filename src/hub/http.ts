@@ -68,7 +68,7 @@ export interface HttpServices {
   counts(): { readonly events: number; readonly connections: number };
   condition(): Promise<Condition>;
   readonly clock: Clock;
-  readonly pool: Pick<Pool, 'serverFor'>;
+  readonly pool: Pick<Pool, 'serverFor' | 'fleet'>;
   /** Fresh random bytes. */
   readonly randomBytes: (length: number) => Uint8Array;
   /** Whether a key takes part in a run or owns one. */

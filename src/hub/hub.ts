@@ -89,7 +89,7 @@ export interface Hub {
   readonly verifier_key: string;
   readonly url: string;
   /** The devices that serve here, as callers may use them. */
-  readonly pool: Pick<Pool, 'serverFor'>;
+  readonly pool: Pick<Pool, 'serverFor' | 'fleet'>;
   /** Stops taking anything, writes everything accepted, and releases port and folder. */
   close(): Promise<void>;
 }

@@ -13,7 +13,7 @@ const at = (path: string, among = runs) => {
 };
 
 test('views that the page writes', () => {
-  for (const path of ['/', '/start', '/devices', '/ledger', '/ledger/7']) assert.equal(at(path), 'view', path);
+  for (const path of ['/', '/start', '/devices', '/pool', '/ledger', '/ledger/7']) assert.equal(at(path), 'view', path);
   for (const view of ['', '/device', '/play']) assert.equal(at(`/r/${ids[0]}${view}`), ids[0]);
 });
 

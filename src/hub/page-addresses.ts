@@ -8,7 +8,7 @@ export type Address =
   | { readonly kind: 'elsewhere'; readonly to: string }
   | { readonly kind: 'none' };
 
-const VIEWS = /^\/(start|devices|ledger(\/\d{1,15})?)?$/;
+const VIEWS = /^\/(start|devices|pool|ledger(\/\d{1,15})?)?$/;
 const RUN = /^\/r\/([0-9a-f]{4,64})(\/device|\/play)?$/;
 /** What people type for a view that belongs to a run, and for the list of runs. */
 const OF_SOME_RUN = /^\/(device|play)$/;

@@ -62,7 +62,7 @@ const RETRY_S = 3;
 const SERVICE_WORKER = '/service-worker.js';
 
 /** What anybody may read from any origin: the log, its blobs and the state are public, and no answer depends on who asks. */
-const PUBLIC_PATHS = ['/log/*', '/blobs/*', '/status', '/runs/*', '/accounts/*', '/health', '/ready'];
+const PUBLIC_PATHS = ['/log/*', '/blobs/*', '/status', '/runs/*', '/accounts/*', '/fleet', '/health', '/ready'];
 
 /**
  * Lets scripts of other pages read what is public, so that an auditor need not trust the page that this hub serves. Writing stays closed.

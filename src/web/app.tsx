@@ -10,6 +10,7 @@ import { LazyView, loadView } from './shell/lazy-view.tsx';
 import { Link } from './shell/link.tsx';
 import type { Live, LiveLink, ViewProps } from './shell/live.ts';
 import { type Route, route } from './shell/route.ts';
+import { runOf } from './shell/run-of.ts';
 import { useStore } from './shell/store.ts';
 import { ViewBoundary } from './shell/view-boundary.tsx';
 import { WorkBadge } from './shell/work-badge.tsx';
@@ -18,6 +19,7 @@ const deviceView = loadView(() => import('./device/device-view.tsx'), 'DeviceVie
 const devicesView = loadView(() => import('./devices/devices-view.tsx'), 'DevicesView');
 const ledgerView = loadView(() => import('./ledger/ledger-view.tsx'), 'LedgerView');
 const playView = loadView(() => import('./play/play-view.tsx'), 'PlayView');
+const poolView = loadView(() => import('./pool/pool-view.tsx'), 'PoolView');
 const startView = loadView(() => import('./start/start-view.tsx'), 'StartView');
 
 export function App({ live: link }: { live: LiveLink }) {
@@ -113,6 +115,8 @@ function viewOf(here: Route, props: ViewProps): ComponentChildren {
       return <LazyView connection={props.live.connection} load={ledgerView} props={{ ...props, event: here.event }} />;
     case 'devices':
       return <LazyView connection={props.live.connection} load={devicesView} props={props} />;
+    case 'pool':
+      return <LazyView connection={props.live.connection} load={poolView} props={props} />;
     case 'start':
       return <LazyView connection={props.live.connection} load={startView} props={props} />;
     case 'unknown':
@@ -125,13 +129,6 @@ function viewOf(here: Route, props: ViewProps): ComponentChildren {
         </section>
       );
   }
-}
-
-/** The run that the links lead to: the one that is shown, or the newest unfinished one. */
-export function runOf(here: Route, live: Live): string | null {
-  if ('run' in here) return here.run;
-  const runs = [...live.runs.keys()].reverse();
-  return runs.find((id) => live.runs.get(id)!.overview.phase !== 'finished') ?? runs[0] ?? null;
 }
 
 function titleOf(here: Route, live: Live): string {
@@ -149,6 +146,8 @@ function titleOf(here: Route, live: Live): string {
       return here.event === null ? 'Ledger · Potluck' : `Event ${here.event} · Potluck`;
     case 'devices':
       return 'Your devices · Potluck';
+    case 'pool':
+      return 'The pool · Potluck';
     case 'start':
       return 'Start a run · Potluck';
     case 'unknown':

@@ -16,19 +16,23 @@ export interface ApiAccess {
 }
 
 interface ApiServices {
-  readonly pool: Pick<Pool, 'serverFor'>;
+  readonly pool: Pick<Pool, 'serverFor' | 'fleet'>;
   readonly clock: Clock;
   readonly rates: RateLimits;
   readonly randomHex: () => string;
   onError(error: unknown, where: string): void;
 }
 
-/** Adds what begins with /v1. Of what is asked and answered nothing is kept or told. */
+/** Adds what begins with /v1, and who serves there. Of what is asked and answered nothing is kept or told. */
 export function serveApi(app: Hono, { keys, owners }: ApiAccess, hub: ApiServices): void {
   const { pool, clock, rates, randomHex: newId, onError } = hub;
   app.use('/v1/*', async (c, next) => {
     rates.take('api_address', addressOfAsker(c));
     await next();
+  });
+  app.get('/fleet', (c) => {
+    rates.take('read_address', addressOfAsker(c));
+    return c.json(pool.fleet(), 200, { 'cache-control': 'no-store' });
   });
   app.route('/', openaiApi(pool.serverFor({ ...ANY_DEVICE, owners }), { clock, newId, keys, onError }));
 }

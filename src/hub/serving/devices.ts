@@ -1,5 +1,6 @@
 // The devices that offer to serve: what each has room for, and what the hub has measured of it. Nothing of it outlives the hub.
 import { ProtocolError } from '../../protocol/errors.ts';
+import type { FleetRow } from '../../protocol/fleet.ts';
 import type { Offer, ToServingPeer } from '../../protocol/serving-messages.ts';
 import type { Usual } from './plan.ts';
 import { type DeviceKnown, FIRST_TOKENS, type Speed } from './rank.ts';
@@ -87,6 +88,8 @@ export interface Devices {
   /** When a device is late, by its own times; none is allowed to be much slower than the pool. */
   usualOf(device: PoolDevice, key: ModelKey, read_tokens: number): Usual;
   known(device: PoolDevice, key: ModelKey, asked: AskedOfDevice): Omit<DeviceKnown, 'was_late'>;
+  /** What people may see: a row for each model that a device offers, those that write most first. @param writing answers, of a connection's number and a model */
+  rows(writing: (number: string, key: ModelKey) => number): Omit<FleetRow, 'name'>[];
 }
 
 export function openDevices(now_ms: () => number): Devices {
@@ -189,6 +192,29 @@ class MeasuredDevices implements Devices {
       near: region !== null && offer.region === region,
       silent: here.silent,
       last_given_ms: here.last_given_ms,
+    };
+  }
+
+  rows(writing: (number: string, key: ModelKey) => number): Omit<FleetRow, 'name'>[] {
+    const all = [...this.all.values()].flatMap((device) =>
+      [...device.offers].map(([key, offered]) => ({
+        ...this.#row(device, key, offered),
+        writing: writing(device.connection.number, key),
+      })),
+    );
+    return all.sort((a, b) => b.writing - a.writing || (a.device < b.device ? -1 : 1));
+  }
+
+  #row({ peer, record, round_trip_ms, silent }: Present, key: ModelKey, { offer, unheard }: Offered) {
+    const { model, quantisation, engine, region, price_in, price_out, free_tokens } = offer;
+    const places = free_tokens > 0 ? Math.max(0, offer.places - unheard.length) : 0;
+    const gap_ms = record.speeds.get(key)?.gap_ms;
+    return {
+      ...{ device: peer, model, quantisation, engine, region, places, price_in, price_out, round_trip_ms },
+      tokens_per_second: gap_ms === undefined ? null : 1000 / gap_ms,
+      leases: record.outcomes.length,
+      well: record.outcomes.filter((well) => well).length,
+      doubted: silent || record.distrusted_until_ms > this.#now_ms(),
     };
   }
 

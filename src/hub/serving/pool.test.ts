@@ -294,3 +294,35 @@ describe('a caller of the pool', () => {
     assert.equal((await failureOf(world.clock.run(world.read()))).code, 'bad-input');
   });
 });
+
+describe('the fleet', () => {
+  test('is what was measured: who writes, how fast, how many leases went well, and nothing of what is asked', async () => {
+    const world = new PoolWorld();
+    const [fast, slow] = [world.device({ gap_ms: 20 }), world.device({ offer: { region: 'eu', price_out: 7 } })];
+    assert.deepEqual(
+      world.pool.fleet().rows.map(({ tokens_per_second, leases, name }) => [tokens_per_second, leases, name]),
+      [
+        [null, 0, NAME],
+        [null, 0, NAME],
+      ],
+    );
+    let seen: ReturnType<typeof world.pool.fleet> | null = null;
+    const onEvent = (event: AnswerEvent): void => {
+      if (event.kind === 'token' && event.position === 8) seen ??= world.pool.fleet();
+    };
+    for (let i = 0; i < 2; i++) await world.clock.run(world.read(ask(), { onEvent }));
+    const writing = seen!.rows.filter((row) => row.writing > 0);
+    assert.ok(seen!.answers === 1 && writing.length >= 1 && writing[0].places < 4, JSON.stringify(seen));
+    const { rows, answers, devices } = world.pool.fleet();
+    assert.deepEqual([answers, devices], [0, 2]);
+    const measured = rows.find(({ device }) => device === fast.peer)!;
+    assert.ok(measured.leases > 0 && measured.well > 0 && Math.round(measured.tokens_per_second!) > 20);
+    const other = rows.find(({ device }) => device === slow.peer)!;
+    assert.deepEqual([other.region, other.price_out, other.writing], ['eu', 7, 0]);
+    fast.die();
+    assert.deepEqual(
+      world.pool.fleet().rows.map(({ device }) => device),
+      [slow.peer],
+    );
+  });
+});

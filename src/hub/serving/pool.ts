@@ -3,6 +3,7 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Clock } from '../../protocol/clock.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
+import { FLEET_LIMIT_ROWS, type Fleet } from '../../protocol/fleet.ts';
 import { type FromServingPeer, type Offer, packRequest } from '../../protocol/serving-messages.ts';
 import type { AnswerEvent, AnswerRequest, AnswerServer } from '../../serving/answers.ts';
 import { ServingError } from '../../serving/errors.ts';
@@ -55,6 +56,8 @@ export interface PoolOptions {
 export interface Pool {
   /** The pool as one kind of callers may use it. */
   serverFor(caller: Caller): AnswerServer;
+  /** Who serves what, as it was measured. */
+  fleet(): Fleet;
   /** What a device says. Throws ProtocolError `malformed`. */
   hear(connection: PoolConnection, message: FromServingPeer): void;
   gone(connection: PoolConnection): void;
@@ -112,6 +115,20 @@ class LeasingPool implements Pool {
       embed: async () => {
         throw new ServingError('unsupported', 'the pool writes answers; it makes no embeddings');
       },
+    };
+  }
+
+  fleet(): Fleet {
+    const writing = new Map<string, number>();
+    for (const { device, answer } of this.#leases.values()) {
+      const at = `${device.connection.number} ${this.#answers.get(answer)?.key}`;
+      writing.set(at, (writing.get(at) ?? 0) + 1);
+    }
+    const names = new Map(this.#options.models().map((model) => [model.hash, model.names[0]]));
+    const rows = this.#devices.rows((number, key) => writing.get(`${number} ${key}`) ?? 0);
+    return {
+      ...{ devices: this.#devices.all.size, answers: this.#answers.size },
+      rows: rows.slice(0, FLEET_LIMIT_ROWS).map((row) => ({ ...row, name: names.get(row.model) ?? null })),
     };
   }
 

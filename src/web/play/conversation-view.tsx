@@ -1,5 +1,7 @@
 // A conversation with a model of the pool: what was said, a field for the next words, stop, again, copy.
 import { useState } from 'preact/hooks';
+import { poolAddress } from '../pool/known-pool.ts';
+import { poolChat } from '../pool/pool-client.ts';
 import { createStore, type Store, useStore } from '../shell/store.ts';
 import {
   askedAgain,
@@ -13,8 +15,6 @@ import {
   toldTo,
 } from './conversation.ts';
 import { CopyButton } from './copy-button.tsx';
-import { poolAddress } from './pool.ts';
-import { poolChat } from './pool-client.ts';
 import type { PlaySession } from './session.ts';
 
 /** The conversations of this page, by model. They outlive the view. */

@@ -1,5 +1,5 @@
 // A conversation with a model of the pool, while the page is open: whose turn it is, what was said, and what is being said.
-import type { ChatTurn } from './pool-client.ts';
+import type { ChatTurn } from '../pool/pool-client.ts';
 
 export interface Said extends ChatTurn {
   readonly state: 'whole' | 'writing' | 'stopped' | 'failed';

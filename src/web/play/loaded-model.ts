@@ -1,10 +1,10 @@
 // Who writes for Play, the Worker with the model or the pool, and its session of each run. All outlive the view, so that nothing is lost when a
 // person goes elsewhere and back.
 import { keepOffline } from '../offline/keep-offline.ts';
+import { poolAddress } from '../pool/known-pool.ts';
+import { poolText } from '../pool/pool-client.ts';
 import { createStore, type Store } from '../shell/store.ts';
 import { type FromModel, THIS_BROWSER, type ToModel, type WriteOrder } from './play-messages.ts';
-import { poolAddress } from './pool.ts';
-import { poolText } from './pool-client.ts';
 import { afterMessage, asked, dropped, type FromPool, isBusy, NEW_SESSION, type PlaySession } from './session.ts';
 
 const sessions = new Map<string, Store<PlaySession>>();

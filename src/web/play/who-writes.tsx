@@ -1,9 +1,11 @@
 // Who writes in Play: this browser, or a model of the pool behind the hub; two at a time, to compare them; and the key that a pool may ask for.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
+import { KeyForm } from '../pool/key-form.tsx';
+import { pool, refreshPool } from '../pool/known-pool.ts';
+import type { PoolModel } from '../pool/pool-client.ts';
+import { Link } from '../shell/link.tsx';
 import { useStore } from '../shell/store.ts';
 import { THIS_BROWSER, type Writer } from './play-messages.ts';
-import { pool, refreshPool, useKey } from './pool.ts';
-import type { PoolModel } from './pool-client.ts';
 import type { PlaySession } from './session.ts';
 
 interface Props {
@@ -20,7 +22,14 @@ export function WhoWrites({ session, change, here }: Props) {
     if (here) void refreshPool();
   }, [here]);
   if (!known || known.kind === 'none') return null;
-  if (known.kind === 'key-needed') return <KeyForm />;
+  if (known.kind === 'key-needed') {
+    return (
+      <details class="more">
+        <summary>The pool behind this hub writes for whoever has a key</summary>
+        <KeyForm />
+      </details>
+    );
+  }
   const { models } = known;
   if (models.length === 0) return null;
   const chosen = models.find(({ name }) => name === session.writer);
@@ -47,7 +56,8 @@ export function WhoWrites({ session, change, here }: Props) {
       {session.writer !== THIS_BROWSER && (
         <p class="fine">
           A device of the pool writes this{chosen && ` (${chosen.quantisation})`}: whoever it belongs to can read what
-          you ask. For the same seed and settings the pool and this browser write the same text with the same weights.
+          you ask. For the same seed and settings the pool and this browser write the same text with the same weights.{' '}
+          <Link to={{ view: 'pool' }}>Who serves here</Link>
         </p>
       )}
     </div>
@@ -68,29 +78,6 @@ function Writers({ models }: { models: readonly PoolModel[] }) {
         </option>
       ))}
     </>
-  );
-}
-
-function KeyForm() {
-  const [key, setKey] = useState('');
-  return (
-    <details class="more">
-      <summary>The pool behind this hub writes for whoever has a key</summary>
-      <form
-        class="actions"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void useKey(key.trim());
-        }}
-      >
-        <label class="inline">
-          API key
-          <input type="password" autocomplete="off" value={key} onInput={(e) => setKey(e.currentTarget.value)} />
-        </label>
-        <button type="submit">Use it</button>
-      </form>
-      <p class="fine">It is kept in this browser, and sent to this hub alone.</p>
-    </details>
   );
 }
 

@@ -5,15 +5,17 @@ export type Route =
   | { readonly view: 'home' }
   | { readonly view: 'run' | 'device' | 'play'; readonly run: string }
   | { readonly view: 'ledger'; readonly event: number | null }
-  | { readonly view: 'start' | 'devices' }
+  | { readonly view: 'start' | 'devices' | 'pool' }
   | { readonly view: 'unknown' };
 
 const RUN = /^\/r\/([0-9a-f]{64})(?:\/(device|play))?$/;
+const PLAIN = /^\/(start|devices|pool)$/;
 const EVENT = /^\/ledger\/(\d{1,15})$/;
 
 export function routeOf(path: string): Route {
   if (path === '/') return { view: 'home' };
-  if (path === '/start' || path === '/devices') return { view: path === '/start' ? 'start' : 'devices' };
+  const plain = PLAIN.exec(path)?.[1];
+  if (plain) return { view: plain as 'start' | 'devices' | 'pool' };
   if (path === '/ledger') return { view: 'ledger', event: null };
   const event = EVENT.exec(path)?.[1];
   if (event) return { view: 'ledger', event: Number(event) };
@@ -35,6 +37,7 @@ export function pathOf(route: Exclude<Route, { view: 'unknown' }>): string {
       return route.event === null ? '/ledger' : `/ledger/${route.event}`;
     case 'start':
     case 'devices':
+    case 'pool':
       return `/${route.view}`;
   }
 }

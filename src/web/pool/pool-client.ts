@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { CodedError } from '../../errors.ts';
 import { eventsOf } from '../../serving/api/event-reader.ts';
-import type { WriteOrder } from './play-messages.ts';
+import type { WriteOrder } from '../play/play-messages.ts';
 
 export interface PoolModel {
   readonly name: string;
@@ -14,9 +14,15 @@ export interface PoolModel {
 
 /** What this hub's API says: its models, that it asks for a key, or that there is no API. */
 export type PoolModels =
-  | { readonly kind: 'models'; readonly models: readonly PoolModel[] }
+  | { readonly kind: 'models'; readonly models: readonly PoolModel[]; readonly left: QuotaLeft }
   | { readonly kind: 'key-needed' }
   | { readonly kind: 'none' };
+
+/** What the caller may still ask in this minute, and of how much; null: as much as there is. */
+export interface QuotaLeft {
+  readonly requests: readonly [left: number, limit: number] | null;
+  readonly tokens: readonly [left: number, limit: number] | null;
+}
 
 export interface ChatTurn {
   readonly role: 'user' | 'assistant';
@@ -72,7 +78,11 @@ export async function poolModels({ base_url, key }: PoolAddress): Promise<PoolMo
   const models = found.data.data.map(({ id, hash, quantisation, capabilities }) => ({
     ...{ name: id, hash, quantisation, chat: capabilities.chat },
   }));
-  return { kind: 'models', models };
+  const left = (of: string): [number, number] | null => {
+    const [now, limit] = ['remaining', 'limit'].map((word) => response.headers.get(`x-ratelimit-${word}-${of}`));
+    return now === null || limit === null ? null : [Number(now), Number(limit)];
+  };
+  return { kind: 'models', models, left: { requests: left('requests'), tokens: left('tokens') } };
 }
 
 /** Streams what a model writes behind a beginning. Throws PoolError, or the signal's reason. */

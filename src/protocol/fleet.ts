@@ -1,0 +1,34 @@
+// GET /fleet: who serves what, as the hub has measured it; for people, whose page shows it. Nobody's prompt or answer is in it.
+import { z } from 'zod';
+import { count, hash, oneLine } from './schemas.ts';
+
+export const FLEET_LIMIT_ROWS = 1000; // more rows than anybody reads; the busiest come first
+
+const FleetRowSchema = z.strictObject({
+  /** The device, by its key. */
+  device: hash,
+  model: hash,
+  /** What callers call the model; null: it is no model of this hub any more. */
+  name: z.string().nullable(),
+  quantisation: z.string(),
+  engine: oneLine(20),
+  region: oneLine(40).nullable(),
+  /** Answers that it writes now, and how many more it would take. */
+  writing: count,
+  places: count,
+  /** Measured, never what a device says; null: nothing yet. */
+  tokens_per_second: z.number().nullable(),
+  round_trip_ms: z.number(),
+  /** Of its last hundred leases: how many there were, and how many ended well. */
+  leases: count,
+  well: count,
+  /** In millionths of a credit for a million tokens. */
+  price_in: count,
+  price_out: count,
+  /** It was late and has said nothing since, or did not keep to the form of answers. */
+  doubted: z.boolean(),
+});
+export type FleetRow = z.infer<typeof FleetRowSchema>;
+
+export const FleetSchema = z.strictObject({ devices: count, answers: count, rows: z.array(FleetRowSchema) });
+export type Fleet = z.infer<typeof FleetSchema>;

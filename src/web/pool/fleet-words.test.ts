@@ -1,0 +1,39 @@
+// The fleet in words: nothing is said that was not measured, and regions come in an order.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { FleetRow } from '../../protocol/fleet.ts';
+import { factsOf, regionsOf } from './fleet-words.ts';
+
+const ROW: FleetRow = {
+  ...{ device: 'a'.repeat(64), model: 'b'.repeat(64), name: 'poems', quantisation: 'f32', engine: 'own', region: null },
+  ...{ writing: 0, places: 2, tokens_per_second: null, round_trip_ms: 12.4, leases: 0, well: 0 },
+  ...{ price_in: 0, price_out: 0, doubted: false },
+};
+
+test('a device of which nothing is known yet is said to be that, and one that works by its figures', () => {
+  assert.deepEqual(factsOf(ROW), [
+    ...['idle', 'takes 2 more', 'not measured yet', '12 ms away', 'no answer yet', 'asks nothing'],
+  ]);
+  const busy = { writing: 1, places: 0, tokens_per_second: 41.6, leases: 100, well: 97, price_in: 400_000 };
+  assert.deepEqual(factsOf({ ...ROW, ...busy, price_out: 3_200_000, doubted: true }), [
+    ...['writes 1 answer', 'takes no more', '42 tokens/s', '12 ms away', '97 of 100 went well'],
+    '0.4 credits a million tokens read, 3.2 written',
+    'doubted: it was late or broke the form',
+  ]);
+});
+
+test('the largest region comes first, and devices that say none come last; a region’s speed is what was measured', () => {
+  const rows = ['eu', null, null, null, 'us', 'us'].map((region, i) => ({
+    ...ROW,
+    region,
+    tokens_per_second: i || null,
+  }));
+  assert.deepEqual(
+    regionsOf(rows).map(({ name, rows: those, tokens_per_second }) => [name, those.length, tokens_per_second]),
+    [
+      ['us', 2, 9],
+      ['eu', 1, 0],
+      ['Region not said', 3, 6],
+    ],
+  );
+});
