@@ -43,12 +43,12 @@ export class KeyValueCache {
   }
 
   /**
-   * Makes room for so many positions and one more. The last one is never used: so what a sequence holds lies in the part of the scores
-   * that is summed in the same order whatever the room is, and a sequence's bits do not depend on its neighbours.
+   * Makes room for so many positions, those that the next run will fill among them. Since these are still unused in that run, what a sequence holds
+   * never reaches the end of the scores, where the sum of a softmax has another order: its bits depend on no neighbour's length.
    */
   reserve(positions: number): void {
-    if (positions < this.#held) return;
-    const wanted = Math.max(positions + 1, this.#held * GROWTH);
+    if (positions <= this.#held) return;
+    const wanted = Math.max(positions, this.#held * GROWTH);
     const from = this.#layers;
     const before = this.#held;
     const { num_hidden_layers, num_key_value_heads, head_dim } = this.#shape;
