@@ -43,8 +43,8 @@ type Append = (tokens: readonly (readonly number[])[]) => Promise<void>;
 
 interface Loaded {
   append: Append;
-  /** Leaves the first `length` tokens of every sequence. */
-  rewind(length: number): void;
+  /** Leaves the first `length` tokens of the first sequence, or of every one. */
+  rewind(length: number, which: 'first' | 'all'): void;
 }
 
 export function configOfSize(size: string): LlamaConfig {
@@ -93,8 +93,9 @@ async function loadOwn({ engine, size, stored }: EngineSettings): Promise<Loaded
     async append(tokens) {
       await Promise.all(tokens.map((ids, i) => sequences[i].append(ids, 'last')));
     },
-    rewind: (length) => {
-      for (const sequence of sequences) sequence.rewind(Math.min(length, sequence.length));
+    rewind: (length, which) => {
+      for (const sequence of which === 'first' ? sequences.slice(0, 1) : sequences)
+        sequence.rewind(Math.min(length, sequence.length));
     },
   };
 }
@@ -119,9 +120,9 @@ async function loadAlone({ size, gguf }: EngineSettings): Promise<Loaded> {
       }
       await context.decodeBatch();
     },
-    rewind: (length) => {
+    rewind: (length, which) => {
       for (const [i, held] of lengths.entries()) {
-        if (held <= length) continue;
+        if (held <= length || (which === 'first' && i > 0)) continue;
         context.removeTokenCellsFromSequence(i, length, -1);
         lengths[i] = length;
       }
@@ -131,7 +132,8 @@ async function loadAlone({ size, gguf }: EngineSettings): Promise<Loaded> {
 
 async function obey({ append, rewind }: Loaded, { what, tokens }: EngineCommand, vocab_size: number): Promise<number> {
   const ids = (count: number, from: number) => Array.from({ length: count }, (_, i) => (37 * i + from) % vocab_size);
-  rewind(what === 'prompt' ? 0 : PROMPT_TOKENS); // a prompt is read by the first sequence, which then is as long as the others were
+  rewind(PROMPT_TOKENS, 'all');
+  if (what === 'prompt') rewind(0, 'first'); // which is as long as the others when it has read it
   const before = process.cpuUsage();
   if (what === 'prompt') await append([ids(PROMPT_TOKENS, 1)]);
   else {

@@ -209,6 +209,39 @@ function linear(
   return op('Add', [op('MatMulNBits', inputs, attributes, undefined, MICROSOFT), ...added], {}, output);
 }
 
+/**
+ * Several projections of the same rows. Narrow ones are one product, which rounds the rows to 8 bits once; to join float32 matrices would take
+ * their memory again while the model is loaded.
+ */
+function linears(
+  shared: Shared,
+  x: string,
+  names: readonly string[],
+  rows: readonly number[],
+  columns: number,
+): string[] {
+  const { building, weights, stored } = shared;
+  if (stored === 'f32') return names.map((name, i) => linear(shared, x, name, rows[i], columns));
+  const total = rows.reduce((sum, count) => sum + count, 0);
+  const together = new Map<string, Float32Array>();
+  for (const kind of ['weight', 'bias']) {
+    const parts = names.flatMap((name) => weights.get(`${name}.${kind}`) ?? []);
+    if (parts.length > 0) together.set(`${names[0]}.all.${kind}`, joined(parts));
+  }
+  const all = linear({ ...shared, weights: together }, x, `${names[0]}.all`, total, columns);
+  return building.split(all, building.ints(rows), 1, rows.length);
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
 /** RMSNorm as one operator of ONNX Runtime's, whose second output nobody reads: on WebGPU that one is wrong. */
 function norm({ building, config, weights }: Shared, x: string, name: string, output?: string): string {
   const weight = building.tensor(`${name}.weight`, 'float32', [config.hidden_size], weights.get(`${name}.weight`)!);
@@ -230,11 +263,12 @@ function attention({ building, config, ...shared }: Shared, x: string, layer: nu
   const { shapes, mask, rotateKey, rotateQuery } = shared;
   const at = `model.layers.${layer}.self_attn`;
   const all = { building, config, ...shared };
-  const project = (name: string, count: number, shape: string): string =>
-    op('Reshape', [linear(all, x, `${at}.${name}`, count * head_dim, hidden_size), shape]);
-  const keys = rotary(building, project('k_proj', kv_heads, shapes.kv_heads), head_dim, rotateKey);
-  const values = project('v_proj', kv_heads, shapes.kv_heads);
-  const turned = rotary(building, project('q_proj', heads, shapes.heads), head_dim, rotateQuery);
+  const counts = [heads, kv_heads, kv_heads].map((count) => count * head_dim);
+  const names = ['q_proj', 'k_proj', 'v_proj'].map((name) => `${at}.${name}`);
+  const [q, k, v] = linears(all, x, names, counts, hidden_size);
+  const keys = rotary(building, op('Reshape', [k, shapes.kv_heads]), head_dim, rotateKey);
+  const values = op('Reshape', [v, shapes.kv_heads]);
+  const turned = rotary(building, op('Reshape', [q, shapes.heads]), head_dim, rotateQuery);
   const queries = op('Reshape', [
     op('Transpose', [turned], { perm: axes(0, 2, 1, 3) }),
     ints([0, kv_heads, -1, head_dim]),
@@ -260,7 +294,7 @@ function attention({ building, config, ...shared }: Shared, x: string, layer: nu
 function mlp(shared: Shared, x: string, at: string): string {
   const { op } = shared.building;
   const { hidden_size: d, intermediate_size: ff } = shared.config;
-  const gate = linear(shared, x, `${at}.gate_proj`, ff, d);
+  const [gate, up] = linears(shared, x, [`${at}.gate_proj`, `${at}.up_proj`], [ff, ff], d);
   const silu = op('Mul', [gate, op('Sigmoid', [gate])]);
-  return linear(shared, op('Mul', [silu, linear(shared, x, `${at}.up_proj`, ff, d)]), `${at}.down_proj`, d, ff);
+  return linear(shared, op('Mul', [silu, up]), `${at}.down_proj`, d, ff);
 }

@@ -172,6 +172,8 @@ for (const [runtimeName, start] of Object.entries({
           ...plain,
           hidden_size: 64,
           intermediate_size: 96,
+          attention_bias: true,
+          mlp_bias: true,
           tie_word_embeddings: true,
         });
         const weights = weightsOf(config);
