@@ -57,7 +57,8 @@ export async function* writeAnswer(
     yield* drawTokens(engine, known, request, { grammar, progress, reader, said, first: logits }, signal);
   } catch (error) {
     broken = !signal.aborted;
-    throw error;
+    // Who ends an answer may close its engine at once: what the engine then says is not why the answer ended.
+    throw signal.aborted ? signal.reason : error;
   } finally {
     await prefixes.giveBack(known, !broken && known.sequence.length === known.tokens.length);
   }
