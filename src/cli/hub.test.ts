@@ -1,13 +1,17 @@
 // `potluck hub` where it may write nothing but its own folder: it runs, says what it does without, and ends when it is asked to.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
+import { createIdentity } from '../protocol/identity.ts';
+import { makeKey } from '../serving/api/keys.ts';
 import { homeFolder, withWayOut } from './folders.ts';
+import { writeKeys } from './key-file.ts';
 import { CliError } from './output.ts';
 import { keepPageBuilt } from './page.ts';
 
@@ -34,6 +38,28 @@ test('without a home and with a folder: it listens, and ends at the first SIGTER
     hub.kill('SIGTERM');
   }
   assert.deepEqual(await ended, [0, null]);
+});
+
+test('with --api, or for named owners on a hub that is open to others, only keys of this machine may ask', async () => {
+  const home = join(root, 'home');
+  const env = { ...process.env, POTLUCK_HOME: home };
+  const { key, record } = makeKey('friend', { requests_per_minute: null, tokens_per_minute: null }, 0, randomBytes);
+  await writeKeys([record], join(home, 'serve', 'keys.json'));
+  const owner = createIdentity().id;
+  for (const [i, flags] of [['--api'], ['--api-owners', owner, '--public', 'https://hub.example']].entries()) {
+    const words = ['hub', '--port', '0', '--no-page', '--json', '--folder', join(root, `api-${i}`), ...flags];
+    const hub = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...words], { env });
+    const ended = once(hub, 'exit');
+    for await (const line of createInterface(hub.stdout)) {
+      const { type, url } = JSON.parse(line) as { type: string; url: string };
+      if (type !== 'listening') continue;
+      assert.equal((await fetch(`${url}/v1/models`)).status, 401);
+      const answer = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
+      assert.deepEqual(await answer.json(), { object: 'list', data: [] });
+      hub.kill('SIGTERM');
+    }
+    await ended;
+  }
 });
 
 test('without a home and without a folder: one line that says what to set', async () => {

@@ -1,9 +1,11 @@
 // `potluck hub`: a meeting place on this machine.
+
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LoggedEvent } from '../core/events.ts';
 import { gamesOf } from '../games/game-file.ts';
 import { parseWitness, type WitnessAddress } from '../hub/ask-witness.ts';
+import { isOwnHost } from '../hub/askers.ts';
 import type { ConditionChange } from '../hub/condition.ts';
 import { type HubOptions, openHub } from '../hub/hub.ts';
 import { fired } from '../protocol/clock.ts';
@@ -13,6 +15,7 @@ import { potluckHere } from './called-as.ts';
 import { homeFolder } from './folders.ts';
 import { sayUsage } from './hub-usage.ts';
 import type { JsonObject } from './json-objects.ts';
+import { keysFromFile } from './key-file.ts';
 import { untilStopped } from './lifetime.ts';
 import {
   DEFAULT_PORT,
@@ -36,6 +39,8 @@ interface HubFlags {
   metricsPublic?: boolean;
   owners?: string[];
   openRuns?: boolean;
+  api?: boolean;
+  apiOwners?: string[];
   page: boolean;
   keepFree?: number;
   usage?: boolean;
@@ -72,6 +77,15 @@ export function hubCommand(): Command {
       namedAccounts,
     )
     .option('--open-runs', 'also with --owners let strangers create some runs; room is kept for those that are named')
+    .option(
+      '--api',
+      'devices that serve here answer, at /v1, whoever has a key of this machine (potluck serve keys); a hub for its own machine needs neither',
+    )
+    .option(
+      '--api-owners <accounts>',
+      'only devices of these accounts may see what is asked, separated by commas, or a file with one a line',
+      namedAccounts,
+    )
     .option('--metrics-public', 'let everybody read /metrics; else only programs of this machine may')
     .option('--no-page', 'serve programs only, not the page')
     .option('--usage', 'print what the folder holds and how fast it grows, then end')
@@ -101,6 +115,7 @@ Examples:
   $ potluck hub
   $ potluck hub --host 0.0.0.0 --port 8080 --folder ./my-hub
   $ potluck hub --public https://potluck.example.org --owners owners.txt
+  $ potluck serve keys add friend && potluck hub --host 0.0.0.0 --api
   $ potluck hub --json --log-level error`,
     )
     .action(runHub);
@@ -122,6 +137,7 @@ async function runHub(options: HubFlags): Promise<void> {
     public_url: options.public,
     proxies: options.trustedProxy.length > 0 ? options.trustedProxy : undefined,
     metrics_public: options.metricsPublic,
+    api: apiOf(options),
     owners: options.owners,
     runs: options.openRuns ? 'limited' : options.owners ? 'named' : undefined,
     witnesses: options.witness,
@@ -147,6 +163,13 @@ async function runHub(options: HubFlags): Promise<void> {
   }
   if (failed.signal.aborted) throw failed.signal.reason;
   output.say('The hub has stopped.', { type: 'stopped' });
+}
+
+/** Who may ask the devices that serve; undefined: what is usual for where the hub listens. */
+function apiOf({ api, apiOwners, host, public: address }: HubFlags): HubOptions['api'] {
+  if (!api && !apiOwners) return undefined;
+  const isOpen = address !== undefined || !isOwnHost(host);
+  return { keys: api || isOpen ? keysFromFile() : null, owners: apiOwners ? new Set(apiOwners) : null };
 }
 
 /** Listeners that print what a hub says, up to a level. */
