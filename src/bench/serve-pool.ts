@@ -19,7 +19,7 @@ import { type CallerOutcome, readAnswer } from './serve-callers.ts';
 
 export const options = {
   devices: whole('processes that serve', { from: 2, to: 64, usual: 8, quick: 3 }),
-  callers: whole('callers, each with one answer after the other', { from: 1, to: 100, usual: 4, quick: 2 }),
+  callers: whole('callers, each with one answer after the other', { from: 1, to: 100, usual: 8, quick: 2 }),
   tokens: whole('tokens of an answer', { from: 4, to: 200, usual: 96, quick: 48 }),
   seconds: decimal('how long devices are killed', { from: 1, to: 36_000, usual: 300, quick: 10 }),
   period_seconds: decimal('in each period a third of the devices is killed', {
