@@ -1,5 +1,6 @@
 // A conversation with any server that speaks OpenAI's chat completions: its models, and an answer in pieces as they come.
 import { z } from 'zod';
+import { eventsOf } from '../serving/api/event-reader.ts';
 import { CliError } from './output.ts';
 
 export interface Endpoint {
@@ -26,9 +27,6 @@ export interface AnswerEnd {
   readonly prompt_tokens: number | null;
   readonly completion_tokens: number | null;
 }
-
-/** An event longer than this is no answer's. */
-const MOST_CHARACTERS = 1_000_000;
 
 const ErrorSchema = z.object({ error: z.object({ message: z.string(), code: z.string().nullish() }) });
 const ChunkSchema = z.object({
@@ -61,7 +59,7 @@ export async function* chatAnswer(
   });
   let finish_reason: string | null = null;
   let usage: { prompt_tokens: number; completion_tokens: number } | null = null;
-  for await (const data of eventsOf(response)) {
+  for await (const data of eventsOf(response.body!)) {
     if (data === '[DONE]') break;
     const json = parsed(data);
     const failure = ErrorSchema.safeParse(json);
@@ -73,6 +71,7 @@ export async function* chatAnswer(
     finish_reason = choice?.finish_reason ?? finish_reason;
     if (choice?.delta.content) yield choice.delta.content;
   }
+  if (finish_reason === null) throw new CliError('no-server', 'the answer broke off');
   return {
     finish_reason,
     prompt_tokens: usage?.prompt_tokens ?? null,
@@ -105,24 +104,5 @@ function parsed(data: string): unknown {
     return JSON.parse(data);
   } catch {
     return null;
-  }
-}
-
-/** The data of server-sent events. Comments, names and numbers of events say nothing to this reader. */
-async function* eventsOf(response: Response): AsyncGenerator<string> {
-  let text = '';
-  const decoder = new TextDecoder();
-  for await (const bytes of response.body ?? []) {
-    text = (text + decoder.decode(bytes, { stream: true })).replaceAll('\r\n', '\n');
-    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-      const data = text
-        .slice(0, end)
-        .split('\n')
-        .filter((line) => line.startsWith('data:'))
-        .map((line) => line.slice(5).replace(/^ /, ''));
-      text = text.slice(end + 2);
-      if (data.length > 0) yield data.join('\n');
-    }
-    if (text.length > MOST_CHARACTERS) throw new CliError('no-server', 'the server sent an event without an end');
   }
 }
