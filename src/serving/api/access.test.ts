@@ -101,7 +101,7 @@ describe('keys', () => {
 describe('quotas', () => {
   const withQuota = (quota: Partial<KeyRecord>, changed: Partial<AnswerServer> = {}) => {
     const made = makeKey('limited', { ...UNLIMITED, ...quota }, 0, randomBytes);
-    const other = makeKey('other', UNLIMITED, 0, randomBytes);
+    const other = makeKey('other', { ...UNLIMITED, requests_per_minute: 3 }, 0, randomBytes);
     const known = new Map([made, other].map(({ record }) => [record.hash, record]));
     const api = appWith({ keys: keysIn(async () => known) }, changed);
     const as = ({ key }: { key: string }) => ({ authorization: `Bearer ${key}` });
