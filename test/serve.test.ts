@@ -12,9 +12,21 @@ import { exportModel } from '../src/model/checkpoint-folder.ts';
 import { LlamaConfigSchema } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/init.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
+import { findLlama } from '../src/serving/llama-package.ts';
+import { testModel, writeGguf } from '../src/serving/testing/engine-models.ts';
 import { type Network, network } from './network.ts';
 
 const POTLUCK = join(import.meta.dirname, '..', 'bin', 'potluck.js');
+
+/** Why llama.cpp cannot be asked here; false: it can. */
+function withoutLlama(): string | false {
+  try {
+    findLlama();
+    return false;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
 
 /** A model of random weights as `potluck export` writes one. */
 async function modelIn(folder: string): Promise<string> {
@@ -121,6 +133,25 @@ describe('a model on this machine', () => {
     const gone = await chat(['Hello'], url);
     assert.equal(gone.code, 1);
     assert.match(gone.err, /^potluck: nothing answers at http:\/\/localhost:\d+\/v1: .+\n$/);
+  });
+
+  test('in a GGUF file answers as its folder does', { skip: withoutLlama() }, async (t) => {
+    const net = network(t);
+    const model = testModel({ max_position_embeddings: 256 });
+    await exportModel(join(net.folder, 'tiny'), model);
+    await writeGguf(join(net.folder, 'tiny.gguf'), model);
+    const greedy = async (...words: string[]) => {
+      const { url, potluck } = await serving(net, ...words);
+      const { choices, system_fingerprint } = await clientOf(url).chat.completions.create({ ...ASKED, temperature: 0 });
+      const [{ licence }] = (await clientOf(url).models.list()).data as unknown as { licence: string | null }[];
+      potluck.process.kill('SIGTERM');
+      assert.equal(await potluck.ended, 0);
+      return { text: choices[0].message.content, engine: system_fingerprint!.split('-')[0], licence };
+    };
+    const own = await greedy(join(net.folder, 'tiny'), '--licence', 'MIT');
+    const gguf = await greedy(join(net.folder, 'tiny.gguf'));
+    assert.deepEqual([own.engine, own.licence, gguf.engine, gguf.licence], ['own', 'MIT', 'llama.cpp', 'CC0-1.0']);
+    assert.equal(gguf.text, own.text);
   });
 
   test('of the demo is the newest one', async (t) => {

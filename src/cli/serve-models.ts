@@ -7,9 +7,7 @@ import { readJson, readText } from '../model/read-json.ts';
 import { takeModel } from '../owner/export-model.ts';
 import type { Transfer } from '../peer/blobs.ts';
 import type { ServedModel } from '../serving/answer-server.ts';
-import type { AnswerRequest } from '../serving/answers.ts';
-import { openChat, openFormat } from '../serving/chat.ts';
-import { CHAT_TEMPLATES, recogniseTemplate } from '../serving/chat-templates.ts';
+import { chatOf } from '../serving/chat.ts';
 import { type OwnModel, openOwnEngine } from '../serving/engine-own.ts';
 import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
@@ -95,7 +93,11 @@ export async function openModels(places: readonly Place[], settings: ServingSett
   };
   try {
     for (const [i, place] of places.entries()) {
-      if (place.kind === 'gguf') throw new CliError('bad-argument', `${place.path}: GGUF files are not served yet`);
+      if (place.kind === 'gguf') {
+        const { openGgufModel } = await import('./serve-gguf.ts'); // it looks for llama.cpp
+        served.push(await openGgufModel(place.path, { ...settings, name: names[i] }));
+        continue;
+      }
       runtime ??= await openRuntime(settings.threads);
       served.push(await openOwn(runtime, place, names[i], settings));
     }
@@ -121,14 +123,7 @@ async function openOwn(
     : fromFolder(place.path));
   const cache_tokens = places * model.config.max_position_embeddings;
   const engine = await openOwnEngine(runtime, model, { cache_tokens });
-  const { tokens } = engine.model;
-  // A model without a form of its own is talked to in that of training data. One whose form is not known would be talked to wrongly.
-  const template = chat_template === null ? 'plain' : recogniseTemplate(chat_template);
-  const chat =
-    template === null
-      ? { openGrammar: (request: Pick<AnswerRequest, 'format'>) => openFormat(tokens, request) }
-      : openChat(CHAT_TEMPLATES[template], tokens);
-  return { engine, name, licence, created_ms, ...chat };
+  return { engine, name, licence, created_ms, ...chatOf(chat_template, engine.model.tokens) };
 }
 
 interface Found {

@@ -1,7 +1,7 @@
 // A model's conversations: their ids, the grammar that holds an answer to its format and tools, and the reader of its calls.
 import type { AnswerRequest } from './answers.ts';
 import type { CallReader } from './call-reader.ts';
-import type { ChatTemplate, Segment } from './chat-templates.ts';
+import { CHAT_TEMPLATES, type ChatTemplate, recogniseTemplate, type Segment } from './chat-templates.ts';
 import type { TokenTable } from './engine.ts';
 import { ServingError } from './errors.ts';
 import { type Form, grammarOf } from './grammar/forms.ts';
@@ -45,6 +45,19 @@ export function openChat(template: ChatTemplate, tokens: TokenTable): Chat {
     ...(calls !== null && { readCalls: (chat: ChatPrompt) => callReader(toolsOf(chat), calls) }),
     chatStops: template.stops,
   };
+}
+
+/**
+ * What a model gets whose file says this of conversations. One whose file says nothing is talked to in the form of training data; one whose
+ * form nobody knows would be talked to wrongly: it has none, and its answers can be held to a format all the same.
+ */
+export function chatOf(
+  chat_template: string | null,
+  tokens: TokenTable,
+): Pick<Chat, 'openGrammar'> & Partial<Omit<Chat, 'openGrammar'>> {
+  const name = chat_template === null ? 'plain' : recogniseTemplate(chat_template);
+  if (name === null) return { openGrammar: (request) => openFormat(tokens, request) };
+  return openChat(CHAT_TEMPLATES[name], tokens);
 }
 
 /** The grammar of an answer to a model without conversations, by its format alone. */
