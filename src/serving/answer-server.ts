@@ -23,7 +23,10 @@ export interface ClosingServer extends AnswerServer {
 export function openAnswerServer(served: readonly ServedModel[]): ClosingServer {
   const ready = new Map(served.map((model) => [model.name, { ...model, prefixes: prefixCache(model.engine) }]));
   const offered = served.map(offerOf);
-  const closing = new AbortController();
+  // A controller for each answer: what AbortSignal.any makes of one that lives as long as the server is never given back.
+  const writing = new Set<AbortController>();
+  /** Events that an engine is computing. */
+  const computing = new Set<Promise<unknown>>();
   const named = (name: string) => {
     const found = ready.get(name);
     if (found) return found;
@@ -31,11 +34,25 @@ export function openAnswerServer(served: readonly ServedModel[]): ClosingServer 
   };
   return {
     models: () => offered,
-    answer(request, signal) {
+    async *answer(request, signal) {
       const model = named(request.model);
       const stops = request.prompt.kind === 'chat' ? (model.chatStops ?? []) : [];
+      const own = new AbortController();
       const asked = { ...request, stop: [...request.stop, ...stops] };
-      return writeAnswer(model, asked, AbortSignal.any([signal, closing.signal]));
+      const events = writeAnswer(model, asked, AbortSignal.any([signal, own.signal]));
+      writing.add(own);
+      try {
+        for (;;) {
+          const next = events.next();
+          computing.add(next);
+          const found = await next.finally(() => computing.delete(next));
+          if (found.done) return;
+          yield found.value;
+        }
+      } finally {
+        writing.delete(own);
+        await events.return();
+      }
     },
     async embed({ model, inputs }, signal) {
       const { engine } = named(model);
@@ -55,7 +72,10 @@ export function openAnswerServer(served: readonly ServedModel[]): ClosingServer 
       return { vectors, tokens: count };
     },
     async close() {
-      closing.abort(new ServingError('interrupted', 'this server is going down'));
+      const reason = new ServingError('interrupted', 'this server is going down');
+      for (const answer of writing) answer.abort(reason);
+      // Engines are closed under nobody who computes: each answer notices within a token.
+      await Promise.allSettled(computing);
       await Promise.all([...ready.values()].map(({ prefixes }) => prefixes.close()));
       await Promise.all(served.map(({ engine }) => engine.close()));
     },
