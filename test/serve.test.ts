@@ -154,6 +154,19 @@ describe('a model on this machine', () => {
     assert.equal(gguf.text, own.text);
   });
 
+  test('of a run at a hub is the present one, by its hash in the log', async (t) => {
+    const net = network(t);
+    const { url: hub } = await net.hub();
+    const run = await net.createRun(hub);
+    const { url } = await serving(net, `${run.slice(0, 8)}@${hub}`, '--name', 'present');
+    const [model] = (await clientOf(url).models.list()).data as unknown as { id: string; hash: string }[];
+    const { runs } = (await (await fetch(`${hub}/status`)).json()) as { runs: { model: string }[] };
+    assert.deepEqual([model.id, model.hash], ['present', runs[0].model]);
+    const asked = { model: 'present', prompt: 'Line', max_tokens: 4, logit_bias: ASKED.logit_bias };
+    const { usage } = await clientOf(url).completions.create(asked);
+    assert.equal(usage!.completion_tokens, 4);
+  });
+
   test('of the demo is the newest one', async (t) => {
     const net = network(t);
     const demo = join(net.folder, 'potluck-data', 'demo');

@@ -35,7 +35,7 @@ function appWith(options: Partial<ApiOptions> = {}, changed: Partial<AnswerServe
   let ids = 0;
   const app = openaiApi(
     {
-      models: () => server.models().map((model) => ({ ...model, tools: false })),
+      models: () => server.models().map((model) => ({ ...model, tools: false, embeddings: false })),
       answer: (...asked) => server.answer(...asked),
       embed: (...asked) => server.embed(...asked),
       ...changed,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import { ChatOpenAI } from '@langchain/openai';
+import { ChatOpenAI, OpenAIEmbeddings } from '@langchain/openai';
 import { generateText, jsonSchema, Output, streamText } from 'ai';
 import OpenAI, { APIError, BadRequestError, NotFoundError } from 'openai';
 import type { AnswerEvent, AnswerServer } from '../answers.ts';
@@ -483,6 +483,20 @@ describe('9. tools', () => {
     const made = response.output.flatMap((item) => (item.type === 'function_call' ? [item.arguments] : [item.type]));
     assert.deepEqual(made, ['message', ...calls]);
   });
+});
+
+test('10. embeddings of the model itself, as numbers and as the base64 that clients ask for', async () => {
+  const input = ['The tide comes in', 'The tide goes out', 'The tide comes in'];
+  const { data, usage } = await openai.embeddings.create({ model: 'small', input });
+  assert.equal(usage.prompt_tokens, input.join('').length);
+  const [first, second, third] = data.map(({ embedding }) => embedding);
+  assert.deepEqual(third, first);
+  assert.notDeepEqual(second, first);
+  assert.ok(Math.abs(Math.hypot(...first) - 1) < 1e-5, 'of unit length');
+  const numbers = await openai.embeddings.create({ model: 'small', input: input[1], encoding_format: 'float' });
+  assert.deepEqual(numbers.data[0].embedding, second);
+  const chain = new OpenAIEmbeddings({ model: 'small', apiKey: 'none', configuration: { baseURL: api.base_url } });
+  assert.deepEqual(await chain.embedQuery(input[0]), first);
 });
 
 describe('11. models, and completions as evaluation tools ask for them', () => {
