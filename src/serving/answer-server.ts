@@ -55,8 +55,18 @@ export function openAnswerServer(served: readonly ServedModel[]): ClosingServer 
       }
     },
     async embed({ model, inputs }, signal) {
-      const { engine } = named(model);
+      const { engine, prefixes } = named(model);
       if (!engine.embed) throw new ServingError('unsupported', `${model} makes no embeddings`);
+      /** What conversations have left in the engine gives way where there is no other room. */
+      const embed = async (ids: readonly number[]): Promise<Float32Array> => {
+        try {
+          return await engine.embed!(ids, signal);
+        } catch (error) {
+          if (!(error instanceof ServingError && error.code === 'no-room')) throw error;
+          await prefixes.close();
+          return engine.embed!(ids, signal);
+        }
+      };
       const { tokens, context_tokens } = engine.model;
       const vectors: Float32Array[] = [];
       let count = 0;
@@ -66,7 +76,7 @@ export function openAnswerServer(served: readonly ServedModel[]): ClosingServer 
           const fact = `an input of ${ids.length} tokens, expected 1 to ${context_tokens}`;
           throw new ServingError('too-large', `embedding: ${fact}`, { param: 'input' });
         }
-        vectors.push(await engine.embed(ids, signal));
+        vectors.push(await embed(ids));
         count += ids.length;
       }
       return { vectors, tokens: count };
