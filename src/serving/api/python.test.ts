@@ -22,7 +22,7 @@ found["streamed"] = "".join(piece.choices[0].delta.content or "" for piece in pi
 found["counted"] = pieces[-1].usage.completion_tokens
 scored = client.completions.create(model="small", prompt="The cat", echo=True, logprobs=1, max_tokens=0)
 found["scored"] = scored.choices[0].logprobs.tokens
-events = list(client.responses.create(model="small", input="Hello", max_output_tokens=3, store=False, stream=True))
+events = list(client.responses.create(model="small", input="Hello", max_output_tokens=3, temperature=0, store=False, stream=True))
 found["events"] = [event.type for event in events]
 for name, more in (("refused", {"extra_body": {"top_k": 5}}), ("unknown", {"model": "none"})):
     try:
