@@ -136,6 +136,26 @@ describe('a judge', () => {
     }
   });
 
+  test('accuses nobody whose margins are only a little beyond the limits', async () => {
+    const lie = claimOf(decodeAnswers(params, (await serve(taskOf('bob'))).work));
+    const { evidence } = await game.check(taskOf(), lie, device, ALL);
+    const { margin } = (evidence as { tally: { margin: number } }).tally;
+    const under = async (part: number) => {
+      const limits = { per_draw: 1e-9, allowance: part * margin, end_margin: 100 };
+      const { accepted, fraud, weight } = await game.check(
+        { ...taskOf(), params: { ...params, limits } },
+        lie,
+        device,
+        ALL,
+      );
+      return [accepted, fraud, weight];
+    };
+    assert.deepEqual(await under(1.01), [true, false, lie.amount]);
+    assert.deepEqual(await under(0.99), [false, false, 0]);
+    assert.deepEqual(await under(0.68), [false, false, 0]);
+    assert.deepEqual(await under(0.65), [false, true, 0]);
+  });
+
   test('refuses what tells by itself that it was not served', async () => {
     const honest = await serve();
     const answers = decodeAnswers(params, honest.work);

@@ -97,6 +97,8 @@ describe('a judge', () => {
     assert.equal(faultOf(await judged(request, honest), LIMITS), null);
     const coarser = honest.logprobs!.map((value, i) => value - 0.02 * (i % 2));
     assert.equal(faultOf(await judged(request, { ...honest, logprobs: coarser }), LIMITS), 'logprobs');
+    const surer = honest.logprobs!.map((value) => value / 2);
+    assert.equal(faultOf(await judged(request, { ...honest, logprobs: surer }), LIMITS), 'logprobs');
     for (const wrong of [
       honest.logprobs!.slice(1),
       honest.logprobs!.with(0, Number.NaN),
