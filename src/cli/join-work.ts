@@ -16,6 +16,7 @@ import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { measuresText } from '../protocol/measures.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import type { Adversary } from '../simulation/adversaries/adversary.ts';
+import { yieldToOthers } from '../tensor/priority.ts';
 import { agreedGames, type GameFlags } from './agreed-games.ts';
 import { potluckHere } from './called-as.ts';
 import { runsSet } from './device-files.ts';
@@ -27,7 +28,6 @@ import { obeyKeeper } from './kept-process.ts';
 import { CHILD_MARK, KEPT, untilStopped } from './lifetime.ts';
 import { DEFAULT_HUB } from './options.ts';
 import { CliError, formatBytes, formatCount, type Output, openOutput } from './output.ts';
-import { yieldToOthers } from './priority.ts';
 import { type RunFlags, type RunWish, wishesOf } from './run-wishes.ts';
 import { tellingWork } from './work-here.ts';
 

@@ -166,6 +166,8 @@ test('what no honest file says is refused by name', async () => {
     /"token_embd.weight" occurs twice/,
   );
   await refused(tensors(embedding, { ...norm, offset: 96 }), 'corrupt-file', /lies at 96 .* expected 128/);
+  const apart = fileOf(ENTRIES, [embedding, { ...norm, offset: 160 }], DATA_BYTES + 32);
+  await refused(apart, 'corrupt-file', /lies at 160 .* expected 128/);
   await refused(tensors({ ...embedding, dimensions: [31, 3] }, norm), 'corrupt-file', /rows of 31 values/);
   await refused(tensors({ ...embedding, dimensions: [0, 3] }, norm), 'corrupt-file', /dimensions/);
   await refused(tensors({ ...embedding, dimensions: [2 ** 39, 2 ** 39] }, norm), 'corrupt-file', /dimensions/);
@@ -177,6 +179,9 @@ test('what no honest file says is refused by name', async () => {
     await refused(fileOf([['general.alignment', 'u32', alignment]]), 'corrupt-file', /general\.alignment/);
   }
   const bytes = fileOf();
+  const key = 'tokenizer.ggml.add_bos_token';
+  bytes[Buffer.from(bytes).indexOf(key) + key.length + 4] = 2;
+  await refused(bytes, 'corrupt-file', /add_bos_token is 2, expected 0 or 1/);
   bytes[4] = 1;
   await refused(bytes, 'unsupported', /version 1/);
   bytes[0] = 0;

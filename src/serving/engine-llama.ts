@@ -61,10 +61,10 @@ export async function openLlamaEngine(path: string, options: LlamaOptions): Prom
   const loaded = await loadLlama();
   checkArchitecture(loaded, header);
   const { llama, version } = loaded;
-  const refused = async (what: string): Promise<ServingError> =>
-    new ServingError('corrupt-file', `llama.cpp ${what}: ${await loaded.errors()}`);
+  const refused = async (code: 'corrupt-file' | 'too-large', what: string): Promise<ServingError> =>
+    new ServingError(code, `llama.cpp ${what}: ${await loaded.errors()}`);
   const model = new llama.AddonModel(path, { addonExports: llama, gpuLayers: 0, useMmap: true, checkTensors: true });
-  if (!(await model.init())) throw await refused('does not take the file');
+  if (!(await model.init())) throw await refused('corrupt-file', 'does not take the file');
   const context = new llama.AddonContext(model, {
     contextSize: sequences * padded(context_tokens),
     batchSize: LIMITS.batch_tokens,
@@ -74,7 +74,7 @@ export async function openLlamaEngine(path: string, options: LlamaOptions): Prom
   const isOpen = await context.init().catch(() => false);
   if (!isOpen) {
     await model.dispose();
-    throw await refused('opens no context');
+    throw await refused('too-large', `has no memory for ${sequences} x ${context_tokens} tokens`);
   }
   const sampler = new llama.AddonSampler(model);
   sampler.applyConfig({});

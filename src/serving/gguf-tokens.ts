@@ -32,6 +32,8 @@ export function ggufTokens({ metadata }: Pick<GgufHeader, 'metadata'>): GgufToke
   if (texts.length > LIMIT_VOCAB) {
     throw new ServingError('too-large', `GGUF: ${texts.length} tokens, at most ${LIMIT_VOCAB}`);
   }
+  // llama.cpp ends its process at the second.
+  if (new Set(texts).size !== texts.length) throw corrupt('a token occurs twice in tokenizer.ggml.tokens');
   for (const key of ['tokenizer.ggml.token_type', 'tokenizer.ggml.scores']) {
     const list = metadata.get(key);
     if (list === undefined) continue;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { ggufFile } from '../model/gguf.ts';
 import type { GgufValue } from '../model/gguf-header.ts';
+import { writeWhole } from '../protocol/whole-file.ts';
 import { ggufTokens, ggufTokenTable } from './gguf-tokens.ts';
 import { findLlama, installCommand } from './llama-package.ts';
 import { openGguf } from './open-gguf.ts';
@@ -21,7 +22,8 @@ test('what a file offers: its hash, its quantisation, its licence', async () => 
   const { created_ms, ...offered } = await openGguf(path);
   assert.deepEqual(offered, {
     ...{ name: 'a test', hash: createHash('sha256').update(readFileSync(path)).digest('hex'), quantisation: 'q8_0' },
-    ...{ engine: 'llama.cpp', context_tokens: 160, licence: 'CC0-1.0', chat: false, tools: false, embeddings: false },
+    ...{ engine: 'llama.cpp', context_tokens: 160, licence: 'CC0-1.0', chat: true, tools: false, embeddings: false },
+    chat_template: null,
   });
   assert.ok(Math.abs(created_ms - Date.now()) < 3_600_000);
   const named = await openGguf(path, { name: 'mine', licence: 'MIT', context_tokens: 32 });
@@ -32,9 +34,7 @@ test('a file without a licence is offered only with one', async () => {
   const bare = join(folder, 'bare.gguf');
   const { config, tokenizer, weights } = model;
   const file = ggufFile({ config, tokenizer, type: 'f32', name: ' ' }, [...weights.values()]);
-  const pieces: Uint8Array[] = [];
-  for await (const piece of file) pieces.push(piece);
-  writeFileSync(bare, Buffer.concat(pieces));
+  await writeWhole(bare, file);
   for (const licence of [undefined, '', '  \n']) {
     await assert.rejects(openGguf(bare, { licence }), { code: 'unsupported', message: /no licence/ });
   }
@@ -43,6 +43,19 @@ test('a file without a licence is offered only with one', async () => {
   await assert.rejects(openGguf(bare, { licence: 'x'.repeat(200_000) }), { code: 'too-large' });
   await assert.rejects(openGguf(path, { context_tokens: 161 }), { code: 'bad-input', message: /1\.\.160/ });
   await assert.rejects(openGguf(join(folder, 'none.gguf')), { code: 'missing-file' });
+});
+
+test('a chat template is known by its marks, or the model is none to talk to', async () => {
+  const { config, tokenizer, weights } = model;
+  const about = { config, tokenizer, type: 'f32', name: 'a test', licence: 'MIT' } as const;
+  const offeredWith = async (chat_template: string) => {
+    const file = join(folder, 'template.gguf');
+    await writeWhole(file, ggufFile({ ...about, chat_template }, [...weights.values()]));
+    return openGguf(file);
+  };
+  const known = await offeredWith('{{ "<|im_start|>" }} … {{ "<|im_end|>" }}');
+  assert.deepEqual([known.chat, known.chat_template?.includes('im_start')], [true, true]);
+  assert.equal((await offeredWith('{{ something }}')).chat, false);
 });
 
 describe('tokens', () => {
@@ -95,6 +108,7 @@ describe('tokens', () => {
       [{ 'tokenizer.ggml.tokens': ['a', 1] }, 'corrupt-file'],
       [{ 'tokenizer.ggml.tokens': 'abc' }, 'corrupt-file'],
       [{ 'tokenizer.ggml.tokens': ['a'] }, 'corrupt-file'],
+      [{ 'tokenizer.ggml.tokens': ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'a'] }, 'corrupt-file'],
       [{ 'tokenizer.ggml.token_type': [1, 2] }, 'corrupt-file'],
       [{ 'tokenizer.ggml.scores': [0.5] }, 'corrupt-file'],
       [{ 'tokenizer.ggml.scores': ['a'] }, 'corrupt-file'],

@@ -6,6 +6,7 @@ import { basename } from 'node:path';
 import { type GgufHeader, readGgufHeader } from '../model/gguf-header.ts';
 import { GGML_TYPES } from '../model/gguf-types.ts';
 import type { OfferedModel } from './answers.ts';
+import { recogniseTemplate } from './chat-templates.ts';
 import { ServingError } from './errors.ts';
 import { ggufTokens } from './gguf-tokens.ts';
 
@@ -55,11 +56,16 @@ export interface OpenGgufOptions {
   readonly context_tokens?: number;
 }
 
+/** What a file offers, and the chat template that it names. */
+export interface OfferedGguf extends OfferedModel {
+  readonly chat_template: string | null;
+}
+
 /**
  * What a file offers. Throws ServingError `unsupported` where nobody names its licence, and whatever makes the file unfit for an engine;
  * ModelError for a header that is not sound.
  */
-export async function openGguf(path: string, options: OpenGgufOptions = {}): Promise<OfferedModel> {
+export async function openGguf(path: string, options: OpenGgufOptions = {}): Promise<OfferedGguf> {
   const header = await readGgufHeader(path);
   const { train_tokens } = checkGguf(header);
   const text = (key: string): string | undefined => {
@@ -81,6 +87,7 @@ export async function openGguf(path: string, options: OpenGgufOptions = {}): Pro
   if (!Number.isInteger(context_tokens) || context_tokens < 1 || context_tokens > train_tokens) {
     throw new ServingError('bad-input', `context_tokens ${context_tokens}, expected an integer in 1..${train_tokens}`);
   }
+  const chat_template = text('tokenizer.chat_template') ?? null;
   const name = options.name ?? text('general.name') ?? basename(path, '.gguf');
   return {
     name: name.slice(0, LIMITS.name_characters),
@@ -90,9 +97,11 @@ export async function openGguf(path: string, options: OpenGgufOptions = {}): Pro
     context_tokens,
     created_ms: Math.floor((await stat(path)).mtimeMs),
     licence,
-    chat: false,
+    // A model without a template is talked to in plain words.
+    chat: chat_template === null || recogniseTemplate(chat_template) !== null,
     tools: false,
     embeddings: false,
+    chat_template,
   };
 }
 

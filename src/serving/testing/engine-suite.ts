@@ -144,6 +144,16 @@ export function engineSuite(name: string, open: () => Promise<Engine>, options: 
       assert.equal(a.length, 20);
       near(await a.append([7]), await b.append([...PROMPT.slice(0, 20), 7]), 'after an abort');
       await assert.rejects(a.score([1, 2], AbortSignal.abort(reason)), reason);
+      // In the middle of a prompt, as soon as a token of another sequence is there.
+      a.rewind(20);
+      b.rewind(20);
+      const late = new AbortController();
+      const halved = assert.rejects(a.append([...PROMPT, ...PROMPT.slice(0, 50)], late.signal), reason);
+      await b.append([7]);
+      late.abort(reason);
+      await halved;
+      assert.equal(a.length, 20);
+      near(await a.append([7, 8]), await b.append([8]), 'after an abort in the middle');
     });
 
     withEngine('gives places back, and says when there are none', async (engine) => {
