@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { sampleToken } from '../model/sampling.ts';
-import type { AnswerRequest } from './answers.ts';
+import type { AnswerEvent, AnswerRequest } from './answers.ts';
 import type { CallReader } from './call-reader.ts';
 import type { Engine, Sequence } from './engine.ts';
 import { ServingError } from './errors.ts';
@@ -20,6 +20,24 @@ const engine = await openTinyEngine(tinyWeights('a'), { cache_tokens: 4 * TINY_C
 const ready: ReadyModel = { engine, prefixes: prefixCache(engine) };
 const never = new AbortController().signal;
 const answer = (request: AnswerRequest, from = ready) => wholeAnswer(writeAnswer(from, request, never));
+
+/** The same events; logprobs as near as runs of other lengths come, whose sums round differently. */
+function sameEvents(got: readonly AnswerEvent[], expected: readonly AnswerEvent[]): void {
+  const logprobs = (events: readonly AnswerEvent[]): number[] =>
+    events
+      .flatMap((event) => (event.kind === 'token' ? [event.logprob, ...event.top] : []))
+      .map((one) => one?.logprob ?? 0);
+  const rest = (events: readonly AnswerEvent[]) =>
+    events.map((event) => {
+      if (event.kind !== 'token') return event;
+      const { logprob, top } = event;
+      return { ...event, logprob: logprob?.id ?? null, top: top.map(({ id }) => id) };
+    });
+  assert.deepEqual(rest(got), rest(expected));
+  const others = logprobs(expected);
+  for (const [i, value] of logprobs(got).entries())
+    assert.ok(Math.abs(value - others[i]) < 1e-4, `${value}, ${others[i]}`);
+}
 
 /** A grammar of digits only, at most so many; then the end. */
 function digits(most: number) {
@@ -132,7 +150,7 @@ describe('an answer', () => {
         assert.ok(Math.abs(written[0].logprob!.logprob - echoed[7].logprob!.logprob) < 1e-4);
       }
       const rest = await answer({ ...request, written: ids.slice(0, 1) });
-      assert.deepEqual(rest.all.slice(1), all.slice(1 + 8 + 1));
+      sameEvents(rest.all.slice(1), all.slice(1 + 8 + 1));
     }
   });
 
