@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { createAdaptorServer } from '@hono/node-server';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { Hono } from 'hono';
 import { isOwnHost } from '../hub/askers.ts';
 import { transferTeller } from '../peer/blobs.ts';
@@ -51,11 +51,10 @@ export function serveCommand(): Command {
     .option('--name <name>', 'how callers name the model, where it is only one')
     .option('--licence <name>', 'the terms under which the model is offered, such as Apache-2.0')
     .option('--places <n>', 'answers that are written at the same time', integer(1, MOST_PLACES), 4)
-    .option(
-      '--threads <n>',
-      'threads that compute (default: half of the cores)',
-      integer(1, 256),
-      Math.max(1, Math.floor(availableParallelism() / 2)),
+    .addOption(
+      new Option('--threads <n>', 'threads that compute')
+        .argParser(integer(1, 256))
+        .default(Math.max(1, Math.floor(availableParallelism() / 2)), 'half of the cores'),
     )
     .option('--keys', 'demand a key of callers on this machine too, as behind a proxy', false)
     .option(
