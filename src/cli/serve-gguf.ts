@@ -1,11 +1,7 @@
-// A GGUF file as `potluck serve` serves it: by llama.cpp, under its own licence, with the form of conversation that the file names.
-import { availableParallelism } from 'node:os';
+// A GGUF file as `potluck serve` serves it: by llama.cpp in a process of its own, under the file's licence, in the form of conversation that it names.
 import { readGgufHeader } from '../model/gguf-header.ts';
-import type { ServedModel } from '../serving/answer-server.ts';
-import { chatOf } from '../serving/chat.ts';
-import { openLlamaEngine } from '../serving/engine-llama.ts';
+import { type EngineProcess, openEngineProcess } from '../serving/engine-process.ts';
 import { openGguf } from '../serving/open-gguf.ts';
-import { mostThreads } from '../serving/serving-threads.ts';
 
 export interface GgufSettings {
   readonly name: string;
@@ -17,15 +13,14 @@ export interface GgufSettings {
 }
 
 /** Throws ServingError (`no-engine` names the command that installs llama.cpp, `unsupported` where nobody names a licence) and ModelError. */
-export async function openGgufModel(path: string, settings: GgufSettings): Promise<ServedModel> {
-  const { name, threads, places, licence } = settings;
-  const offer = await openGguf(path, { name, ...(licence !== null && { licence }) });
-  const header = await readGgufHeader(path);
-  const engine = await openLlamaEngine(path, {
-    ...{ hash: offer.hash, sequences: places },
-    threads: Math.min(threads, mostThreads(availableParallelism())),
+export async function openGgufModel(path: string, settings: GgufSettings): Promise<EngineProcess> {
+  const { name, threads, places, licence: said } = settings;
+  const offer = await openGguf(path, { name, ...(said !== null && { licence: said }) });
+  const { metadata } = await readGgufHeader(path);
+  const template = metadata.get('tokenizer.chat_template');
+  const { hash, licence, created_ms } = offer;
+  return openEngineProcess({
+    ...{ model: { kind: 'gguf', path, hash }, name: offer.name, licence, created_ms, places, threads },
+    chat_template: typeof template === 'string' ? template : null,
   });
-  const template = header.metadata.get('tokenizer.chat_template');
-  const chat = chatOf(typeof template === 'string' ? template : null, engine.model.tokens);
-  return { engine, name: offer.name, licence: offer.licence, created_ms: offer.created_ms, ...chat };
 }

@@ -8,6 +8,7 @@ import { exportModel } from '../model/checkpoint-folder.ts';
 import { LlamaConfigSchema } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
+import { AnswerRequestSchema } from '../serving/answers.ts';
 import { openModels } from './serve-models.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'serve-models-'));
@@ -17,6 +18,12 @@ const config = LlamaConfigSchema.parse({
   ...{ num_attention_heads: 2, max_position_embeddings: 64 },
 });
 await exportModel(folder, { config, weights: initialWeights(config, 1), tokenizer: byteTokenizer() });
+
+const TEXT = {
+  ...{ model: 'tiny', prompt: { kind: 'text', text: 'a' }, written: [], max_tokens: 20, stop: [], echo: false },
+  ...{ top_logprobs: null },
+  sampling: { seed: '1', temperature: 1, top_p: 1, presence_penalty: 0, frequency_penalty: 0, logit_bias: [] },
+} as const;
 
 const open = () =>
   openModels([{ kind: 'folder', path: folder, name: 'tiny' }], {
@@ -33,12 +40,16 @@ test('a model whose template nobody knows has no conversations, but answers in f
     ['plain', true],
   ] as const) {
     if (template !== null) writeFileSync(join(folder, 'chat_template.jinja'), template);
-    const { served, close } = await open();
-    const [{ readChat, readCalls, openGrammar, engine }] = served;
-    assert.deepEqual([readChat !== undefined, readCalls !== undefined], [chat, chat], String(template));
-    assert.ok(openGrammar?.({ prompt: { kind: 'text', text: '' }, format: { kind: 'json' } }));
-    await engine.close();
-    await close();
+    const server = await open();
+    const [model] = server.models();
+    assert.deepEqual([model.chat, model.tools], [chat, chat], String(template));
+    const request = AnswerRequestSchema.parse({ ...TEXT, format: { kind: 'json' } });
+    let text = '';
+    for await (const event of server.answer(request, new AbortController().signal)) {
+      if (event.kind === 'token' || event.kind === 'ended') text += event.text;
+    }
+    assert.match(text, /^\s*\{/);
+    await server.close();
   }
 });
 

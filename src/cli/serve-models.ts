@@ -6,9 +6,10 @@ import { importModel, nameOfFolder } from '../model/checkpoint-folder.ts';
 import { readJson, readText } from '../model/read-json.ts';
 import { takeModel } from '../owner/export-model.ts';
 import type { Transfer } from '../peer/blobs.ts';
-import type { ServedModel } from '../serving/answer-server.ts';
+import { type ClosingServer, openAnswerServer, type ServedModel } from '../serving/answer-server.ts';
 import { chatOf } from '../serving/chat.ts';
 import { type OwnModel, openOwnEngine } from '../serving/engine-own.ts';
+import { joinServers } from '../serving/joined-servers.ts';
 import { createNativeRuntime, isNativeHere } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
@@ -25,12 +26,6 @@ export interface ServingSettings {
   /** What a single model is called instead of its own name. */
   readonly name?: string;
   readonly onTransfer: (transfer: Transfer) => void;
-}
-
-export interface OpenedModels {
-  readonly served: readonly ServedModel[];
-  /** Frees what the engines compute with, after the engines. */
-  close(): Promise<void>;
 }
 
 /** A model on the command line. */
@@ -81,29 +76,31 @@ function newestOfDemo(folder: string): Place {
   );
 }
 
-/** Opens models one after the other. Throws CliError, ModelError, PeerError, ServingError; then nothing stays open. */
-export async function openModels(places: readonly Place[], settings: ServingSettings): Promise<OpenedModels> {
+/** Opens models one after the other, and serves them. Throws CliError, ModelError, PeerError, ServingError; then nothing stays open. */
+export async function openModels(places: readonly Place[], settings: ServingSettings): Promise<ClosingServer> {
   const names = places.map(({ name }) => (places.length === 1 ? (settings.name ?? name) : name));
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw new CliError('bad-argument', `two models are called ${twice}: serve them apart`);
-  const served: ServedModel[] = [];
+  const servers: ClosingServer[] = [];
   let runtime: Runtime | null = null;
-  const close = async (): Promise<void> => {
-    await runtime?.close();
+  const server = joinServers(servers);
+  let closing: Promise<void> | null = null;
+  const close = (): Promise<void> => {
+    closing ??= server.close().then(() => runtime?.close());
+    return closing;
   };
   try {
     for (const [i, place] of places.entries()) {
       if (place.kind === 'gguf') {
         const { openGgufModel } = await import('./serve-gguf.ts'); // it looks for llama.cpp
-        served.push(await openGgufModel(place.path, { ...settings, name: names[i] }));
+        servers.push(await openGgufModel(place.path, { ...settings, name: names[i] }));
         continue;
       }
       runtime ??= await openRuntime(settings.threads);
-      served.push(await openOwn(runtime, place, names[i], settings));
+      servers.push(openAnswerServer([await openOwn(runtime, place, names[i], settings)]));
     }
-    return { served, close };
+    return { ...server, close };
   } catch (error) {
-    await Promise.all(served.map(({ engine }) => engine.close()));
     await close();
     throw error;
   }

@@ -9,7 +9,6 @@ import { Hono } from 'hono';
 import { isOwnHost } from '../hub/askers.ts';
 import { transferTeller } from '../peer/blobs.ts';
 import { fired, systemClock } from '../protocol/clock.ts';
-import { openAnswerServer } from '../serving/answer-server.ts';
 import type { AnswerServer, OfferedModel } from '../serving/answers.ts';
 import type { Addressed } from '../serving/api/access.ts';
 import type { Answered } from '../serving/api/answering.ts';
@@ -92,8 +91,7 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
   }
   const onTransfer = transferTeller((sentence, transfer) => output.say(sentence, { type: 'transfer', ...transfer }));
   const { threads, name, licence = null } = flags;
-  const models = await openModels(places, { threads, places: flags.places, name, licence, onTransfer });
-  const server = openAnswerServer(models.served);
+  const server = await openModels(places, { threads, places: flags.places, name, licence, onTransfer });
   try {
     const http = httpServer(server, needs_keys, flags.origin, output);
     const url = await listen(http, flags.host, flags.port);
@@ -110,7 +108,6 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
     await closed;
   } finally {
     await server.close();
-    await models.close();
   }
   output.say('The API has stopped.', { type: 'stopped' });
 }
