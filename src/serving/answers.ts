@@ -83,7 +83,7 @@ export interface TokenLogprob {
 }
 
 /**
- * What comes back, in order: begun, tokens, tool calls, ended. Any other end is an error. `begun` comes when the request is found good
+ * What comes back, in order: begun, tokens, tool calls, ended; `spent` at any place between begun and ended. Any other end is an error. `begun` comes when the request is found good
  * and has its place, before the prompt is read: what is refused is refused before it.
  */
 export type AnswerEvent =
@@ -101,6 +101,11 @@ export type AnswerEvent =
       readonly logprob: TokenLogprob | null;
       readonly top: readonly TokenLogprob[];
     }
+  /**
+   * What was read and written for this answer so far by all who worked on it, its own events included: where several write and one answer is
+   * chosen, the caller pays for all of them.
+   */
+  | { readonly kind: 'spent'; readonly prompt_tokens: number; readonly written_tokens: number }
   /** A whole call, read from what the model wrote; what spells it is in no token's `text`. */
   | { readonly kind: 'tool_call'; readonly name: string; readonly arguments: string }
   | {
@@ -130,6 +135,8 @@ export interface OfferedModel {
 /** Whoever answers. The API stands on this interface alone. */
 export interface AnswerServer {
   models(): readonly OfferedModel[];
+  /** A model that can be asked by this name though it is not listed; null: there is none. Throws ServingError for a name that is nearly one. */
+  unlisted?(name: string): OfferedModel | null;
   /** Streams an answer. Ends within a token when the signal fires, with its reason. Throws ServingError. */
   answer(request: AnswerRequest, signal: AbortSignal): AsyncIterable<AnswerEvent>;
   /** One vector of unit length for each text. */

@@ -14,6 +14,7 @@ export const SERVING_LIMITS = {
   grammar_nesting: 64, // open arrays and objects of one value: an end to `[[[[`, and to what a validator recurses into
   schema_values: 20_000, // JSON values in a schema: four for each of OpenAI's 5000 properties
   schema_characters: 500_000, // four times OpenAI's limit for its names and values
+  committee_members: 8, // each takes a place of its own and is paid
   check_steps: 1_000_000, // of validating a whole value: half a second
 } as const;
 

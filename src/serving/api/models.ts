@@ -27,10 +27,10 @@ export function modelObject(model: OfferedModel): z.infer<typeof ModelSchema> {
   };
 }
 
-/** Throws ApiError `unknown-model`. */
+/** Throws ApiError `unknown-model`, and what the server says of a name that is nearly one. */
 export function modelNamed(server: AnswerServer, name: string): OfferedModel {
   const models = server.models();
-  const found = models.find((model) => model.name === name);
+  const found = models.find((model) => model.name === name) ?? server.unlisted?.(name);
   if (found) return found;
   const there = models.length === 0 ? 'none is served now' : `there is ${models.map((model) => model.name).join(', ')}`;
   throw new ApiError('unknown-model', `no model ${JSON.stringify(name.slice(0, 100))}: ${there}`, { param: 'model' });
