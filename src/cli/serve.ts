@@ -1,11 +1,13 @@
 // `potluck serve MODEL`: the OpenAI API on this device alone.
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { createAdaptorServer } from '@hono/node-server';
 import { Command, Option } from 'commander';
 import { Hono } from 'hono';
+import { runProgram } from '../games/programs/node-programs.ts';
 import { isOwnHost } from '../hub/askers.ts';
 import { transferTeller } from '../peer/blobs.ts';
 import { fired, systemClock } from '../protocol/clock.ts';
@@ -13,6 +15,8 @@ import type { AnswerServer, OfferedModel } from '../serving/answers.ts';
 import type { Addressed } from '../serving/api/access.ts';
 import type { Answered } from '../serving/api/answering.ts';
 import { openaiApi } from '../serving/api/app.ts';
+import { committee } from '../serving/committee.ts';
+import { checkedBy, likeliestToAll } from '../serving/committee-verifiers.ts';
 import { potluckHere } from './called-as.ts';
 import { keysFromFile, readKeys } from './key-file.ts';
 import { untilStopped } from './lifetime.ts';
@@ -34,6 +38,7 @@ interface ServeFlags {
   licence?: string;
   places: number;
   threads: number;
+  check?: string;
   keys: boolean;
   origin: string[];
   json: boolean;
@@ -55,6 +60,10 @@ export function serveCommand(): Command {
         .argParser(integer(1, 256))
         .default(Math.max(1, Math.floor(availableParallelism() / 2)), 'half of the cores'),
     )
+    .option(
+      '--check <file>',
+      'JavaScript that chooses the answer of a committee: a function of {prompt, answer} that says true for a right one',
+    )
     .option('--keys', 'demand a key of callers on this machine too, as behind a proxy', false)
     .option(
       '--origin <url>',
@@ -70,6 +79,7 @@ export function serveCommand(): Command {
 Examples:
   $ potluck serve                              the demo's newest model
   $ potluck serve ./my-model --places 8
+  $ potluck serve ./one ./two                  callers may also name "committee:one+two" or "committee:one*3" as the model
   $ potluck serve "my run@https://hub.example.org"
   $ potluck serve keys add laptop && potluck serve ./my-model --host 0.0.0.0`,
     )
@@ -85,13 +95,16 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
     const where = flags.keys ? 'callers need keys' : `${flags.host} lets other machines in, whose callers need keys`;
     throw new CliError('bad-argument', `${where}, and there are none: ${potluckHere()} serve keys add NAME`);
   }
+  const verifier =
+    flags.check === undefined ? likeliestToAll : checkedBy(readCheck(flags.check), runProgram, likeliestToAll);
   const places = placesOf(words);
   if (flags.name !== undefined && places.length > 1) {
     throw new CliError('bad-argument', '--name goes with one model');
   }
   const onTransfer = transferTeller((sentence, transfer) => output.say(sentence, { type: 'transfer', ...transfer }));
   const { threads, name, licence = null } = flags;
-  const server = await openModels(places, { threads, places: flags.places, name, licence, onTransfer });
+  const alone = await openModels(places, { threads, places: flags.places, name, licence, onTransfer });
+  const server = committee(alone, { verifier, onFailed: memberTeller(output) });
   try {
     const http = httpServer(server, needs_keys, flags.origin, output);
     const url = await listen(http, flags.host, flags.port);
@@ -103,14 +116,31 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
     });
     await fired(stopped);
     const closed = new Promise((resolve) => http.close(resolve));
-    await server.close();
+    await alone.close();
     setTimeout(() => http.closeAllConnections(), GOODBYE_MS).unref();
     await closed;
   } finally {
-    await server.close();
+    await alone.close();
   }
   output.say('The API has stopped.', { type: 'stopped' });
 }
+
+/** A committee's check. Throws CliError `missing-file`. */
+function readCheck(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    throw new CliError('missing-file', `--check: cannot read ${path}; expected a file with a JavaScript function`);
+  }
+}
+
+/** Tells of a committee's member that failed while others went on. */
+const memberTeller =
+  (output: Output) =>
+  (model: string, error: unknown): void => {
+    const message = error instanceof Error ? error.message : String(error);
+    output.say(`problem in ${model} of a committee: ${message}`, { type: 'problem', where: model, message });
+  };
 
 function httpServer(server: AnswerServer, needs_keys: boolean, origins: readonly string[], output: Output): Server {
   const app = new Hono();
