@@ -25,7 +25,7 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
   const { again, model, texts } = session;
   const ended = overview?.phase === 'finished';
   useStore(pool);
-  const chat = chatModelOf(session.writer);
+  const chat = chatModelOf(session);
   const isHere = session.writer === THIS_BROWSER || (!chat && session.beside === THIS_BROWSER);
   // The same beginning, settings and seed after each round, so that only the model changes.
   useEffect(() => {

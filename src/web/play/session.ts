@@ -27,6 +27,8 @@ export interface PlaySession {
   /** The seed of the next text. */
   readonly seed: number;
   readonly writer: Writer;
+  /** Whether a conversation with the writer is wanted, not that it goes on with texts. */
+  readonly talks: boolean;
   /** Who writes the same, to be seen beside it; null: nobody. */
   readonly beside: Writer | null;
   /** Write the newest text again with each new model. */
@@ -48,6 +50,7 @@ export const NEW_SESSION: PlaySession = {
   top_p: 0.95,
   seed: 1,
   writer: THIS_BROWSER,
+  talks: false,
   beside: null,
   again: false,
   phase: 'asleep',

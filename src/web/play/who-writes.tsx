@@ -1,11 +1,12 @@
 // Who writes in Play: this browser, or a model of the pool behind the hub; two at a time, to compare them; and the key that a pool may ask for.
+import { Fragment } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { KeyForm } from '../pool/key-form.tsx';
 import { pool, refreshPool } from '../pool/known-pool.ts';
 import type { PoolModel } from '../pool/pool-client.ts';
 import { Link } from '../shell/link.tsx';
 import { useStore } from '../shell/store.ts';
-import { THIS_BROWSER, type Writer } from './play-messages.ts';
+import { THIS_BROWSER } from './play-messages.ts';
 import type { PlaySession } from './session.ts';
 
 interface Props {
@@ -33,15 +34,21 @@ export function WhoWrites({ session, change, here }: Props) {
   const { models } = known;
   if (models.length === 0) return null;
   const chosen = models.find(({ name }) => name === session.writer);
+  const talks = chatModelOf(session) !== null;
   return (
     <div class="actions">
       <label class="inline">
         Who writes
-        <select value={session.writer} onChange={(event) => change({ writer: event.currentTarget.value })}>
-          <Writers models={models} />
+        <select
+          value={talks ? TALKS + session.writer : session.writer}
+          onChange={({ currentTarget: { value } }) =>
+            change({ writer: value.replace(TALKS, ''), talks: value.startsWith(TALKS) })
+          }
+        >
+          <Writers models={models} talking />
         </select>
       </label>
-      {!chosen?.chat && (
+      {!talks && (
         <label class="inline">
           Beside it
           <select
@@ -49,7 +56,7 @@ export function WhoWrites({ session, change, here }: Props) {
             onChange={({ currentTarget: { value } }) => change({ beside: value === NOBODY ? null : value })}
           >
             <option value={NOBODY}>nobody</option>
-            <Writers models={models.filter(({ chat }) => !chat)} />
+            <Writers models={models} talking={false} />
           </select>
         </label>
       )}
@@ -66,24 +73,27 @@ export function WhoWrites({ session, change, here }: Props) {
 
 /** No model has this name: names are not empty, and of one line. */
 const NOBODY = '\n';
+/** Before the name of a model that is to take part in a conversation; without it the model goes on with texts. */
+const TALKS = '\n';
 
-function Writers({ models }: { models: readonly PoolModel[] }) {
+/** @param talking whether conversations are offered beside texts */
+function Writers({ models, talking }: { models: readonly PoolModel[]; talking: boolean }) {
   return (
     <>
       <option value={THIS_BROWSER}>this browser</option>
       {models.map(({ name, chat }) => (
-        <option key={name} value={name}>
-          the pool: {name}
-          {chat && ', in conversation'}
-        </option>
+        <Fragment key={name}>
+          <option value={name}>the pool: {name}</option>
+          {talking && chat && <option value={TALKS + name}>the pool: {name}, in conversation</option>}
+        </Fragment>
       ))}
     </>
   );
 }
 
-/** The model of the pool that is chosen, where it takes part in conversations. */
-export const chatModelOf = (writer: Writer): PoolModel | null => {
+/** The model of the pool with which a conversation is chosen; null: texts are, or the model takes part in none any more. */
+export const chatModelOf = ({ writer, talks }: Pick<PlaySession, 'writer' | 'talks'>): PoolModel | null => {
   const known = pool.get();
   const models = known?.kind === 'models' ? known.models : [];
-  return models.find(({ name, chat }) => name === writer && chat) ?? null;
+  return (talks && models.find(({ name, chat }) => name === writer && chat)) || null;
 };
