@@ -1,7 +1,6 @@
 // Where an answer stands: what may come next and what ends it. Whoever writes an answer and whoever judges it go through the same states.
 import type { DrawPlace } from '../model/sampling.ts';
 import { answerText } from './answer-text.ts';
-import type { AnswerRequest } from './answers.ts';
 import type { EngineModel } from './engine.ts';
 import { ServingError } from './errors.ts';
 import type { Grammar } from './grammar/grammar.ts';
@@ -31,7 +30,7 @@ export function answerRoom(model: EngineModel, prompt_tokens: number, max_tokens
 
 export function answerProgress(
   model: EngineModel,
-  request: Pick<AnswerRequest, 'max_tokens' | 'stop'>,
+  request: { readonly max_tokens: number; readonly stop: readonly string[] },
   prompt_tokens: number,
   grammar: Grammar | null,
 ): AnswerProgress {

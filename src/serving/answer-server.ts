@@ -6,13 +6,11 @@ import { prefixCache } from './prefix-cache.ts';
 import { type ReadyModel, writeAnswer } from './write-answer.ts';
 
 /** A model that is loaded, and what callers may know of it. */
-export interface ServedModel extends Pick<ReadyModel, 'readChat' | 'openGrammar' | 'readCalls'> {
+export interface ServedModel extends Pick<ReadyModel, 'readChat' | 'openGrammar' | 'readCalls' | 'chatStops'> {
   readonly engine: Engine;
   readonly name: string;
   readonly licence: string | null;
   readonly created_ms: number;
-  /** What ends an answer in a conversation beside the caller's own stop strings. */
-  readonly chatStops?: readonly string[];
 }
 
 export interface ClosingServer extends AnswerServer {
@@ -36,10 +34,8 @@ export function openAnswerServer(served: readonly ServedModel[]): ClosingServer 
     models: () => offered,
     async *answer(request, signal) {
       const model = named(request.model);
-      const stops = request.prompt.kind === 'chat' ? (model.chatStops ?? []) : [];
       const own = new AbortController();
-      const asked = { ...request, stop: [...request.stop, ...stops] };
-      const events = writeAnswer(model, asked, AbortSignal.any([signal, own.signal]));
+      const events = writeAnswer(model, request, AbortSignal.any([signal, own.signal]));
       writing.add(own);
       try {
         for (;;) {

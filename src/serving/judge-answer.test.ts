@@ -55,6 +55,29 @@ describe('a judge', () => {
     assert.deepEqual([...reasons].sort(), ['length false', 'stop false', 'stop true']);
   });
 
+  test("ends a conversation where its form's next turn begins, as whoever served it did, and no other text", async () => {
+    const messages = [{ role: 'user' as const, content: 'hi' }];
+    const prompt = {
+      kind: 'chat' as const,
+      messages,
+      tools: [],
+      tool_choice: 'auto' as const,
+      parallel_tool_calls: true,
+    };
+    const talking: ReadyModel = { ...judge, readChat: () => [END, 104, 105], chatStops: ['aa'] };
+    const request = requestOf({
+      prompt,
+      sampling: { ...ON.sampling, logit_bias: [...ON.sampling.logit_bias, [97, 20]] },
+    });
+    const served = await serve(talking, request);
+    assert.deepEqual([served.reason, served.ids.length < 24], ['stop', true]);
+    assert.equal(faultOf(await judgeAnswer(talking, request, served, never), LIMITS), null);
+    const further = { ...served, ids: [...served.ids, 97] };
+    assert.equal((await judgeAnswer(talking, request, further, never)).flaw, 'past-the-end');
+    const text = { ...request, prompt: { kind: 'ids' as const, ids: [END, 104, 105] } };
+    assert.equal((await serve(talking, text)).reason, 'length');
+  });
+
   test('accepts what a caller cut, and what two devices wrote one after the other', async () => {
     const request = requestOf(ON);
     const { ids } = await serve(judge, request);

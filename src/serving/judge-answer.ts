@@ -6,7 +6,7 @@ import type { AnswerRequest } from './answers.ts';
 import { ServingError } from './errors.ts';
 import { logSum } from './logprobs.ts';
 import { scoredRows } from './scored-rows.ts';
-import { grammarOf, promptIds, type ReadyModel } from './write-answer.ts';
+import { grammarOf, promptIds, type ReadyModel, stopsOf } from './write-answer.ts';
 
 /** An answer as whoever served it signed it. */
 export interface ServedAnswer {
@@ -51,7 +51,8 @@ export async function judgeAnswer(
   const { engine, prefixes } = ready;
   const { tokens } = engine.model;
   const prompt = promptIds(ready, request);
-  const progress = answerProgress(engine.model, request, prompt.length, grammarOf(ready, request));
+  const ends = { ...request, stop: stopsOf(ready, request) };
+  const progress = answerProgress(engine.model, ends, prompt.length, grammarOf(ready, request));
   const ids = served.ids.slice(0, answerRoom(engine.model, prompt.length, request.max_tokens));
   const judge = drawJudge(progress, request, served, tokens.end_ids);
   const early = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= tokens.vocab_size);

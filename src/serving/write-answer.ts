@@ -23,6 +23,8 @@ export interface ReadyModel {
   readonly openGrammar?: (request: Pick<AnswerRequest, 'prompt' | 'format'>) => Grammar | null;
   /** Reads the calls of a conversation with tools. Missing: the model calls none. */
   readonly readCalls?: (chat: Chat) => CallReader;
+  /** What ends an answer in a conversation beside the caller's own stop strings. */
+  readonly chatStops?: readonly string[];
 }
 
 /**
@@ -38,7 +40,7 @@ export async function* writeAnswer(
   const { model } = engine;
   const prompt = promptIds(ready, request);
   const grammar = grammarOf(ready, request);
-  const progress = answerProgress(model, request, prompt.length, grammar);
+  const progress = answerProgress(model, { ...request, stop: stopsOf(ready, request) }, prompt.length, grammar);
   const reader = callReaderOf(ready, request);
   const said: string[] = [];
   for (const text of writtenTexts(progress, request)) said.push(reader ? reader.push(text) : text);
@@ -174,6 +176,12 @@ export function grammarOf(
   if (kind === 'text') return null;
   throw new ServingError('unsupported', `answer: this model's answers cannot be held to the form ${kind}`);
 }
+
+/** What ends an answer's text: what the caller says, and in a conversation what its form sets turns apart with. */
+export const stopsOf = (
+  { chatStops = [] }: Pick<ReadyModel, 'chatStops'>,
+  { prompt, stop }: Pick<AnswerRequest, 'prompt' | 'stop'>,
+): readonly string[] => (prompt.kind === 'chat' ? [...stop, ...chatStops] : stop);
 
 /** The ids of a prompt. Texts begin with the model's beginning-of-text token, if it has one; ids are taken as they are. */
 export function promptIds({ engine, readChat }: ReadyModel, { prompt }: Pick<AnswerRequest, 'prompt'>): number[] {
