@@ -53,12 +53,11 @@ export interface WorkKnown {
   readonly usual: Speed;
 }
 
-/** Whether a device has room for an answer now. */
+/** Whether a device has room for an answer now. Whether its context holds the prompt it knows itself: the tokens of a text are estimated here. */
 export const hasRoom = (device: DeviceKnown, { read_tokens, left_tokens }: WorkKnown): boolean =>
   !device.silent &&
   device.places > 0 &&
-  device.free_tokens >= Math.min(read_tokens + left_tokens, device.context_tokens) &&
-  device.context_tokens > read_tokens;
+  device.free_tokens >= Math.min(read_tokens + left_tokens, device.context_tokens);
 
 /** How long the whole answer is likely to take there. */
 export function expectedMs(device: DeviceKnown, { read_tokens, left_tokens, usual }: WorkKnown): number {
@@ -80,6 +79,7 @@ export function rankDevices(devices: readonly DeviceKnown[], work: WorkKnown): D
       const other = work.class !== null && device.class !== work.class;
       // Later numbers decide only between devices that are equal by all before them.
       const key = [
+        Number(device.context_tokens <= work.read_tokens),
         Number(device.was_late),
         Number(other),
         bucket(device),
