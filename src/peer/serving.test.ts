@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decodeFromPeer, encodeMessage } from '../protocol/messages.ts';
-import { type FromServingPeer, packRequest, type ToServingPeer, unpackTokens } from '../protocol/serving-messages.ts';
+import {
+  type FromServingPeer,
+  packRequest,
+  SERVE_LIMITS,
+  type ToServingPeer,
+  unpackTokens,
+} from '../protocol/serving-messages.ts';
 import { handClock } from '../protocol/testing/hand-clock.ts';
 import type { AnswerEvent, AnswerRequest } from '../serving/answers.ts';
 import { ServingError } from '../serving/errors.ts';
@@ -36,6 +42,7 @@ function device(options: { gap_ms?: number; places?: number; failsAt?: number; r
       context_tokens: 1000,
       cache_tokens: 1100,
       places,
+      ...{ chat: true, tools: false },
     },
     async *answer(request, signal): AsyncGenerator<AnswerEvent> {
       yield { kind: 'begun', prompt_tokens: 2 };
@@ -69,7 +76,7 @@ describe('a device that serves', () => {
     const { serving, clock, last } = device();
     assert.deepEqual(last('offer'), {
       ...{ type: 'offer', model: HASH, quantisation: 'f32', engine: 'own', class: 'own', context_tokens: 1000 },
-      ...{ free_tokens: 1100, places: 2, heard: 0, price_in: 1, price_out: 2, region: null },
+      ...{ free_tokens: 1100, places: 2, chat: true, tools: false, heard: 0, price_in: 1, price_out: 2, region: null },
     });
     serving.hear(asked(1, { ...REQUEST, max_tokens: 3 }));
     assert.equal(serving.running, 1);
@@ -194,6 +201,33 @@ describe('a device that serves', () => {
     assert.equal(tokens(3).length, 5);
     assert.equal(problems.length, 1);
     assert.equal(serving.running, 0);
+  });
+
+  test('gives back an answer of which more is held back, or called, than a message may carry, so that nobody takes it for malformed', async () => {
+    const call = (size: number): AnswerEvent => ({ kind: 'tool_call', name: 'a', arguments: 'x'.repeat(size) });
+    const end = (text: string): AnswerEvent => ({
+      ...{ kind: 'ended', text, reason: 'stop', end_id: null, written_tokens: 0 },
+    });
+    const told = async (events: readonly AnswerEvent[]): Promise<string | undefined> => {
+      const { serving, clock, model, last } = device();
+      serving.serve({
+        ...model,
+        async *answer() {
+          yield { kind: 'begun', prompt_tokens: 2 };
+          yield* events;
+        },
+      });
+      serving.hear(asked(1));
+      await clock.pass(100);
+      assert.equal(serving.running, 0);
+      return last('answer-failed')?.code ?? last('answer-ended')?.reason;
+    };
+    const { token_text, call_arguments, calls } = SERVE_LIMITS;
+    const most = [...Array<AnswerEvent>(calls).fill(call(call_arguments)), end(' '.repeat(token_text))];
+    assert.equal(await told(most), 'stop');
+    assert.equal(await told([call(2), ...most]), 'too-large');
+    assert.equal(await told([call(call_arguments + 1), end('')]), 'too-large');
+    assert.equal(await told([end(' '.repeat(token_text + 1))]), 'too-large');
   });
 
   test('a hub that asks twice for one lease, or for thousands, gets no more than was offered', async () => {

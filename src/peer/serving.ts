@@ -32,6 +32,9 @@ export interface ServedModel {
   readonly cache_tokens: number;
   /** The most answers at the same time. */
   readonly places: number;
+  /** Whether it takes part in conversations, and calls tools in them. */
+  readonly chat: boolean;
+  readonly tools: boolean;
   answer(request: AnswerRequest, signal: AbortSignal): AsyncIterable<AnswerEvent>;
 }
 
@@ -169,12 +172,12 @@ class PoolServing implements Serving {
   #offer(of: ServedModel, places: number): void {
     if (!this.#here) return;
     const { price_in, price_out, region, send } = this.#options;
-    const { hash, quantisation, engine, class: kind, context_tokens, cache_tokens } = of;
+    const { hash, quantisation, engine, class: kind, context_tokens, cache_tokens, chat, tools } = of;
     const taken_tokens = [...this.#running.values()].reduce((sum, { tokens }) => sum + tokens, 0);
     const free_tokens = Math.max(0, cache_tokens - taken_tokens);
     send({
       ...{ type: 'offer', model: hash, quantisation, engine, class: kind, context_tokens, free_tokens, places },
-      ...{ heard: this.#heard, price_in, price_out, region },
+      ...{ chat, tools, heard: this.#heard, price_in, price_out, region },
     });
   }
 
@@ -238,9 +241,11 @@ class PoolServing implements Serving {
     this.#running.get(lease)!.flush = sender.flush;
     try {
       await rested?.();
+      let calls = 0;
       for await (const event of model.answer(request, stop)) {
         if (stop.aborted) return;
-        mustFit(event);
+        if (event.kind === 'tool_call') calls++;
+        mustFit(event, calls);
         sender.put(event);
         await worked?.();
       }
@@ -267,10 +272,16 @@ function tokensOf({ prompt, max_tokens }: AnswerRequest, { context_tokens }: Ser
   return Math.min(context_tokens, read + max_tokens);
 }
 
-/** Throws ServingError `too-large` for a call of a tool that no message carries. */
-function mustFit(event: AnswerEvent): void {
+/** Throws ServingError `too-large` for what no message carries: the hub would take it for a device's fault. */
+function mustFit(event: AnswerEvent, calls: number): void {
+  const { call_name, call_arguments, calls: most_calls, token_text } = SERVE_LIMITS;
+  if (calls > most_calls) throw new ServingError('too-large', `an answer calls tools more than ${most_calls} times`);
+  if (event.kind === 'token' || event.kind === 'ended') {
+    if (event.text.length <= token_text) return;
+    const fact = `${event.text.length} characters were held back, the pool carries ${token_text}`;
+    throw new ServingError('too-large', `of an answer ${fact}`);
+  }
   if (event.kind !== 'tool_call') return;
-  const { call_name, call_arguments } = SERVE_LIMITS;
   if (event.name.length <= call_name && event.arguments.length <= call_arguments) return;
   const fact = `${event.arguments.length} characters of arguments, the pool carries ${call_arguments}`;
   throw new ServingError('too-large', `a call of a tool has ${fact}`);

@@ -124,7 +124,8 @@ const LEASE = '0123456789abcdef';
 const fromServing: FromPeer[] = [
   {
     ...{ type: 'offer', model: HASH, quantisation: 'q4_0', engine: 'llama.cpp', class: 'llama.cpp 1, cpu' },
-    ...{ context_tokens: 4096, free_tokens: 0, places: 3, heard: 7, price_in: 5, price_out: 1000, region: 'the north' },
+    ...{ context_tokens: 4096, free_tokens: 0, places: 3, chat: true, tools: false, heard: 7 },
+    ...{ price_in: 5, price_out: 1000, region: 'the north' },
   },
   { type: 'answer-taken', lease: LEASE },
   { type: 'answer-begun', lease: LEASE, prompt_tokens: 12 },

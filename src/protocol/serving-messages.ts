@@ -44,6 +44,9 @@ export const OfferSchema = z.strictObject({
   context_tokens: count.min(1),
   free_tokens: count,
   places: count.max(SERVE_LIMITS.places),
+  /** Whether it takes part in conversations, and whether its model calls tools in them. Answers in a format every device writes. */
+  chat: z.boolean(),
+  tools: z.boolean(),
   /** How many requests have come over this connection so far: what the hub has sent since is not in `places` and `free_tokens` yet. */
   heard: count,
   /** In millionths of a credit for a million tokens. */

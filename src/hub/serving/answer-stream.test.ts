@@ -99,5 +99,11 @@ describe('an answer that several devices write', () => {
     const other = plain.cursor(64);
     plain.heardBegun(other, 3);
     assert.match(plain.heardCall(other, CALLS[0])!, /where there are none to call/);
+    const { prompt } = REQUEST;
+    assert.ok(prompt.kind === 'chat');
+    const free = openAnswerStream({ ...REQUEST, prompt: { ...prompt, tool_choice: 'none' }, echo: false }, () => {});
+    const silent = free.cursor(64);
+    free.heardBegun(silent, PROMPT.length);
+    assert.match(free.heardCall(silent, CALLS[0])!, /where there are none to call/);
   });
 });

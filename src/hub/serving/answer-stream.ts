@@ -4,6 +4,7 @@
 import { SERVE_LIMITS, type TokenRow } from '../../protocol/serving-messages.ts';
 import type { AnswerEvent, AnswerRequest, TokenLogprob } from '../../serving/answers.ts';
 import type { ServingError } from '../../serving/errors.ts';
+import { mayCall } from './request.ts';
 
 export const STREAM_LIMITS = {
   waiting_events: 256, // that the caller has not read: beyond it the device is released, and the answer goes on later
@@ -126,7 +127,7 @@ class JoinedStream implements AnswerStream {
 
   heardCall(cursor: Cursor, call: { readonly name: string; readonly arguments: string }): string | null {
     if (!cursor.begun) return 'a call before it has begun';
-    if (!mayCall(this.request)) return 'a call of a tool, where there are none to call';
+    if (!mayCall(this.request.prompt)) return 'a call of a tool, where there are none to call';
     if (++cursor.calls > SERVE_LIMITS.calls) return `more than ${SERVE_LIMITS.calls} calls`;
     if (cursor.calls <= this.#calls) return null; // another device has sent it
     this.#calls++;
@@ -234,5 +235,3 @@ const tokenEvent = ([id, text, echoed, logprob, top]: TokenRow, position: number
 
 const logprobOf = (row: TokenRow[3]): TokenLogprob | null =>
   row === null ? null : { id: row[0], bytes: row[1], logprob: row[2] };
-
-const mayCall = ({ prompt }: AnswerRequest): boolean => prompt.kind === 'chat' && prompt.tools.length > 0;

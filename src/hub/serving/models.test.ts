@@ -6,12 +6,12 @@ import { type KnownModel, modelNamed, modelsOfRuns, offeredModels } from './mode
 
 const [NEW, OLD, OTHER] = ['1', '2', '3'].map((digit) => digit.repeat(64));
 const known: KnownModel[] = [
-  { hash: NEW, names: ['poems', 'poems@11111111'], created_ms: 5, licence: null, chat: false, tools: false },
-  { hash: OLD, names: ['poems', 'poems@22222222'], created_ms: 5, licence: null, chat: false, tools: false },
+  { hash: NEW, names: ['poems', 'poems@11111111'], created_ms: 5, licence: null },
+  { hash: OLD, names: ['poems', 'poems@22222222'], created_ms: 5, licence: null },
 ];
 const offer = (model: string, quantisation: Offer['quantisation'], more: Partial<Offer> = {}): Offer => ({
   ...{ type: 'offer', model, quantisation, engine: 'own', class: 'own', context_tokens: 100, free_tokens: 100 },
-  ...{ places: 1, heard: 0, price_in: 0, price_out: 0, region: null },
+  ...{ places: 1, chat: false, tools: false, heard: 0, price_in: 0, price_out: 0, region: null },
   ...more,
 });
 const names = (...offers: Offer[]): Record<string, string> =>
@@ -55,4 +55,19 @@ test('runs with one name are told apart, and a run that has learned on still kno
     all.slice(0, 4).map(({ hash }) => hash[0]),
     ['a', 'f', 'e', 'd'],
   );
+});
+
+test('a model takes part in conversations, and calls tools in them, where a device that offers it does', () => {
+  const can = (...offers: Partial<Offer>[]) => {
+    const { chat, tools } = modelNamed(
+      'poems',
+      known,
+      offers.map((one) => offer(NEW, 'f32', one)),
+    )!;
+    return [chat, tools];
+  };
+  assert.deepEqual(can({}), [false, false]);
+  assert.deepEqual(can({}, { chat: true }), [true, false]);
+  assert.deepEqual(can({ chat: true, tools: true }, {}), [true, true]);
+  assert.deepEqual(can({ tools: true }, { chat: true }), [true, false], 'tools are called in conversations alone');
 });

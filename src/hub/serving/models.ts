@@ -10,8 +10,6 @@ export interface KnownModel {
   readonly names: readonly [string, ...string[]];
   readonly created_ms: number;
   readonly licence: string | null;
-  readonly chat: boolean;
-  readonly tools: boolean;
 }
 
 /** As devices offer it. */
@@ -39,13 +37,15 @@ export function offeredModels(known: readonly KnownModel[], offers: Iterable<Off
     byKey.set(key, [...(byKey.get(key) ?? []), offer]);
   }
   const found = new Map<string, PoolModel>();
-  for (const { hash, names, created_ms, licence, chat, tools } of known) {
+  for (const { hash, names, created_ms, licence } of known) {
     for (const quantisation of BEST_FIRST) {
       const those = byKey.get(`${hash} ${quantisation}`);
       if (!those) continue;
       const engines = new Set(those.map(({ engine }) => engine));
       const engine = engines.size > 1 ? 'several' : those[0].engine;
       const context_tokens = Math.max(...those.map((offer) => offer.context_tokens));
+      const chat = those.some((offer) => offer.chat);
+      const tools = those.some((offer) => offer.chat && offer.tools);
       const model = { hash, quantisation, engine, context_tokens, created_ms, licence, chat, tools, embeddings: false };
       for (const name of names) {
         for (const one of new Set([name, nameOf(name, quantisation)])) {
@@ -74,8 +74,7 @@ export function modelsOfRuns(state: Pick<NetworkState, 'runs'>): KnownModel[] {
     const name = isOnly ? run.spec.name : `${run.spec.name}-${run.id.slice(0, 8)}`;
     const hashes = new Set([run.model, ...run.recent.map(({ model }) => model).reverse()]);
     return [...hashes].slice(0, MODELS_OF_A_RUN).map((hash) => ({
-      ...{ hash, names: [name, `${name}@${hash.slice(0, 8)}`] as const, created_ms: run.opened_ms },
-      ...{ licence: null, chat: false, tools: false },
+      ...{ hash, names: [name, `${name}@${hash.slice(0, 8)}`] as const, created_ms: run.opened_ms, licence: null },
     }));
   });
 }

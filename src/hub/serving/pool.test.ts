@@ -67,6 +67,60 @@ describe('an answer of the pool', () => {
     assert.equal(first.writing, 0, 'it has heard that nobody waits for it');
   });
 
+  test('in a conversation comes from a device that takes part in them; where none does, it is refused as the model list says', async () => {
+    const world = new PoolWorld();
+    const plain = world.device();
+    const talk = (more: object = {}) =>
+      ask({
+        prompt: {
+          ...{ kind: 'chat', messages: [{ role: 'user', content: 'hi' }], tools: [], tool_choice: 'auto' },
+          ...{ parallel_tool_calls: true, ...more },
+        },
+      });
+    const capabilities = () =>
+      world.pool
+        .serverFor(ANY_DEVICE)
+        .models()
+        .map(({ chat, tools }) => [chat, tools])[0];
+    assert.deepEqual(capabilities(), [false, false]);
+    const nobody = await failureOf(world.clock.run(world.read(talk())));
+    assert.equal(nobody.code, 'unsupported');
+    assert.match(nobody.message, /the devices that offer poems now do not take part in conversations/);
+    const talker = world.device({ offer: { chat: true } });
+    assert.deepEqual(capabilities(), [true, false]);
+    for (let n = 0; n < 4; n++) assert.equal((await world.clock.run(world.read(talk()))).events.at(-1)?.kind, 'ended');
+    assert.equal(talker.heard.filter(({ type }) => type === 'answer').length, 4);
+    assert.deepEqual(plain.heard, []);
+
+    const tools = [{ name: 'look', parameters: {} }];
+    const told = [{ role: 'tool', content: 'rain', tool_call_id: 'a' }];
+    for (const more of [{ tools }, { messages: told }]) {
+      const refused = await failureOf(world.clock.run(world.read(talk(more))));
+      assert.deepEqual([refused.code, /do not call tools/.test(refused.message)], ['unsupported', true]);
+    }
+    await world.clock.run(world.read(talk({ tools, tool_choice: 'none' })));
+    const caller = world.device({ offer: { chat: true, tools: true } });
+    await world.clock.run(world.read(talk({ tools })));
+    assert.equal(caller.heard.filter(({ type }) => type === 'answer').length, 1);
+  });
+
+  test('is asked for where its prompt may not fit, too: only the device knows how many tokens a text has', async () => {
+    const world = new PoolWorld();
+    const long = ask({ prompt: { kind: 'text', text: 'x'.repeat(40) }, max_tokens: 5 });
+    world.device({ offer: { context_tokens: 24 } });
+    assert.equal((await world.clock.run(world.read(long))).text, wholeText(long));
+    const larger = world.device();
+    for (let n = 0; n < 3; n++) await world.clock.run(world.read(long));
+    assert.equal(larger.heard.filter(({ type }) => type === 'answer').length, 3, 'where it is likelier to fit');
+  });
+
+  test('that no socket of a device takes is refused as too large', async () => {
+    const world = new PoolWorld();
+    world.device();
+    const long = ask({ prompt: { kind: 'text', text: 'é'.repeat(600_000) } });
+    assert.equal((await failureOf(world.clock.run(world.read(long)))).code, 'too-large');
+  });
+
   test('is handed over at once when the owner of a device returns', async () => {
     const world = new PoolWorld();
     const first = world.device({ gap_ms: 20, first_ms: 50 });

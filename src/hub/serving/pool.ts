@@ -22,7 +22,7 @@ import { hearOfLease, type OfLease } from './lease-words.ts';
 import { type KnownModel, modelNamed, offeredModels } from './models.ts';
 import type { PoolCounts } from './pool-metrics.ts';
 import { type DeviceKnown, rankDevices, type WorkKnown } from './rank.ts';
-import { openTokenRate, prefixOf, type TokenRate } from './request.ts';
+import { checkRequest, openTokenRate, prefixOf, type TokenRate, takesPart } from './request.ts';
 
 export const POOL_LIMITS = {
   answers: 2000, // that are written at the same time: twice what a gateway on two cores is built for
@@ -192,7 +192,7 @@ class LeasingPool implements Pool {
     if (!found) {
       throw new ServingError('unknown-model', `no device that may serve this caller offers ${request.model} now`);
     }
-    packRequest(request); // throws where it is too large for a device's socket
+    checkRequest(request, found);
     const answer = new Answer(
       openAnswerStream(request, () => answer.drive()),
       this.#services,
@@ -262,7 +262,7 @@ class LeasingPool implements Pool {
     let free_places = 0;
     for (const device of this.#devices.all.values()) {
       const offer = device.offers.get(key)?.offer;
-      if (!offer || !this.#may(device, offer, caller)) continue;
+      if (!offer || !this.#may(device, offer, caller) || !takesPart(offer, answer.request.prompt)) continue;
       offered = true;
       const { number } = device.connection;
       const one = this.#devices.known(device, key, { prefix, region: caller.region, ...work });

@@ -1,6 +1,9 @@
 // What the pool has to know of a request without the model's tokenizer: how long it is, and with which prompts it begins alike.
+import { ProtocolError } from '../../protocol/errors.ts';
 import { sha256Hex, utf8 } from '../../protocol/hash.ts';
-import type { AnswerRequest } from '../../serving/answers.ts';
+import { type Offer, packRequest } from '../../protocol/serving-messages.ts';
+import type { AnswerRequest, OfferedModel } from '../../serving/answers.ts';
+import { ServingError } from '../../serving/errors.ts';
 
 /** Prompts that begin alike so far are best read where the beginning was read before. */
 const PREFIX = 256;
@@ -13,6 +16,35 @@ export function lengthOf(prompt: Prompt): number {
   if (prompt.kind === 'text') return prompt.text.length;
   return wordsOf(prompt).reduce((sum, part) => sum + part.length, 0);
 }
+
+/** Whether a device takes part in this: every one goes on with texts, and is held to formats; conversations are offered, and tools in them. */
+export function takesPart({ chat, tools }: Pick<Offer, 'chat' | 'tools'>, prompt: Prompt): boolean {
+  if (prompt.kind !== 'chat') return true;
+  const talks_of_tools =
+    mayCall(prompt) || prompt.messages.some(({ role, tool_calls }) => role === 'tool' || tool_calls?.length);
+  return chat && (tools || !talks_of_tools);
+}
+
+/**
+ * Throws ServingError `unsupported` for a conversation where no device of the model takes part in it, `too-large` for what no device's socket
+ * takes.
+ */
+export function checkRequest(request: AnswerRequest, { name, chat, tools }: OfferedModel): void {
+  if (!takesPart({ chat, tools }, request.prompt)) {
+    const what = chat ? 'call tools' : 'take part in conversations';
+    throw new ServingError('unsupported', `the devices that offer ${name} now do not ${what}`);
+  }
+  try {
+    packRequest(request);
+  } catch (error) {
+    if (error instanceof ProtocolError) throw new ServingError('too-large', error.message);
+    throw error;
+  }
+}
+
+/** Whether an answer may call tools. */
+export const mayCall = (prompt: Prompt): boolean =>
+  prompt.kind === 'chat' && prompt.tools.length > 0 && prompt.tool_choice !== 'none';
 
 /** A hash of the prompt's first 256 tokens or characters: kept in memory alone, and nothing can be read from it. */
 export function prefixOf(prompt: Prompt): string {

@@ -79,7 +79,8 @@ export class FakeDevice {
   offer(places = this.#habits.places - this.#writing.size): void {
     this.say({
       ...{ type: 'offer', model: MODEL, quantisation: 'f32', engine: 'own', class: 'own cpu', context_tokens: 4096 },
-      ...{ free_tokens: 1e6, places: Math.max(0, places), heard: this.#count, price_in: 0, price_out: 0, region: null },
+      ...{ free_tokens: 1e6, places: Math.max(0, places), chat: false, tools: false, heard: this.#count },
+      ...{ price_in: 0, price_out: 0, region: null },
       ...this.#habits.offer,
     });
   }
@@ -199,9 +200,7 @@ export class PoolWorld {
         this.#random++;
         return Uint8Array.from({ length }, (_, i) => (this.#random >>> (8 * (i % 4))) & 255);
       },
-      models: () => [
-        { hash: MODEL, names: [NAME, `${NAME}@1`], created_ms: 0, licence: null, chat: false, tools: false },
-      ],
+      models: () => [{ hash: MODEL, names: [NAME, `${NAME}@1`], created_ms: 0, licence: null }],
       ownerOf: (peer) => this.owners.get(peer) ?? null,
       counts: NO_COUNTS,
     });
