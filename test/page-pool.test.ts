@@ -42,9 +42,26 @@ describe('the pool in the page', { skip, concurrency: false }, () => {
       assert.equal(here, pool);
     });
 
+    await t.test('a conversation with the same model', async () => {
+      await page.getByLabel('Who writes').selectOption({ label: 'the pool: poems, in conversation' });
+      assert.equal(await page.getByLabel('Beside it').count(), 0);
+      await page.getByLabel('Say something').fill('Hello');
+      await page.getByRole('button', { name: 'Say it' }).click();
+      await page
+        .locator('.turns .assistant')
+        .getByText(/^Seed \d+\./)
+        .waitFor();
+      const [asked, answered] = await page.locator('.turns .words').allTextContents();
+      assert.equal(asked, 'You: Hello');
+      assert.ok(answered.length > 'The model: '.length, answered);
+      assert.equal(await page.getByRole('alert').count(), 0);
+      await page.getByLabel('Who writes').selectOption({ label: 'the pool: poems' });
+      assert.equal(await page.locator('.beside .written').count(), 2, 'its texts are still there');
+    });
+
     await t.test('its figures are there afterwards', async () => {
       await page.getByRole('link', { name: 'Who serves here' }).click();
-      await page.getByText(/idle · takes 2 more · [\d.k]+ tokens\/s · \d+ ms away · 1 of 1 went well/).waitFor();
+      await page.getByText(/idle · takes 2 more · [\d.k]+ tokens\/s · \d+ ms away · \d+ of \d+ went well/).waitFor();
       for (const width of [360, 768, 1440]) {
         await page.setViewportSize({ width, height: 900 });
         await checkWidth(page, `the pool at ${width}`);
