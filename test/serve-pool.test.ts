@@ -18,6 +18,8 @@ const SLOWLY = ['--duty', '0.4'];
 
 interface Pool {
   readonly hub: Hub;
+  /** `potluck serve` of the run's model alone; the address of its API. */
+  alone(): Promise<string>;
   /** Starts a process that serves, and waits until the hub has its offer. */
   device(name: string): Promise<Potluck>;
   /** How often another device has gone on with an answer. */
@@ -35,6 +37,10 @@ async function poolOf(t: TestContext): Promise<Pool> {
   await net.ask('run', 'create', '--hub', hub.url, ...data, ...MODEL).line((line) => line.type === 'created');
   return {
     hub,
+    async alone() {
+      const potluck = net.start('serve', `poems@${hub.url}`, '--port', '0', '--json');
+      return String((await potluck.line((line) => line.type === 'serving')).url);
+    },
     async device(name) {
       const before = await devicesAt(hub);
       const potluck = net.join(hub.url, name, '--serve-only', ...SLOWLY);
@@ -98,6 +104,24 @@ test('a device that is killed in mid-answer, and one that stands still, are repl
   const [once, again] = [await completion(), await completion()];
   assert.ok(once.usage.completion_tokens > 0);
   assert.equal(once.choices[0].text, again.choices[0].text);
+
+  // A conversation under a schema, as `potluck serve` has it with the same model.
+  const talked = async (url: string): Promise<unknown> => {
+    const schema = { enum: ['calm', 'wild'] };
+    const body = JSON.stringify({
+      ...{ model: 'poems', messages: [{ role: 'user', content: 'Hello' }], seed: 5, max_tokens: 40 },
+      response_format: { type: 'json_schema', json_schema: { name: 'mood', schema } },
+    });
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(`${url}/chat/completions`, { method: 'POST', headers, body });
+    const { choices, usage } = (await response.json()) as {
+      choices: { message: { content: string } }[];
+      usage: object;
+    };
+    assert.match(choices[0].message.content, /^\s*"(calm|wild)"\s*$/);
+    return { choices, usage };
+  };
+  assert.deepEqual(await talked(`${pool.hub.url}/v1`), await talked(await pool.alone()));
 
   const third = await pool.device('third');
   const stopped = await pool.read(() => second.process.kill('SIGSTOP'));
