@@ -12,6 +12,9 @@ const FleetRowSchema = z.strictObject({
   name: z.string().nullable(),
   quantisation: z.string(),
   engine: oneLine(20),
+  /** Whether it takes part in conversations, and calls tools in them; what a model is listed with is what one of its devices does. */
+  chat: z.boolean(),
+  tools: z.boolean(),
   region: oneLine(40).nullable(),
   /** Answers that it writes now, and how many more it would take. */
   writing: count,

@@ -206,11 +206,12 @@ class MeasuredDevices implements Devices {
   }
 
   #row({ peer, record, round_trip_ms, silent }: Present, key: ModelKey, { offer, unheard }: Offered) {
-    const { model, quantisation, engine, region, price_in, price_out, free_tokens } = offer;
+    const { model, quantisation, engine, chat, tools, region, price_in, price_out, free_tokens } = offer;
     const places = free_tokens > 0 ? Math.max(0, offer.places - unheard.length) : 0;
     const gap_ms = record.speeds.get(key)?.gap_ms;
     return {
-      ...{ device: peer, model, quantisation, engine, region, places, price_in, price_out, round_trip_ms },
+      ...{ device: peer, model, quantisation, engine, chat, tools: chat && tools, region, places },
+      ...{ price_in, price_out, round_trip_ms },
       tokens_per_second: gap_ms === undefined ? null : 1000 / gap_ms,
       leases: record.outcomes.length,
       well: record.outcomes.filter((well) => well).length,

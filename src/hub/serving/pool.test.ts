@@ -92,6 +92,9 @@ describe('an answer of the pool', () => {
     assert.equal(talker.heard.filter(({ type }) => type === 'answer').length, 4);
     assert.deepEqual(plain.heard, []);
 
+    const rows = () => world.pool.fleet().rows.map(({ chat, tools }) => `${chat} ${tools}`);
+    assert.deepEqual(rows().sort(), ['false false', 'true false'], 'each row says what its device does');
+
     const tools = [{ name: 'look', parameters: {} }];
     const told = [{ role: 'tool', content: 'rain', tool_call_id: 'a' }];
     for (const more of [{ tools }, { messages: told }]) {

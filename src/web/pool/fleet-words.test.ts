@@ -7,13 +7,14 @@ import { factsOf, regionsOf } from './fleet-words.ts';
 const ROW: FleetRow = {
   ...{ device: 'a'.repeat(64), model: 'b'.repeat(64), name: 'poems', quantisation: 'f32', engine: 'own', region: null },
   ...{ writing: 0, places: 2, tokens_per_second: null, round_trip_ms: 12.4, leases: 0, well: 0 },
-  ...{ price_in: 0, price_out: 0, doubted: false },
+  ...{ price_in: 0, price_out: 0, chat: true, tools: true, doubted: false },
 };
 
 test('a device of which nothing is known yet is said to be that, and one that works by its figures', () => {
   assert.deepEqual(factsOf(ROW), [
     ...['idle', 'takes 2 more', 'not measured yet', '12 ms away', 'no answer yet', 'asks nothing'],
   ]);
+  assert.equal(factsOf({ ...ROW, chat: false, tools: false }).at(-1), 'goes on with texts alone');
   const busy = { writing: 1, places: 0, tokens_per_second: 41.6, leases: 100, well: 97, price_in: 400_000 };
   assert.deepEqual(factsOf({ ...ROW, ...busy, price_out: 3_200_000, doubted: true }), [
     ...['writes 1 answer', 'takes no more', '42 tokens/s', '12 ms away', '97 of 100 went well'],
