@@ -7,11 +7,12 @@ import type { AnswerEvent, AnswerRequest, AnswerServer } from './answers.ts';
 import { modelNamed } from './api/models.ts';
 import { countingUsage } from './api/usage.ts';
 import { type CommitteeOptions, committee } from './committee.ts';
-import { checkedBy, likeliestToAll, mostVotes, type Verifier } from './committee-verifiers.ts';
+import { checkedBy, type Draft, likeliestToAll, mostVotes, type Verifier } from './committee-verifiers.ts';
 import { ServingError, type ServingErrorCode } from './errors.ts';
 import { listeningApi, smallServer } from './testing/small-server.ts';
 import { openTinyEngine, requestOf, TINY_CONTEXT, tinyWeights, wholeAnswer } from './testing/tiny-model.ts';
 
+const END = 256;
 const never = new AbortController().signal;
 const served = await Promise.all(
   ['a', 'b', 'c'].map(async (name) => ({
@@ -136,6 +137,22 @@ describe('a member that fails', () => {
     assert.equal(text, alone.text);
   });
 
+  test('for want of room in the middle of its answer is not asked again', async () => {
+    let asks = 0;
+    const over = changed((request, signal) => {
+      if (request.model !== 'a') return null;
+      asks++;
+      return (async function* () {
+        for await (const event of server.answer(request, signal)) {
+          yield event;
+          throw new ServingError('no-room', 'made to fail: no-room');
+        }
+      })();
+    });
+    await answer(asked(), {}, over);
+    assert.equal(asks, 1);
+  });
+
   test('that ends without an end is no answer', async () => {
     const over = changed((request) =>
       request.model === 'a'
@@ -200,6 +217,20 @@ test('a caller that leaves stops all members within a token', async () => {
     wholeAnswer(committee(over, { verifier: picks(0) }).answer(asked(), aborted)),
     (e) => e === reason,
   );
+});
+
+test('a caller that stops reading ends members that say nothing', async () => {
+  const over = changed((request, signal) =>
+    request.model === 'b'
+      ? (async function* () {
+          yield { kind: 'begun', prompt_tokens: 8 } as const;
+          await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+        })()
+      : null,
+  );
+  for await (const event of committee(over, { verifier: picks(0) }).answer(asked(), never)) {
+    if (event.kind === 'spent' && event.written_tokens === 3) break;
+  }
 });
 
 describe('names', () => {
@@ -279,6 +310,57 @@ describe('a verifier', () => {
     assert.equal(await chosenOf('1', '2', '2'), 1);
     assert.equal(await chosenOf('2', '1', '3'), 0);
     assert.equal(await chosenOf('3', '1', '2', '2', '1'), 1);
+  });
+
+  /** The mean logprob of tokens behind the prompt, read by the server itself. */
+  const meanOf = async (model: string, ids: readonly number[]): Promise<number> => {
+    const prompt = { kind: 'ids' as const, ids: [END, ...Buffer.from('potluck'), ...ids] };
+    const read = await wholeAnswer(
+      server.answer({ ...asked(), model, prompt, echo: true, max_tokens: 0, top_logprobs: 0 }, never),
+    );
+    return read.tokens.slice(-ids.length).reduce((sum, { logprob }) => sum + logprob!.logprob, 0) / ids.length;
+  };
+  /** What a verifier takes, with the drafts that it had. */
+  const choiceOf = async (request: AnswerRequest, over = server) => {
+    let found: { drafts: readonly Draft[]; chosen: number; prompt_tokens: number } | null = null;
+    const verifier: Verifier = async (asked, signal) => {
+      const choice = await likeliestToAll(asked, signal);
+      found = { drafts: asked.drafts, ...choice };
+      return choice;
+    };
+    await answer(request, { verifier }, over);
+    return found!;
+  };
+  const indexOfMost = (values: readonly number[]): number => values.indexOf(Math.max(...values));
+
+  test('by likelihood counts how an answer ends as a part of it', async () => {
+    let differing = 0;
+    for (let i = 0; i < 12; i++) {
+      const sampling = { ...asked().sampling, seed: `end ${i}`, logit_bias: [[END, 4]] as [number, number][] };
+      const { drafts, chosen } = await choiceOf(asked({ model: 'committee:a*3', sampling }));
+      const tokens = drafts.map(({ ids, end_id }) => (end_id === null ? ids : [...ids, end_id]));
+      const means = await Promise.all(tokens.map((ids) => meanOf('a', ids)));
+      assert.equal(chosen, indexOfMost(means));
+      const endless = await Promise.all(drafts.map(({ ids }) => (ids.length === 0 ? -Infinity : meanOf('a', ids))));
+      if (chosen !== indexOfMost(endless)) differing++;
+    }
+    assert.ok(differing > 0, 'the ends decide some choices');
+  });
+
+  test('by likelihood has every member read every answer, as its own tokens', async () => {
+    const request = asked({ prompt: { kind: 'text', text: 'potluck' } });
+    const { drafts, chosen, prompt_tokens } = await choiceOf(request);
+    const totals = [0, 0, 0];
+    let read = 0;
+    for (const model of ['a', 'b', 'c']) {
+      for (const [i, draft] of drafts.entries()) {
+        const ids = draft.model === model ? draft.ids : [...Buffer.from(draft.raw)];
+        totals[i] += await meanOf(model, ids);
+        read += 8 + ids.length;
+        assert.equal(draft.end_id, null);
+      }
+    }
+    assert.deepEqual([chosen, prompt_tokens], [indexOfMost(totals), read]);
   });
 
   test('by likelihood finds what the members’ own logprobs say, and leaves out a reader that cannot', async () => {
