@@ -87,6 +87,22 @@ describe('a judge', () => {
     assert.equal(faultOf(await judged(request, { ...rest, ids: [...ids.slice(0, 7), ...rest.ids] }), LIMITS), null);
   });
 
+  test('judges whoever went on behind the tokens of another for its own part alone', async () => {
+    const request = requestOf(ON);
+    const lie = (await serve(other, request)).ids.slice(0, 7);
+    const after = { ...request, written: lie };
+    const rest = await serve(judge, after);
+    const found = await judged(after, rest);
+    assert.deepEqual([faultOf(found, LIMITS), found.tally.draws, found.tally.differing], [null, rest.ids.length, 0]);
+    assert.equal(rest.ids.length, ON.max_tokens - lie.length);
+    assert.equal(faultOf(await judged(after, await serve(other, after)), LIMITS), 'margin');
+    assert.equal((await judged(after, { ...rest, ids: [...rest.ids, 97] })).flaw, 'past-the-end');
+    await assert.rejects(judged({ ...after, written: [257] }, rest), { code: 'bad-input' });
+    const over = { ...request, written: Array(60).fill(97) };
+    assert.equal((await judged(over, { ids: [], reason: 'length' })).flaw, null);
+    assert.equal((await judged(over, { ids: [97], reason: 'length' })).flaw, 'past-the-end');
+  });
+
   test('tells coarser weights, other weights, another seed and another rule from what was asked', async () => {
     const request = requestOf({ ...ON, sampling: { ...ON.sampling, top_p: 0.9 } });
     const lies: Record<string, [ReadyModel, AnswerRequest]> = {
@@ -131,6 +147,12 @@ describe('a judge', () => {
     }
     const absurd = honest.logprobs!.with(0, Number.NEGATIVE_INFINITY);
     assert.equal(faultOf(await judged(request, { ...honest, logprobs: absurd }), LIMITS), 'logprobs');
+
+    const ending = requestOf({ top_logprobs: 0, max_tokens: 40, sampling: { ...ON.sampling, logit_bias: [[END, 4]] } });
+    const ended = await serve(judge, ending);
+    assert.deepEqual([ended.ids.at(-1), ended.logprobs!.length], [END, ended.ids.length - 1]);
+    assert.equal(faultOf(await judged(ending, ended), LIMITS), null, 'no caller gets the logprob of an end token');
+    assert.equal((await judged(ending, { ...ended, logprobs: ended.logprobs!.slice(1) })).flaw, 'bad-logprobs');
   });
 
   test('finds what goes past the end, ends too soon, or was never to be drawn', async () => {

@@ -6,15 +6,15 @@ import type { AnswerRequest } from './answers.ts';
 import { ServingError } from './errors.ts';
 import { logSum } from './logprobs.ts';
 import { scoredRows } from './scored-rows.ts';
-import { grammarOf, promptIds, type ReadyModel, stopsOf } from './write-answer.ts';
+import { grammarOf, promptIds, type ReadyModel, stopsOf, writtenTexts } from './write-answer.ts';
 
-/** An answer as whoever served it signed it. */
+/** An answer, or the part of it behind the request's `written` tokens, as whoever served it signed it. */
 export interface ServedAnswer {
   /** The end token included, where one ended it. */
   readonly ids: readonly number[];
   /** A call of tools ends as a stop. 'cut': the caller went away before the end. */
   readonly reason: 'stop' | 'length' | 'cut';
-  /** The logprob of each id, where some were sent. */
+  /** The logprob of each id, where some were sent; of an end token there may be none, as no caller gets it. */
   readonly logprobs?: readonly number[] | undefined;
 }
 
@@ -39,8 +39,8 @@ export interface Judged {
 }
 
 /**
- * Reads an answer as a judge. The request is the one that was served from its beginning: what another device had `written` of it is judged
- * with the rest. Throws ServingError for requests that nobody can answer, and what the engine throws.
+ * Reads an answer as a judge. What the request has as `written` is taken as it is: whoever wrote that is judged for it. Throws ServingError
+ * for requests that nobody can answer, and what the engine throws.
  */
 export async function judgeAnswer(
   ready: ReadyModel,
@@ -53,16 +53,20 @@ export async function judgeAnswer(
   const prompt = promptIds(ready, request);
   const ends = { ...request, stop: stopsOf(ready, request) };
   const progress = answerProgress(engine.model, ends, prompt.length, grammarOf(ready, request));
-  const ids = served.ids.slice(0, answerRoom(engine.model, prompt.length, request.max_tokens));
+  for (const _ of writtenTexts(progress, request)); // brings the progress to where the judged tokens begin
+  const room =
+    progress.over === null ? answerRoom(engine.model, prompt.length, request.max_tokens) - progress.length : 0;
+  const ids = served.ids.slice(0, room);
   const judge = drawJudge(progress, request, served, tokens.end_ids);
   const early = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= tokens.vocab_size);
   if (ids.length === 0 || early !== undefined) {
     const flaw = early !== undefined ? 'impossible-token' : served.ids.length > 0 ? 'past-the-end' : judge.flaw();
     return { flaw, prompt_tokens: prompt.length, tally: NO_DRAWS, logprob_distance: null };
   }
-  const read = [...prompt, ...ids.slice(0, -1)];
-  const first = prompt.length - 1;
-  const known = await prefixes.take(prompt, read.length, first);
+  const given = [...prompt, ...request.written];
+  const read = [...given, ...ids.slice(0, -1)];
+  const first = given.length - 1;
+  const known = await prefixes.take(given, read.length, first);
   let broken = true;
   try {
     const unread = read.slice(known.tokens.length, first);
@@ -92,9 +96,9 @@ function drawJudge(
   let distance = 0;
   let ended = false;
   let found: AnswerFlaw | null = null;
-  if (logprobs && (logprobs.length !== ids.length || logprobs.some((value) => !(value <= LARGEST_LOGPROB)))) {
-    found = 'bad-logprobs';
-  }
+  const endsWithout = logprobs?.length === ids.length - 1 && end_ids.includes(ids.at(-1)!);
+  const isWhole = logprobs?.length === ids.length || endsWithout;
+  if (logprobs && !(isWhole && logprobs.every((value) => value <= LARGEST_LOGPROB))) found = 'bad-logprobs';
   return {
     /** Judges the next id; false: there is nothing more to judge. */
     draw(logits: Float32Array): boolean {
@@ -102,7 +106,8 @@ function drawJudge(
       const id = ids[index];
       const drawn = marginOf(logits, sampling, progress.place(), id);
       tally = addDraw(tally, drawn, id, end_ids);
-      if (logprobs) distance += Math.min(FARTHEST, Math.abs(logits[id] - logSum(logits) - logprobs[index]));
+      if (logprobs && index < logprobs.length)
+        distance += Math.min(FARTHEST, Math.abs(logits[id] - logSum(logits) - logprobs[index]));
       if (!Number.isFinite(drawn.margin)) found ??= 'impossible-token';
       else if (end_ids.includes(id)) ended = true;
       else found ??= pushFlaw(progress, id);
@@ -114,7 +119,10 @@ function drawJudge(
       if (reason === 'cut') return null;
       return reason === (ended ? 'stop' : progress.over) ? null : 'wrong-end';
     },
-    sums: () => ({ tally, logprob_distance: logprobs && tally.draws > 0 ? distance / tally.draws : null }),
+    sums() {
+      const told = Math.min(tally.draws, logprobs?.length ?? 0);
+      return { tally, logprob_distance: told > 0 ? distance / told : null };
+    },
   };
 }
 

@@ -148,8 +148,8 @@ async function* echoed(
   }
 }
 
-/** Goes through the tokens that another device has written; their texts. */
-function* writtenTexts(progress: AnswerProgress, { written }: AnswerRequest): Generator<string> {
+/** Goes through the tokens that another device has written; their texts. Throws ServingError for tokens that no device could have written. */
+export function* writtenTexts(progress: AnswerProgress, { written }: AnswerRequest): Generator<string> {
   for (const id of written) {
     if (progress.over !== null) {
       const fact = `${written.length} tokens are written, but the answer was over after ${progress.length}`;
