@@ -41,6 +41,7 @@ export function planAnswer(message: FromHub, { hub, run, greeted }: Known): HubA
     case 'refused':
       return planRefusal(message, greeted);
     case 'answer':
+    case 'judge':
     case 'answer-stop':
     case 'offer-refused':
       return greeted ? { do: 'serve', message } : null;

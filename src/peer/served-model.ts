@@ -2,6 +2,7 @@
 import { chatOf } from '../serving/chat.ts';
 import { type Engine, QUANTISATIONS } from '../serving/engine.ts';
 import { ServingError } from '../serving/errors.ts';
+import { judgeAnswer } from '../serving/judge-answer.ts';
 import { prefixCache } from '../serving/prefix-cache.ts';
 import { type ReadyModel, writeAnswer } from '../serving/write-answer.ts';
 import type { ServedModel } from './serving.ts';
@@ -28,6 +29,9 @@ export function serveEngine(engine: Engine, places: number): LoadedModel {
   const ready: ReadyModel = { engine, prefixes: prefixCache(engine), ...chatOf(null, engine.model.tokens) };
   let writing = 0;
   let whenIdle: (() => void) | null = null;
+  const ended = (): void => {
+    if (--writing === 0) whenIdle?.();
+  };
   return {
     served: {
       ...{ hash, quantisation, engine: engine.name, class: engine.class, context_tokens, places },
@@ -38,8 +42,12 @@ export function serveEngine(engine: Engine, places: number): LoadedModel {
         try {
           yield* writeAnswer(ready, request, signal);
         } finally {
-          if (--writing === 0) whenIdle?.();
+          ended();
         }
+      },
+      judge({ request, served }, signal) {
+        writing++;
+        return judgeAnswer(ready, request, served, signal).finally(ended);
       },
     },
     async close() {

@@ -25,6 +25,10 @@ const asked = (n: number, request: object = REQUEST): ToServingPeer => ({
   ...{ type: 'answer', lease: lease(n), model: HASH, quantisation: 'f32', request: packRequest(request) },
 });
 
+const toJudge = (n: number, served: object, request: object = REQUEST): ToServingPeer => ({
+  ...{ type: 'judge', lease: lease(n), model: HASH, quantisation: 'f32', asked: packRequest({ request, served }) },
+});
+
 /** A device whose model writes a token every `gap_ms`. */
 function device(options: { gap_ms?: number; places?: number; failsAt?: number; rested?: () => Promise<void> } = {}) {
   const { gap_ms = 10, places = 2, failsAt = Number.POSITIVE_INFINITY } = options;
@@ -54,6 +58,13 @@ function device(options: { gap_ms?: number; places?: number; failsAt?: number; r
         yield { kind: 'token', position: 2 + i, id: i, text: `${i} `, echoed: false, logprob: null, top: [] };
       }
       yield { kind: 'ended', text: '', reason: 'length', end_id: null, written_tokens: request.max_tokens };
+    },
+    async judge({ request, served }, signal) {
+      await new Promise<void>((resolve) => void clock.setTimeout(resolve, 5 * gap_ms));
+      signal.throwIfAborted();
+      const differing = served.ids.filter((id, i) => id !== request.written.length + i).length;
+      const tally = { draws: served.ids.length, margin: differing, differing, end_margin: 0, impossible: 0 };
+      return { flaw: null, prompt_tokens: 2, tally, logprob_distance: null };
     },
   };
   const serving = openServing({
@@ -257,5 +268,55 @@ describe('a device that serves', () => {
     );
     await clock.pass(500);
     assert.equal(last('answer-ended')?.written_tokens, 20);
+  });
+
+  test('judges what another one wrote, one at a time, and tells what it found', async () => {
+    const { serving, clock, last, sent } = device();
+    const task = { ids: [3, 4, 99], reason: 'cut' };
+    serving.hear(toJudge(1, task, { ...REQUEST, written: [0, 1, 2] }));
+    serving.hear(toJudge(2, task));
+    const full = last('answer-failed')!;
+    assert.deepEqual([full.lease, full.code], [lease(2), 'no-room']);
+    assert.equal(sent.filter(({ type }) => type === 'offer').length, 1, 'judging takes no place from callers');
+    await clock.pass(100);
+    assert.deepEqual(last('judged'), {
+      ...{ type: 'judged', lease: lease(1), prompt_tokens: 2, flaw: null, draws: 3, differing: 1, impossible: 0 },
+      ...{ margin: 1, end_margin: 0, logprob_distance: null },
+    });
+    for (const bad of [{ ids: [-1], reason: 'cut' }, { ids: [1] }, {}]) {
+      serving.hear(toJudge(3, bad));
+      assert.equal(last('answer-failed')?.code, 'bad-input');
+    }
+    serving.hear({ ...toJudge(4, task), model: 'cd'.repeat(32) } as ToServingPeer);
+    assert.deepEqual([last('answer-failed')?.lease, last('answer-failed')?.code], [lease(4), 'leaving']);
+  });
+
+  test('gives judging up for an answer that needs the place, for its owner, and when nobody waits for the verdict', async () => {
+    const { serving, clock, last, tokens } = device({ places: 1 });
+    const task = { ids: [0, 1], reason: 'cut' };
+    serving.hear(toJudge(1, task));
+    serving.hear(asked(2, { ...REQUEST, max_tokens: 3 }));
+    await clock.pass(200);
+    assert.deepEqual([last('answer-failed')?.lease, last('answer-failed')?.code], [lease(1), 'no-room']);
+    assert.equal(tokens(2).length, 3);
+    serving.hear(toJudge(3, task));
+    serving.pause();
+    assert.deepEqual([last('answer-failed')?.lease, last('answer-failed')?.code], [lease(3), 'leaving']);
+    await clock.pass(100);
+    serving.resume();
+    serving.hear(toJudge(4, task));
+    serving.hear({ type: 'answer-stop', lease: lease(4), why: 'late' });
+    await clock.pass(100);
+    serving.hear(toJudge(5, task));
+    serving.away();
+    await clock.pass(100);
+    assert.equal(last('judged'), undefined);
+    assert.equal(last('answer-failed')?.lease, lease(3));
+    serving.welcome();
+    serving.hear(toJudge(6, task));
+    const closed = serving.close();
+    await clock.pass(100);
+    await closed;
+    assert.equal(last('judged'), undefined);
   });
 });

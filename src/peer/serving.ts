@@ -14,6 +14,9 @@ import {
 } from '../protocol/serving-messages.ts';
 import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema, type TokenLogprob } from '../serving/answers.ts';
 import { ServingError } from '../serving/errors.ts';
+import type { Judged } from '../serving/judge-answer.ts';
+import type { JudgeTask } from '../serving/judge-task.ts';
+import { type Judging, openJudging } from './judging.ts';
 
 const LIMITS = {
   flush_ms: 40, // tokens that come close together make one message; people do not see the difference
@@ -36,6 +39,8 @@ export interface ServedModel {
   readonly chat: boolean;
   readonly tools: boolean;
   answer(request: AnswerRequest, signal: AbortSignal): AsyncIterable<AnswerEvent>;
+  /** Repeats what another device has written. */
+  judge(task: JudgeTask, signal: AbortSignal): Promise<Judged>;
 }
 
 /** What the device's owner asks for it, and says of its place. */
@@ -111,6 +116,7 @@ export function openServing(options: ServingOptions): Serving {
 class PoolServing implements Serving {
   readonly #options: ServingOptions;
   readonly #running = new Map<string, Running>();
+  readonly #judging: Judging;
   #model: ServedModel | null = null;
   /** Requests that have come over this connection. */
   #heard = 0;
@@ -119,6 +125,7 @@ class PoolServing implements Serving {
 
   constructor(options: ServingOptions) {
     this.#options = options;
+    this.#judging = openJudging(options);
   }
 
   get running(): number {
@@ -134,7 +141,11 @@ class PoolServing implements Serving {
 
   hear(message: ToServingPeer): void {
     if (message.type === 'answer') this.#begin(message);
-    if (message.type === 'answer-stop') this.#running.get(message.lease)?.stop.abort(new Error(message.why));
+    if (message.type === 'judge') this.#judge(message);
+    if (message.type === 'answer-stop') {
+      this.#running.get(message.lease)?.stop.abort(new Error(message.why));
+      this.#judging.stopLease(message.lease);
+    }
     if (message.type === 'offer-refused') this.#options.onProblem?.(message.code, message.message);
   }
 
@@ -167,6 +178,7 @@ class PoolServing implements Serving {
     this.pause();
     this.#here = false;
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+    await this.#judging.stop(null);
   }
 
   #offer(of: ServedModel, places: number): void {
@@ -192,6 +204,7 @@ class PoolServing implements Serving {
   }
 
   #stopAll(tell: boolean): void {
+    void this.#judging.stop(tell ? LEAVING : null);
     for (const [lease, { stop, flush }] of this.#running) {
       if (stop.signal.aborted) continue;
       if (tell) {
@@ -203,10 +216,16 @@ class PoolServing implements Serving {
   }
 
   /** Why this device does not write what it is asked; null: it does. */
-  #refusalOf({ model, quantisation }: Asked): Failure | null {
+  #refusalOf({ model, quantisation }: Pick<Asked, 'model' | 'quantisation'>): Failure | null {
     if (this.#paused) return LEAVING;
     if (this.#model?.hash !== model || this.#model.quantisation !== quantisation) return OTHER_MODEL;
     return this.#running.size < this.#model.places ? null : FULL;
+  }
+
+  #judge(message: Extract<ToServingPeer, { readonly type: 'judge' }>): void {
+    const refusal = this.#refusalOf(message);
+    if (refusal) this.#failed(message.lease, refusal);
+    else this.#judging.begin(message, this.#model!);
   }
 
   #begin(message: Asked): void {
@@ -240,6 +259,8 @@ class PoolServing implements Serving {
     });
     this.#running.get(lease)!.flush = sender.flush;
     try {
+      // Judging has the place that nobody needed: whoever is answered goes before.
+      if (this.#running.size >= model.places) await this.#judging.stop(FULL);
       await rested?.();
       let calls = 0;
       for await (const event of model.answer(request, stop)) {

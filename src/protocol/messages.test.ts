@@ -133,6 +133,10 @@ const fromServing: FromPeer[] = [
   { type: 'answer-call', lease: LEASE, name: 'look', arguments: '{"at":[1]}' },
   { type: 'answer-ended', lease: LEASE, text: '', reason: 'tool_calls', end_id: 0, written_tokens: 4 },
   { type: 'answer-failed', lease: LEASE, code: 'leaving', message: 'its owner is back' },
+  {
+    ...{ type: 'judged', lease: LEASE, prompt_tokens: 3, flaw: 'wrong-end', draws: 9, differing: 2, impossible: 0 },
+    ...{ margin: 1.25, end_margin: 0, logprob_distance: null },
+  },
 ];
 const fromPeer: FromPeer[] = [
   ...fromServing,
@@ -167,6 +171,7 @@ const fromHub: FromHub[] = [
     quantisation: 'f32',
     request: packRequest({ deep: [[[[[[[[[[[[1]]]]]]]]]]]] }),
   },
+  { type: 'judge', lease: LEASE, model: HASH, quantisation: 'q8_0', asked: packRequest({ ids: [1] }) },
   { type: 'answer-stop', lease: LEASE, why: 'caller-gone' },
   { type: 'offer-refused', model: HASH, code: 'unknown-model', message: 'expected …' },
 ];

@@ -20,6 +20,7 @@ export const SERVE_LIMITS = {
   calls: 32, // of one answer
   places: 64, // answers that a device writes at the same time
   price: 1_000_000_000, // millionths of a credit for a million tokens: 1,000 credits
+  nats: 1e9, // of a judge's sums: no answer comes near
 } as const;
 
 const lease = z.string().regex(/^[0-9a-f]{16}$/, 'expected 16 hexadecimal digits');
@@ -28,6 +29,11 @@ const packed = z.custom<Uint8Array>(
   `expected at most ${SERVE_LIMITS.packed_bytes} bytes`,
 );
 const text = z.string().max(SERVE_LIMITS.token_text);
+const request = z.custom<Uint8Array>(
+  (value) => value instanceof Uint8Array && value.length <= SERVE_LIMITS.request_bytes,
+  `expected at most ${SERVE_LIMITS.request_bytes} bytes`,
+);
+const nats = z.number().nonnegative().max(SERVE_LIMITS.nats);
 const price = count.max(SERVE_LIMITS.price);
 
 /**
@@ -80,6 +86,13 @@ export const ServingFromPeer = [
     end_id: count.max(SERVE_LIMITS.largest_id).nullable(),
     written_tokens: count,
   }),
+  /** What a judge has found (Judged of serving/judge-answer.ts): what it is worth is the hub's to say. */
+  z.strictObject({
+    ...{ type: z.literal('judged'), lease, prompt_tokens: count.max(SERVE_LIMITS.largest_id) },
+    flaw: z.enum(['impossible-token', 'past-the-end', 'wrong-end', 'bad-logprobs']).nullable(),
+    ...{ draws: count, differing: count, impossible: count, margin: nats, end_margin: nats },
+    logprob_distance: nats.nullable(),
+  }),
   /** The device gives the lease back: another one may go on. */
   z.strictObject({ type: z.literal('answer-failed'), lease, code: z.string().max(60), message: z.string().max(400) }),
 ] as const;
@@ -93,10 +106,12 @@ export const ServingFromHub = [
     lease,
     model: hash,
     quantisation: OfferSchema.shape.quantisation,
-    request: z.custom<Uint8Array>(
-      (value) => value instanceof Uint8Array && value.length <= SERVE_LIMITS.request_bytes,
-      `expected at most ${SERVE_LIMITS.request_bytes} bytes`,
-    ),
+    request,
+  }),
+  /** Asks whether another device has written what the model writes; `asked`: a JudgeTask (serving/judge-task.ts) in JSON. */
+  z.object({
+    ...{ type: z.literal('judge'), lease, model: hash, quantisation: OfferSchema.shape.quantisation },
+    asked: request,
   }),
   /** Nothing more of it is wanted: it stops within a token. `why`: for the device's owner. */
   z.object({ type: z.literal('answer-stop'), lease, why: z.string().max(60) }),
@@ -107,7 +122,7 @@ export type ToServingPeer = z.infer<(typeof ServingFromHub)[number]>;
 
 const SERVING_TYPES: ReadonlySet<string> = new Set<FromServingPeer['type']>([
   ...(['offer', 'answer-taken', 'answer-begun', 'answer-tokens', 'answer-call'] as const),
-  ...(['answer-ended', 'answer-failed'] as const),
+  ...(['answer-ended', 'answer-failed', 'judged'] as const),
 ]);
 
 /** Whether a peer's message belongs to the pool. */
