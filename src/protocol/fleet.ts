@@ -25,10 +25,13 @@ const FleetRowSchema = z.strictObject({
   /** Of its last hundred leases: how many there were, and how many ended well. */
   leases: count,
   well: count,
+  /** Of what it wrote since the hub began: parts of answers on which judges have decided, and those that they refused. */
+  judged: count,
+  refused: count,
   /** In millionths of a credit for a million tokens. */
   price_in: count,
   price_out: count,
-  /** It was late and has said nothing since, or did not keep to the form of answers. */
+  /** It was late and has said nothing since, did not keep to the form of answers, or was refused by judges. */
   doubted: z.boolean(),
 });
 export type FleetRow = z.infer<typeof FleetRowSchema>;

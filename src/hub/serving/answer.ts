@@ -3,6 +3,7 @@ import { assert } from '../../errors.ts';
 import type { Clock, Timer } from '../../protocol/clock.ts';
 import type { AnswerRequest } from '../../serving/answers.ts';
 import { ServingError, type ServingErrorCode } from '../../serving/errors.ts';
+import type { JudgeTask } from '../../serving/judge-task.ts';
 import type { AnswerStream, Cursor } from './answer-stream.ts';
 import type { PoolDevice } from './devices.ts';
 import { type Action, type AnswerKnown, type LeaseKnown, lateAt, planAnswer, type Refusal } from './plan.ts';
@@ -14,6 +15,12 @@ export interface Lease extends LeaseKnown {
   readonly cursor: Cursor;
   /** Tokens that the device had to read before it could write. */
   readonly read_tokens: number;
+  /** How many tokens of the answer others had written. */
+  readonly from: number;
+  /** The logprobs of its tokens, where they were asked for. */
+  readonly logprobs: number[];
+  /** How it ended the answer; null: it has not. */
+  ending: { readonly reason: 'stop' | 'length' | 'tool_calls'; readonly end_id: number | null } | null;
   taken_ms: number | null;
   first_ms: number | null;
   last_ms: number | null;
@@ -112,11 +119,11 @@ export class Answer {
     this.drive();
   }
 
-  /** A device has not kept to the form of answers. */
-  broken(lease: Lease): void {
+  /** A device has not kept to the form of answers, or judges say that it does not write what the model does. */
+  broken(lease: Lease, why: 'malformed' | 'refused'): void {
     this.avoided.add(lease.device.connection.number);
     if (lease.tokens === 0) this.#fruitless++;
-    this.#end(lease, 'ill', 'malformed');
+    this.#end(lease, 'ill', why);
     this.drive();
   }
 
@@ -177,6 +184,23 @@ export class Answer {
     if (this.leases.length === 0) this.#without_since_ms = this.#services.clock.elapsed_ms();
     this.#services.end(lease, how, why);
   }
+}
+
+/** What a judge of a lease's tokens is asked; null: it has drawn none. */
+export function judgeTaskOf({ answer, cursor, from, logprobs, ending }: Lease): JudgeTask | null {
+  const { request, written } = answer.stream;
+  const to = from + cursor.written;
+  const end_id = ending?.end_id ?? null;
+  const ids = [...written.slice(from, to), ...(end_id === null ? [] : [end_id])];
+  if (ids.length === 0 && (ending === null || to >= request.max_tokens)) return null;
+  const reason = ending === null ? 'cut' : ending.reason === 'length' ? 'length' : 'stop';
+  // An end by length may be that of a device's own context, which the hub has checked.
+  const max_tokens = reason === 'length' ? to : request.max_tokens;
+  const told = request.top_logprobs === null ? {} : { logprobs };
+  return {
+    request: { ...request, written: written.slice(0, from), max_tokens, echo: false },
+    served: { ids, reason, ...told },
+  };
 }
 
 /** What a caller is told of an answer that ends so. */

@@ -11,7 +11,14 @@ export const DEVICE_LIMITS = {
   records: 8192, // keys whose speed is remembered after they have left; the least recently used one is forgotten
   outcomes: 100, // leases of which the success is counted, as routers of models count it
   warm: 16, // prompts whose beginning a device has read lately
-  distrusted_ms: 600_000, // how long a device that did not keep to the form of answers gets no other
+  distrusted_ms: 600_000, // how long a device that did not keep to the form of answers, or was refused by judges, gets no other
+} as const;
+
+/** What a device is told whose offer is not taken. */
+export const REFUSED_OFFERS = {
+  'unknown-model': 'expected a model of a run of this hub, one of its last ones',
+  'too-many-models': `expected at most ${DEVICE_LIMITS.offers} models of one device`,
+  'too-many-devices': `${DEVICE_LIMITS.devices} devices serve here already`,
 } as const;
 
 /** What was never measured, for the first answers of a hub: a slow laptop. */
@@ -38,6 +45,12 @@ interface DeviceRecord {
   /** Of the last leases, oldest first: whether each ended well. */
   readonly outcomes: boolean[];
   distrusted_until_ms: number;
+  /** Parts of answers on which judges have decided, those that they refused, and those accepted since the last refusal. */
+  judged: number;
+  refused: number;
+  accepted: number;
+  /** Verdicts of this device that two other judges have contradicted. */
+  contradicted: number;
 }
 
 interface Offered {
@@ -84,6 +97,8 @@ export interface Devices {
   tokensAfter(device: PoolDevice, key: ModelKey, gap_ms: number, tokens: number): void;
   ended(device: PoolDevice, well: boolean): void;
   distrust(device: PoolDevice): void;
+  /** Judges have decided on what it wrote. Whoever is refused begins anew: nothing that it did before counts as well done. */
+  judged(device: PoolDevice, refused: boolean): void;
   usual(key: ModelKey): Speed;
   /** When a device is late, by its own times; none is allowed to be much slower than the pool. */
   usualOf(device: PoolDevice, key: ModelKey, read_tokens: number): Usual;
@@ -159,6 +174,16 @@ class MeasuredDevices implements Devices {
     record.distrusted_until_ms = this.#now_ms() + DEVICE_LIMITS.distrusted_ms;
   }
 
+  judged(device: PoolDevice, refused: boolean): void {
+    const { record } = device;
+    record.judged++;
+    record.accepted = refused ? 0 : record.accepted + 1;
+    if (!refused) return;
+    record.refused++;
+    record.outcomes.fill(false);
+    this.distrust(device);
+  }
+
   usual(key: ModelKey): Speed {
     return { ...UNMEASURED, ...this.#usuals.get(key) };
   }
@@ -215,6 +240,8 @@ class MeasuredDevices implements Devices {
       tokens_per_second: gap_ms === undefined ? null : 1000 / gap_ms,
       leases: record.outcomes.length,
       well: record.outcomes.filter((well) => well).length,
+      judged: record.judged,
+      refused: record.refused,
       doubted: silent || record.distrusted_until_ms > this.#now_ms(),
     };
   }
@@ -228,7 +255,10 @@ class MeasuredDevices implements Devices {
   }
 
   #recordOf(peer: string): DeviceRecord {
-    const fresh = { speeds: new Map(), outcomes: [], distrusted_until_ms: Number.NEGATIVE_INFINITY };
+    const fresh: DeviceRecord = {
+      ...{ speeds: new Map(), outcomes: [], distrusted_until_ms: Number.NEGATIVE_INFINITY },
+      ...{ judged: 0, refused: 0, accepted: 0, contradicted: 0 },
+    };
     const record = this.#records.get(peer) ?? fresh;
     this.#records.delete(peer);
     this.#records.set(peer, record);

@@ -6,7 +6,7 @@ import type { Devices, ModelKey } from './devices.ts';
 import type { PoolCounts } from './pool-metrics.ts';
 import type { TokenRate } from './request.ts';
 
-export type OfLease = Exclude<FromServingPeer, { readonly type: 'offer' }>;
+export type OfLease = Exclude<FromServingPeer, { readonly type: 'offer' | 'judged' }>;
 
 interface Around {
   readonly now_ms: number;
@@ -40,8 +40,10 @@ export function hearOfLease(lease: Lease, message: OfLease, around: Around): str
       return answer.stream.heardCall(cursor, message);
     case 'answer-ended': {
       const wrong = answer.stream.heardEnd(cursor, message);
-      if (wrong === null) answer.finished(lease);
-      return wrong;
+      if (wrong !== null) return wrong;
+      lease.ending = message;
+      answer.finished(lease);
+      return null;
     }
     case 'answer-failed':
       answer.failed(lease, { code: message.code, message: message.message }, true);
@@ -55,6 +57,7 @@ function heardTokens(lease: Lease, from: number, rows: readonly TokenRow[], arou
   const wrong = answer.stream.heardTokens(cursor, from, rows);
   if (wrong !== null) return wrong;
   counts.tokens(rows.length);
+  for (const [, , echoed, logprob] of rows) if (!echoed && logprob) lease.logprobs.push(logprob[2]);
   const isFirst = lease.first_ms === null;
   if (isFirst) {
     if (answer.written_ms !== null) counts.pause((now_ms - answer.written_ms) / 1000);

@@ -4,11 +4,13 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 const SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 1.5, 2.5, 5, 10, 30];
 
 /** What the gauges read. */
-interface WatchedPool {
+export interface WatchedPool {
   devices(): number;
   answers(): number;
   wanting(): number;
   leases(): number;
+  judging(): number;
+  judging_bytes(): number;
 }
 
 export interface PoolCounts {
@@ -21,13 +23,15 @@ export interface PoolCounts {
   lease(why: string): void;
   leaseEnded(how: string): void;
   tokens(count: number): void;
+  /** Of a part of an answer that was drawn for judging: `accepted`, `refused`, or `unjudgeable` where too few could judge. */
+  judged(end: string): void;
   /** From the last token of one device to the first of the next, as the caller notices it. */
   pause(seconds: number): void;
 }
 
 /** Counts nothing: for a pool whose hub nobody watches. */
 export const NO_COUNTS: PoolCounts = {
-  ...{ watch() {}, answer() {}, firstToken() {}, lease() {}, leaseEnded() {}, tokens() {}, pause() {} },
+  ...{ watch() {}, answer() {}, firstToken() {}, lease() {}, leaseEnded() {}, tokens() {}, judged() {}, pause() {} },
 };
 
 export function openPoolCounts(registers: Registry[]): PoolCounts {
@@ -36,6 +40,7 @@ export function openPoolCounts(registers: Registry[]): PoolCounts {
   const answers = counter('answers', 'Answers by how they ended: whole, left by their callers, or an error.', 'end');
   const leases = counter('leases', 'Leases given to devices, by reason.', 'why');
   const ends = counter('lease_ends', 'Leases that have ended: well, by a fault of the device, or neither.', 'how');
+  const judgings = counter('judgings', 'Parts of answers drawn for judging, by what judges said.', 'end');
   const tokens = new Counter({
     ...{ name: 'potluck_pool_tokens_total', help: 'Tokens that devices have written for callers.', registers },
   });
@@ -56,11 +61,14 @@ export function openPoolCounts(registers: Registry[]): PoolCounts {
       gauge('answers', 'Answers that are being written.');
       gauge('wanting', 'Answers that wait for a device.');
       gauge('leases', 'Leases that devices have now.');
+      gauge('judging', 'Parts of answers that wait for a verdict.');
+      gauge('judging_bytes', 'Bytes of prompts and answers that are kept for judging.');
     },
     answer: (end) => answers.inc({ end }),
     firstToken: (seconds) => first.observe(seconds),
     lease: (why) => leases.inc({ why }),
     leaseEnded: (how) => ends.inc({ how }),
+    judged: (end) => judgings.inc({ end }),
     tokens: (count) => tokens.inc(count),
     pause: (seconds) => pauses.observe(seconds),
   };

@@ -7,17 +7,18 @@ import { FLEET_LIMIT_ROWS, type Fleet } from '../../protocol/fleet.ts';
 import { type FromServingPeer, type Offer, packRequest } from '../../protocol/serving-messages.ts';
 import type { AnswerEvent, AnswerRequest, AnswerServer } from '../../serving/answers.ts';
 import { ServingError } from '../../serving/errors.ts';
-import { Answer, type AnswerServices, type Lease, type LeaseEnd } from './answer.ts';
+import { Answer, type AnswerServices, judgeTaskOf, type Lease, type LeaseEnd } from './answer.ts';
 import { openAnswerStream } from './answer-stream.ts';
 import {
-  DEVICE_LIMITS,
   type Devices,
   type ModelKey,
   modelKey,
   openDevices,
   type PoolConnection,
   type PoolDevice,
+  REFUSED_OFFERS,
 } from './devices.ts';
+import { Judges } from './judges.ts';
 import { hearOfLease, type OfLease } from './lease-words.ts';
 import { type KnownModel, modelNamed, offeredModels } from './models.ts';
 import type { PoolCounts } from './pool-metrics.ts';
@@ -80,6 +81,7 @@ interface Asked {
 class LeasingPool implements Pool {
   readonly #options: PoolOptions;
   readonly #devices: Devices;
+  readonly #judges: Judges;
   readonly #answers = new Map<Answer, Asked>();
   /** Answers that a device with room could help. */
   readonly #wanting = new Set<Answer>();
@@ -100,11 +102,20 @@ class LeasingPool implements Pool {
       wants: (answer, wants) => void (wants ? this.#wanting.add(answer) : this.#wanting.delete(answer)),
       onAction: (action) => action.do === 'lease' && options.counts.lease(action.why),
     };
+    const { clock, randomBytes, counts, ownerOf } = options;
+    this.#judges = new Judges({
+      ...{ clock, randomBytes, counts, ownerOf, devices: this.#devices, newLease: () => this.#newLease() },
+      busy: (key) => this.#waits(key),
+      leaseEnded: ({ connection }, lease, why) => this.#forget(connection, lease, why),
+      convict: (device) => this.#convict(device),
+    });
     options.counts.watch({
       devices: () => this.#devices.all.size,
       answers: () => this.#answers.size,
       wanting: () => this.#wanting.size,
       leases: () => this.#leases.size,
+      judging: () => this.#judges.kept.cases,
+      judging_bytes: () => this.#judges.kept.bytes,
     });
   }
 
@@ -138,7 +149,11 @@ class LeasingPool implements Pool {
     const speaksAgain = device?.silent === true;
     if (device) device.silent = false;
     if (message.type === 'offer') this.#hearOffer(connection, message);
-    else this.#hearAnswer(connection, message);
+    else if (message.type === 'judged') {
+      if (!this.#judges.hear(connection, message)) this.#hearLastWords(connection, message.lease);
+    } else if (message.type !== 'answer-failed' || !this.#judges.hear(connection, message)) {
+      this.#hearAnswer(connection, message);
+    }
     if (speaksAgain) this.#driveWanting();
   }
 
@@ -154,7 +169,7 @@ class LeasingPool implements Pool {
     const wrong = hearOfLease(lease, message, around);
     if (wrong === null) return;
     this.#devices.distrust(lease.device);
-    lease.answer.broken(lease);
+    lease.answer.broken(lease, 'malformed');
     throw new ProtocolError('malformed', `${message.type}: ${wrong}`);
   }
 
@@ -163,6 +178,7 @@ class LeasingPool implements Pool {
     if (!device) return;
     this.#devices.gone(connection);
     this.#ended.delete(connection.number);
+    this.#judges.gone(connection);
     const left = [...this.#leases.values()].filter((lease) => lease.device === device);
     const refusal = { code: 'gone', message: 'the device is gone' };
     for (const lease of left) {
@@ -173,6 +189,7 @@ class LeasingPool implements Pool {
 
   close(): void {
     this.#closed = true;
+    this.#judges.close();
     const words = 'the hub goes down: what has come of the answer is right, the rest has to be asked for again';
     for (const answer of this.#answers.keys()) {
       answer.stream.fail(new ServingError('interrupted', words));
@@ -291,14 +308,15 @@ class LeasingPool implements Pool {
   }
 
   #lease(answer: Answer, number: string): Lease {
-    const { clock, randomBytes } = this.#options;
+    const { clock } = this.#options;
     const asked = this.#answers.get(answer)!;
     const { key, offer, prefix } = asked;
     const device = this.#devices.all.get(number)!;
     const { read_tokens, left_tokens } = this.#workOf(answer, asked);
     const { context_tokens } = device.offers.get(key)!.offer;
     const lease: Lease = {
-      ...{ id: bytesToHex(randomBytes(8)), device, answer, read_tokens },
+      ...{ id: this.#newLease(), device, answer, read_tokens },
+      ...{ from: answer.stream.written.length, logprobs: [], ending: null },
       cursor: answer.stream.cursor(context_tokens),
       ...{ sent_ms: clock.elapsed_ms(), taken_ms: null, first_ms: null, last_ms: null, tokens: 0 },
       usual: this.#devices.usualOf(device, key, read_tokens),
@@ -309,17 +327,46 @@ class LeasingPool implements Pool {
     return lease;
   }
 
-  #endLease({ id, device }: Lease, how: LeaseEnd, why: string | null): void {
+  #newLease(): string {
+    return bytesToHex(this.#options.randomBytes(8));
+  }
+
+  #endLease(lease: Lease, how: LeaseEnd, why: string | null): void {
+    const { id, device, answer } = lease;
     this.#leases.delete(id);
     this.#options.counts.leaseEnded(how);
     if (how !== 'neither') this.#devices.ended(device, how === 'well');
-    const { connection } = device;
-    if (!this.#devices.all.has(connection.number)) return;
-    const ended = this.#ended.get(connection.number) ?? new Map<string, number>();
-    this.#ended.set(connection.number, ended);
-    ended.set(id, POOL_LIMITS.last_words);
+    this.#forget(device.connection, id, why);
+    const { key, offer, caller } = this.#answers.get(answer)!;
+    const task = judgeTaskOf(lease);
+    if (!task || this.#closed) return;
+    // Whoever the caller does not want to see the request does not judge it either; a price it does not pay.
+    const may = (judge: PoolDevice): boolean =>
+      this.#may(judge, judge.offers.get(key)!.offer, { ...caller, most_price: null });
+    this.#judges.written({ device, key, offer, prompt_tokens: answer.stream.prompt_tokens!, task, may });
+  }
+
+  /** A device may say a little more of a lease that has ended. */
+  #forget({ number }: PoolConnection, lease: string, why: string | null): void {
+    const device = this.#devices.all.get(number);
+    if (!device) return;
+    const ended = this.#ended.get(number) ?? new Map<string, number>();
+    this.#ended.set(number, ended);
+    ended.set(lease, POOL_LIMITS.last_words);
     if (ended.size > POOL_LIMITS.ended_leases) ended.delete(ended.keys().next().value!);
-    if (why !== null) connection.tell({ type: 'answer-stop', lease: id, why });
+    if (why !== null) device.connection.tell({ type: 'answer-stop', lease, why });
+  }
+
+  /** What a device does not write well, others go on with. */
+  #convict({ peer }: PoolDevice): void {
+    for (const lease of [...this.#leases.values()]) {
+      if (lease.device.peer === peer && this.#leases.has(lease.id)) lease.answer.broken(lease, 'refused');
+    }
+  }
+
+  /** Callers wait for a device with this model. */
+  #waits(key: ModelKey): boolean {
+    return [...this.#wanting].some((answer) => answer.leases.length === 0 && this.#answers.get(answer)?.key === key);
   }
 
   #hearOffer(connection: PoolConnection, offer: Offer): void {
@@ -327,7 +374,10 @@ class LeasingPool implements Pool {
     const isKnown = this.#options.models().some(({ hash }) => hash === model);
     const code = isKnown ? this.#devices.offer(connection, offer) : 'unknown-model';
     if (code !== null) connection.tell({ type: 'offer-refused', model, code, message: REFUSED_OFFERS[code] });
-    else this.#driveWanting();
+    else {
+      this.#driveWanting();
+      this.#judges.look();
+    }
   }
 
   #driveWanting(): void {
@@ -342,9 +392,3 @@ class LeasingPool implements Pool {
     ended!.set(lease, left - 1);
   }
 }
-
-const REFUSED_OFFERS = {
-  'unknown-model': 'expected a model of a run of this hub, one of its last ones',
-  'too-many-models': `expected at most ${DEVICE_LIMITS.offers} models of one device`,
-  'too-many-devices': `${DEVICE_LIMITS.devices} devices serve here already`,
-} as const;

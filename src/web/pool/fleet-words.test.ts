@@ -7,19 +7,29 @@ import { factsOf, regionsOf } from './fleet-words.ts';
 const ROW: FleetRow = {
   ...{ device: 'a'.repeat(64), model: 'b'.repeat(64), name: 'poems', quantisation: 'f32', engine: 'own', region: null },
   ...{ writing: 0, places: 2, tokens_per_second: null, round_trip_ms: 12.4, leases: 0, well: 0 },
-  ...{ price_in: 0, price_out: 0, chat: true, tools: true, doubted: false },
+  ...{ judged: 0, refused: 0, price_in: 0, price_out: 0, chat: true, tools: true, doubted: false },
 };
 
 test('a device of which nothing is known yet is said to be that, and one that works by its figures', () => {
   assert.deepEqual(factsOf(ROW), [
-    ...['idle', 'takes 2 more', 'not measured yet', '12 ms away', 'no answer yet', 'asks nothing'],
+    ...['idle', 'takes 2 more', 'not measured yet', '12 ms away', 'no answer yet', 'not judged yet', 'asks nothing'],
   ]);
   assert.equal(factsOf({ ...ROW, chat: false, tools: false }).at(-1), 'goes on with texts alone');
-  const busy = { writing: 1, places: 0, tokens_per_second: 41.6, leases: 100, well: 97, price_in: 400_000 };
+  const busy = {
+    writing: 1,
+    places: 0,
+    tokens_per_second: 41.6,
+    leases: 100,
+    well: 97,
+    judged: 12,
+    refused: 2,
+    price_in: 400_000,
+  };
   assert.deepEqual(factsOf({ ...ROW, ...busy, price_out: 3_200_000, doubted: true }), [
     ...['writes 1 answer', 'takes no more', '42 tokens/s', '12 ms away', '97 of 100 went well'],
+    '10 of 12 judged answers were right',
     '0.4 credits a million tokens read, 3.2 written',
-    'doubted: it was late or broke the form',
+    'doubted: it was late, broke the form or was judged wrong',
   ]);
 });
 

@@ -25,7 +25,7 @@ export function regionsOf(rows: readonly FleetRow[]): Region[] {
 
 /** What a device does and how well, in short facts. */
 export function factsOf(row: FleetRow): string[] {
-  const { writing, places, tokens_per_second, round_trip_ms, leases, well, chat, doubted } = row;
+  const { writing, places, tokens_per_second, round_trip_ms, leases, well, judged, refused, chat, doubted } = row;
   const speed = tokens_per_second === null ? 'not measured yet' : `${formatCount(tokens_per_second)} tokens/s`;
   const busy = writing === 0 ? 'idle' : `writes ${writing} ${writing === 1 ? 'answer' : 'answers'}`;
   return [
@@ -34,9 +34,10 @@ export function factsOf(row: FleetRow): string[] {
     speed,
     `${Math.round(round_trip_ms)} ms away`,
     leases === 0 ? 'no answer yet' : `${well} of ${leases} went well`,
+    judged === 0 ? 'not judged yet' : `${judged - refused} of ${judged} judged answers were right`,
     priceOf(row),
     ...(chat ? [] : ['goes on with texts alone']),
-    ...(doubted ? ['doubted: it was late or broke the form'] : []),
+    ...(doubted ? ['doubted: it was late, broke the form or was judged wrong'] : []),
   ];
 }
 

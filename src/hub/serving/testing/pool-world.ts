@@ -1,6 +1,7 @@
 // A pool on a clock that stands still, with devices that speak over the wire's own bytes: honest ones, that die, freeze and drip, and callers.
 import type { Clock, Timer } from '../../../protocol/clock.ts';
 import { decodeFromHub, decodeFromPeer, encodeMessage, type FromPeer } from '../../../protocol/messages.ts';
+import { seededRandom } from '../../../protocol/random.ts';
 import {
   type FromServingPeer,
   isServing,
@@ -12,8 +13,9 @@ import {
 } from '../../../protocol/serving-messages.ts';
 import { type HandClock, handClock } from '../../../protocol/testing/hand-clock.ts';
 import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema } from '../../../serving/answers.ts';
+import { JudgeTaskSchema } from '../../../serving/judge-task.ts';
 import { ANY_DEVICE, type Caller, openPool, type Pool } from '../pool.ts';
-import { NO_COUNTS } from '../pool-metrics.ts';
+import { NO_COUNTS, type WatchedPool } from '../pool-metrics.ts';
 
 export const MODEL = 'ab'.repeat(32);
 export const NAME = 'poems';
@@ -42,11 +44,12 @@ export interface Habits {
   readonly gap_ms: number;
   readonly first_ms: number;
   readonly places: number;
+  readonly judge_ms: number;
   readonly offer: Partial<Offer>;
   /** What it does in place of sending a message of an answer; null: it sends nothing. */
   readonly twist: (message: FromServingPeer) => readonly FromServingPeer[];
 }
-const HONEST: Habits = { gap_ms: 50, first_ms: 100, places: 4, offer: {}, twist: (message) => [message] };
+const HONEST: Habits = { gap_ms: 50, first_ms: 100, places: 4, judge_ms: 30, offer: {}, twist: (message) => [message] };
 
 export class FakeDevice {
   readonly peer: string;
@@ -120,6 +123,7 @@ export class FakeDevice {
       this.#stop(arrived.lease);
       this.offer();
     }
+    if (arrived.type === 'judge') this.#world.clock.setTimeout(() => this.#judge(arrived), this.#habits.judge_ms);
     if (arrived.type !== 'answer') return;
     this.#count++;
     const { lease } = arrived;
@@ -128,6 +132,17 @@ export class FakeDevice {
       this.#send({ type: 'answer-taken', lease });
       this.offer();
       this.#at(lease, this.#habits.first_ms, () => this.#begin(lease, request));
+    });
+  }
+
+  #judge({ lease, asked }: Extract<ToServingPeer, { readonly type: 'judge' }>): void {
+    const { request, served } = unpackRequest(asked, JudgeTaskSchema);
+    const read = request.prompt.kind === 'ids' ? request.prompt.ids.length : 0;
+    const at = read + request.written.length;
+    const differing = served.ids.filter((id, i) => id !== idAt(request.sampling.seed, at + i)).length;
+    this.#send({
+      ...{ type: 'judged', lease, prompt_tokens: read, flaw: null, draws: served.ids.length, differing, impossible: 0 },
+      ...{ margin: 2 * differing, end_margin: 0, logprob_distance: null },
     });
   }
 
@@ -190,6 +205,10 @@ export class PoolWorld {
   readonly clock: HandClock = handClock(1_000_000);
   readonly pool: Pool;
   readonly owners = new Map<string, string | null>();
+  /** How judgings have ended, and what the pool lets itself be watched for. */
+  readonly judgings: string[] = [];
+  watched: WatchedPool | null = null;
+  readonly #draws = seededRandom('pool world');
   #number = 0;
   #random = 0;
 
@@ -197,12 +216,19 @@ export class PoolWorld {
     this.pool = openPool({
       clock: this.clock as Clock,
       randomBytes: (length) => {
+        if (length === 4) return Uint8Array.from({ length }, () => this.#draws.below(256));
         this.#random++;
         return Uint8Array.from({ length }, (_, i) => (this.#random >>> (8 * (i % 4))) & 255);
       },
       models: () => [{ hash: MODEL, names: [NAME, `${NAME}@1`], created_ms: 0, licence: null }],
       ownerOf: (peer) => this.owners.get(peer) ?? null,
-      counts: NO_COUNTS,
+      counts: {
+        ...NO_COUNTS,
+        judged: (end) => void this.judgings.push(end),
+        watch: (pool) => {
+          this.watched = pool;
+        },
+      },
     });
   }
 

@@ -1,0 +1,266 @@
+// Judging in the pool: who writes garbage gets no more answers, honest devices lose nothing to any single judge, and nothing is kept for long.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { FromServingPeer } from '../../protocol/serving-messages.ts';
+import { packTokens, unpackTokens } from '../../protocol/serving-messages.ts';
+import { JUDGES_LIMITS } from './judges.ts';
+import { ANY_DEVICE } from './pool.ts';
+import { ask, type FakeDevice, type Habits, PoolWorld, wholeText } from './testing/pool-world.ts';
+
+/** Writes fast, and something else than the model does. */
+const GARBAGE: Partial<Habits> = {
+  ...{ gap_ms: 5, first_ms: 20 },
+  twist: (message) => {
+    if (message.type !== 'answer-tokens') return [message];
+    const rows = unpackTokens(message.packed).map((row) => row.with(0, 7) as typeof row);
+    return [{ ...message, packed: packTokens(rows) }];
+  },
+};
+/** Says of everything that it is wrong. */
+const ACCUSER: Partial<Habits> = {
+  ...{ gap_ms: 200 },
+  twist: (message) => [message.type === 'judged' ? { ...message, differing: message.draws, margin: 99 } : message],
+};
+const counted = ({ heard }: FakeDevice, type: string): number => heard.filter((one) => one.type === type).length;
+const rowOf = ({ pool }: PoolWorld, { peer }: FakeDevice) => pool.fleet().rows.find(({ device }) => device === peer)!;
+
+/** Answers one after the other, each judged before the next. */
+async function answers(world: PoolWorld, count: number, of = ask()): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    await world.clock.run(world.read(of));
+    await world.clock.pass(500);
+  }
+}
+
+describe('the pool’s judges', () => {
+  test('stop a device that writes garbage after its first answer, also when it comes again, and no honest one', async () => {
+    const world = new PoolWorld();
+    const garbage = world.device(GARBAGE);
+    const first = world.read(); // it alone is there, and is the fastest one from then on
+    const honest = [1, 2, 3].map(() => world.device({ gap_ms: 50 }));
+    await world.clock.run(first);
+    await world.clock.pass(500);
+    await answers(world, 12);
+    assert.equal(counted(garbage, 'answer'), 1);
+    const row = rowOf(world, garbage);
+    assert.deepEqual([row.judged, row.refused, row.doubted, row.well], [1, 1, true, 0]);
+    for (const device of honest) {
+      const { judged, refused, doubted } = rowOf(world, device);
+      assert.deepEqual([refused, doubted], [0, false]);
+      assert.equal(judged, counted(device, 'answer'));
+    }
+    assert.equal(world.watched!.judging(), 0);
+    await world.clock.pass(600_000);
+    for (const device of honest) device.offer(0);
+    const [one, two] = honest;
+    const reading = world.read(); // it alone has room, and so it is asked
+    one.offer();
+    two.offer();
+    await world.clock.run(reading);
+    await world.clock.pass(500);
+    assert.deepEqual([counted(garbage, 'answer'), rowOf(world, garbage).refused], [2, 2]);
+  });
+
+  test('take from a device that was refused what it is writing for others, who are answered', async () => {
+    const world = new PoolWorld();
+    const garbage = world.device(GARBAGE);
+    const reading = [world.read(), world.read(ask({ max_tokens: 400 }))];
+    world.device();
+    world.device();
+    const [, long] = await world.clock.run(Promise.all(reading));
+    assert.equal(long.events.at(-1)?.kind, 'ended');
+    const stopped = garbage.heard.flatMap((one) => (one.type === 'answer-stop' ? [one.why] : []));
+    assert.deepEqual(stopped, ['refused']);
+    const right = wholeText(ask({ max_tokens: 400 }));
+    assert.ok(long.text.endsWith(right.slice(-300)), 'the rest is written by others');
+  });
+
+  test('judge each of those who wrote one answer for its own part', async () => {
+    const world = new PoolWorld();
+    const garbage = world.device(GARBAGE);
+    const reading = world.read(ask(), {
+      onEvent: (event) => event.kind === 'token' && event.position === 8 && garbage.leave(),
+    });
+    const others = [world.device(), world.device(), world.device()];
+    await world.clock.run(reading);
+    await world.clock.pass(500);
+    assert.equal(rowOf(world, garbage).refused, 1);
+    assert.deepEqual(
+      others.map((one) => rowOf(world, one).refused),
+      [0, 0, 0],
+    );
+    assert.deepEqual(world.judgings.toSorted(), ['accepted', 'refused']);
+  });
+
+  test('harm nobody by one word alone: whoever accuses all is contradicted, and asked last from then on', async () => {
+    const world = new PoolWorld();
+    const honest = [1, 2, 3, 4].map(() => world.device());
+    const accuser = world.device(ACCUSER);
+    await answers(world, 60);
+    for (const device of honest) {
+      const { refused, doubted, leases, well } = rowOf(world, device);
+      assert.deepEqual([refused, doubted, leases - well], [0, false, 0]);
+    }
+    assert.ok(counted(accuser, 'judge') > 0, 'it was asked');
+    assert.ok(counted(accuser, 'judge') <= 2, `it was asked ${counted(accuser, 'judge')} times`);
+    assert.ok(!world.judgings.includes('refused'));
+  });
+
+  test('say nothing where one accuses and nobody else is there to ask', async () => {
+    const world = new PoolWorld();
+    const honest = world.device();
+    world.device(ACCUSER);
+    await answers(world, 3);
+    await world.clock.pass(JUDGES_LIMITS.case_ms);
+    const { judged, refused, doubted } = rowOf(world, honest);
+    assert.deepEqual([judged, refused, doubted, world.watched!.judging()], [0, 0, false, 0]);
+    assert.deepEqual([...new Set(world.judgings)], ['unjudgeable']);
+  });
+
+  test('count the keys of one owner, and all keys without one, as one word against others', async () => {
+    for (const owner of ['liar', null]) {
+      const world = new PoolWorld();
+      const honest = world.device();
+      world.owners.set(honest.peer, 'me');
+      const accusers = [1, 2, 3].map(() => world.device(ACCUSER));
+      for (const { peer } of accusers) world.owners.set(peer, owner);
+      await answers(world, 3);
+      assert.ok(accusers.some((one) => counted(one, 'judge') > 0));
+      assert.equal(rowOf(world, honest).refused, 0);
+      const others = ['you', 'they'].map((other) => {
+        const device = world.device();
+        world.owners.set(device.peer, other);
+        return device;
+      });
+      await answers(world, 3);
+      assert.equal(rowOf(world, honest).refused, 0);
+      assert.ok(rowOf(world, honest).judged > 0 && others.every((one) => rowOf(world, one).refused === 0));
+    }
+  });
+
+  test('are never of the key that they judge, and where nobody else is there nothing is kept', async () => {
+    const world = new PoolWorld();
+    const key = 'e'.repeat(64);
+    const both = [world.device({}, key), world.device({}, key)];
+    await answers(world, 3);
+    assert.ok(both.every((one) => counted(one, 'judge') === 0));
+    assert.deepEqual(world.judgings, ['unjudgeable', 'unjudgeable', 'unjudgeable']);
+    assert.equal(world.watched!.judging_bytes(), 0);
+  });
+
+  test('that die, freeze, leave or talk nonsense are followed by others', async () => {
+    const world = new PoolWorld();
+    const garbage = world.device(GARBAGE);
+    const reading = world.read();
+    const judgings = (twist: Habits['twist']) => world.device({ twist });
+    const dying: FakeDevice = judgings((message) => {
+      if (message.type === 'judged') dying.die();
+      return [message];
+    });
+    const frozen = judgings((message) => (message.type === 'judged' ? [] : [message]));
+    const leaving: FakeDevice = judgings((message) => {
+      if (message.type !== 'judged') return [message];
+      leaving.offer(0);
+      return [{ type: 'answer-failed', lease: message.lease, code: 'leaving', message: '' }];
+    });
+    const talking = judgings((message) =>
+      message.type === 'judged' ? [{ ...message, draws: 3, differing: 0, margin: 0 }] : [message],
+    );
+    await world.clock.run(reading);
+    await world.clock.pass(30_000);
+    const judges = [world.device(), world.device()];
+    await world.clock.pass(40_000);
+    assert.equal(rowOf(world, garbage).refused, 1);
+    assert.ok(judges.every((one) => counted(one, 'judge') === 1));
+    for (const one of [dying, frozen, leaving, talking]) assert.ok(counted(one, 'judge') >= 1);
+    assert.match(talking.refused[0], /expected the sums of all draws, got 3 draws of 20/);
+    assert.equal(world.watched!.judging(), 0);
+  });
+
+  test('are believed for their own leases alone, and once', async () => {
+    const world = new PoolWorld();
+    const honest = world.device();
+    const reading = world.read();
+    const slow = world.device({ ...ACCUSER, judge_ms: 1000 });
+    const thief = world.device({ places: 0 });
+    await world.clock.run(reading);
+    await world.clock.pass(100);
+    const given = slow.heard.find(({ type }) => type === 'judge');
+    assert.ok(given?.type === 'judge');
+    const lie: FromServingPeer = {
+      ...{ type: 'judged', lease: given.lease, prompt_tokens: 3, flaw: null, draws: 20, differing: 20, impossible: 0 },
+      ...{ margin: 99, end_margin: 0, logprob_distance: null },
+    };
+    thief.say(lie);
+    assert.match(thief.refused[0], /expected one of this device's/);
+    for (let i = 0; i < 5; i++) slow.say(lie);
+    await world.clock.pass(2000);
+    assert.deepEqual([slow.refused, rowOf(world, honest).refused], [[], 0]);
+  });
+
+  test('find a prompt that was counted otherwise, whatever its tokens are', async () => {
+    const world = new PoolWorld();
+    const cutter = world.device({
+      twist: (message) => [message.type === 'answer-begun' ? { ...message, prompt_tokens: 900 } : message],
+    });
+    const reading = world.read();
+    world.device();
+    world.device();
+    await world.clock.run(reading);
+    await world.clock.pass(500);
+    assert.equal(rowOf(world, cutter).refused, 1);
+  });
+
+  test('are drawn for all of a newcomer’s answers, and for one of twenty later ones', async () => {
+    const world = new PoolWorld();
+    const device = world.device({ gap_ms: 5, first_ms: 5 });
+    const judge = world.device({ places: 1, offer: { context_tokens: 20 } }); // reads an answer of 4, and is given none of 40
+    const reads = async (count: number): Promise<number> => {
+      const before = counted(judge, 'judge');
+      for (let i = 0; i < count; i++) {
+        await world.clock.run(world.read(ask({ prompt: { kind: 'ids', ids: [1, 2] }, max_tokens: 4 })));
+        await world.clock.pass(100);
+      }
+      return counted(judge, 'judge') - before;
+    };
+    assert.equal(await reads(JUDGES_LIMITS.newcomer), JUDGES_LIMITS.newcomer);
+    assert.equal(counted(device, 'answer'), JUDGES_LIMITS.newcomer);
+    const later = await reads(300);
+    assert.ok(later >= 5 && later <= 30, `${later} of 300`);
+  });
+
+  test('are asked only when callers need nothing, and keep little of what waits, and not for long', async () => {
+    const world = new PoolWorld();
+    const writers = Array.from({ length: 30 }, () => world.device({ gap_ms: 5, first_ms: 5, places: 1 }));
+    const full = world.device({ places: 0 });
+    for (let i = 0; i < 6; i++) {
+      const reading = writers.map(() => world.read(ask({ prompt: { kind: 'ids', ids: Array(20_000).fill(9) } })));
+      for (const one of writers) one.offer(0);
+      await Promise.all(reading).catch(() => {});
+      for (const one of writers) one.offer(1);
+      const fits = writers.map(() => world.read(ask({ max_tokens: 8 })));
+      await world.clock.pass(60);
+      for (const one of writers) one.offer(0);
+      await world.clock.run(Promise.all(fits));
+      for (const one of writers) one.offer(0);
+      assert.ok(world.watched!.judging() <= JUDGES_LIMITS.cases);
+      assert.ok(world.watched!.judging_bytes() <= JUDGES_LIMITS.bytes);
+    }
+    assert.equal(counted(full, 'judge'), 0);
+    await world.clock.pass(JUDGES_LIMITS.case_ms);
+    assert.deepEqual([world.watched!.judging(), world.watched!.judging_bytes()], [0, 0]);
+  });
+
+  test('see only what the caller lets them see', async () => {
+    const world = new PoolWorld();
+    const [mine, friend, stranger] = [world.device({ gap_ms: 10 }), world.device(), world.device()];
+    world.owners.set(mine.peer, 'me').set(friend.peer, 'friend').set(stranger.peer, 'somebody');
+    const caller = { ...ANY_DEVICE, owners: new Set(['me', 'friend']) };
+    for (let i = 0; i < 5; i++) {
+      await world.clock.run(world.read(ask(), { caller }));
+      await world.clock.pass(500);
+    }
+    assert.deepEqual(stranger.heard, []);
+    assert.ok(rowOf(world, mine).judged > 0);
+  });
+});

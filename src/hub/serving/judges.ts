@@ -1,0 +1,277 @@
+// Judging in the pool: draws which parts of answers are judged after they were written, asks other devices one after the other, and acts on what
+// most of them say. Of what is judged nothing is kept beyond that, and no more than a few at once.
+import type { Clock, Timer } from '../../protocol/clock.ts';
+import { ProtocolError } from '../../protocol/errors.ts';
+import { type FromServingPeer, type Offer, packRequest } from '../../protocol/serving-messages.ts';
+import type { JudgeTask } from '../../serving/judge-task.ts';
+import type { Devices, ModelKey, PoolConnection, PoolDevice } from './devices.ts';
+import type { PoolCounts } from './pool-metrics.ts';
+import { outcomeOf, refuses } from './verdict.ts';
+
+export const JUDGES_LIMITS = {
+  newcomer: 10, // parts of a key that were accepted in a row: until then each is judged
+  one_in: 20, // of later ones: with a prefill at a fifth of an answer's work, judging costs the pool about one hundredth
+  cases: 64, // that are judged, or wait for a judge
+  bytes: 16 * 2 ** 20, // of all cases: prompts and answers that are kept for judging alone
+  cases_of_device: 4, // so that one that writes many answers does not fill the places of all
+  asked: 6, // devices, for one case: judges leave and die like all devices
+  case_ms: 120_000, // how long a case waits for its judges
+  lease_least_ms: 10_000, // how long one judge has, however short the prompt
+  lease_most_ms: 60_000,
+  times_usual: 4, // of the time that the pool takes to read so many tokens: judging comes after everything else
+} as const;
+
+/** A part of an answer that one device has written. */
+export interface WrittenPart {
+  readonly device: PoolDevice;
+  readonly key: ModelKey;
+  readonly offer: Pick<Offer, 'model' | 'quantisation'>;
+  readonly prompt_tokens: number;
+  readonly task: JudgeTask;
+  /** Whether a device may see the request. */
+  may(device: PoolDevice): boolean;
+}
+
+interface JudgesServices {
+  readonly clock: Clock;
+  readonly randomBytes: (length: number) => Uint8Array;
+  readonly counts: Pick<PoolCounts, 'judged'>;
+  readonly devices: Devices;
+  newLease(): string;
+  ownerOf(peer: string): string | null;
+  /** Callers wait for a device that has this model. */
+  busy(key: ModelKey): boolean;
+  /** A lease is over, of which a device may still say something. @param why what it is told; null: it knows */
+  leaseEnded(device: PoolDevice, lease: string, why: string | null): void;
+  /** Most judges say that a device has not written what the model writes. */
+  convict(device: PoolDevice): void;
+}
+
+/** A part, as long as it waits for its verdict. */
+interface Case {
+  readonly part: WrittenPart;
+  readonly packed: Uint8Array;
+  /** Judges who have answered. */
+  readonly verdicts: { readonly device: PoolDevice; readonly refused: boolean }[];
+  /** Keys that were asked, and how often anybody was. */
+  readonly asked: Set<string>;
+  asks: number;
+  lease: JudgeLease | null;
+  readonly expires: Timer;
+}
+
+interface JudgeLease {
+  readonly id: string;
+  readonly judge: PoolDevice;
+  readonly expires: Timer;
+}
+
+type FromJudge = Extract<FromServingPeer, { readonly type: 'judged' | 'answer-failed' }>;
+
+export class Judges {
+  readonly #services: JudgesServices;
+  readonly #cases = new Set<Case>();
+  #bytes = 0;
+
+  constructor(services: JudgesServices) {
+    this.#services = services;
+  }
+
+  /** Cases and bytes that are kept now. */
+  get kept(): { readonly cases: number; readonly bytes: number } {
+    return { cases: this.#cases.size, bytes: this.#bytes };
+  }
+
+  /** A device has said its last token of a part: only now is it drawn whether anybody looks. */
+  written(part: WrittenPart): void {
+    const { clock, counts } = this.#services;
+    if (!this.#isDrawn(part.device)) return;
+    const packed = packedOrNull(part.task);
+    if (!packed || !this.#hasRoom(part, packed.length) || this.#judgesOf(part, [], new Set()).length === 0) {
+      counts.judged('unjudgeable');
+      return;
+    }
+    const one: Case = {
+      ...{ part, packed, verdicts: [], asked: new Set<string>(), asks: 0, lease: null },
+      expires: clock.setTimeout(() => this.#end(one, 'unjudgeable'), JUDGES_LIMITS.case_ms),
+    };
+    this.#cases.add(one);
+    this.#bytes += packed.length;
+    this.#ask(one);
+  }
+
+  /** Devices may have room now that had none. */
+  look(): void {
+    for (const one of [...this.#cases]) if (!one.lease && this.#cases.has(one)) this.#ask(one);
+  }
+
+  /** @returns whether the lease is one of a judge. Throws ProtocolError `malformed`. */
+  hear(connection: PoolConnection, message: FromJudge): boolean {
+    const one = this.#caseOf(({ id, judge }) => id === message.lease && judge.connection === connection);
+    if (!one) return false;
+    const { judge } = one.lease!;
+    if (message.type === 'answer-failed') {
+      this.#next(one, null);
+      // Who is full or leaves may judge it later; who cannot do it will not.
+      if (NOT_NOW.includes(message.code)) one.asked.delete(judge.peer);
+      return true;
+    }
+    const { type: _, lease: __, flaw, prompt_tokens, logprob_distance, ...tally } = message;
+    const { task, prompt_tokens: counted } = one.part;
+    const found = { flaw, prompt_tokens, logprob_distance, tally };
+    const refused = refuses(found, { ids: task.served.ids.length, prompt_tokens: counted });
+    if (refused === null) {
+      this.#services.devices.distrust(judge);
+      this.#next(one, 'malformed');
+      const fact = `${tally.draws} draws of ${task.served.ids.length}, ${tally.differing} differ`;
+      throw new ProtocolError('malformed', `judged: expected the sums of all draws, got ${fact}`);
+    }
+    one.verdicts.push({ device: judge, refused });
+    this.#free(one, null);
+    this.#decide(one);
+    this.look();
+    return true;
+  }
+
+  gone(connection: PoolConnection): void {
+    for (const one of [...this.#cases]) if (one.lease?.judge.connection === connection) this.#next(one, null);
+  }
+
+  close(): void {
+    for (const one of [...this.#cases]) this.#end(one, null);
+  }
+
+  /** By the hub's own randomness, which no device sees. */
+  #isDrawn({ record }: PoolDevice): boolean {
+    if (record.accepted < JUDGES_LIMITS.newcomer) return true;
+    return this.#below(JUDGES_LIMITS.one_in) === 0;
+  }
+
+  #below(bound: number): number {
+    return new DataView(this.#services.randomBytes(4).slice().buffer).getUint32(0, true) % bound;
+  }
+
+  #hasRoom({ device }: WrittenPart, bytes: number): boolean {
+    const { cases, bytes: most, cases_of_device } = JUDGES_LIMITS;
+    const own = [...this.#cases].filter(({ part }) => part.device.peer === device.peer).length;
+    return own < cases_of_device && this.#cases.size < cases && this.#bytes + bytes <= most;
+  }
+
+  /**
+   * Devices of other keys that could judge a part, with room or without. The keys of one owner have one word against others, and so have all
+   * keys without an owner together, as anybody may have many; against a device of their own owner they have a word each.
+   */
+  #judgesOf({ key, device, may }: WrittenPart, verdicts: Case['verdicts'], asked: ReadonlySet<string>): PoolDevice[] {
+    const { devices, ownerOf } = this.#services;
+    const spoken = new Set(verdicts.map((one) => ownerOf(one.device.peer)));
+    spoken.delete(ownerOf(device.peer));
+    return [...devices.all.values()].filter(
+      (one) =>
+        one.peer !== device.peer &&
+        !asked.has(one.peer) &&
+        !spoken.has(ownerOf(one.peer)) &&
+        one.offers.has(key) &&
+        may(one),
+    );
+  }
+
+  #ask(one: Case): void {
+    const { part, verdicts, asked } = one;
+    const services = this.#services;
+    if (services.busy(part.key)) return;
+    const free = this.#judgesOf(part, verdicts, asked).filter((device) => this.#isFree(device, part));
+    if (free.length === 0) return;
+    const best = Math.min(...free.map((device) => this.#strangeness(device, part)));
+    const likely = free.filter((device) => this.#strangeness(device, part) === best);
+    const judge = likely[this.#below(likely.length)];
+    const { first_ms_per_token } = services.devices.usual(part.key);
+    const { lease_least_ms: least, lease_most_ms: most, times_usual } = JUDGES_LIMITS;
+    const wait_ms = Math.min(most, Math.max(least, times_usual * first_ms_per_token * tokensOf(part)));
+    const id = services.newLease();
+    const expires = services.clock.setTimeout(() => this.#next(one, 'late'), wait_ms);
+    one.lease = { id, judge, expires };
+    one.asked.add(judge.peer);
+    one.asks++;
+    judge.connection.tell({ type: 'judge', lease: id, ...part.offer, asked: one.packed });
+  }
+
+  #isFree(device: PoolDevice, part: WrittenPart): boolean {
+    if (this.#caseOf(({ judge }) => judge === device)) return false; // a device judges one at a time
+    const asked = { prefix: '', region: null, read_tokens: tokensOf(part), left_tokens: 0 };
+    const known = this.#services.devices.known(device, part.key, asked);
+    const { read_tokens } = asked;
+    return !known.silent && known.places > 0 && known.free_tokens >= read_tokens && known.context_tokens >= read_tokens;
+  }
+
+  /** Who is asked last: 1 for keys of the same owner or of none, 2 more for those whom other judges have contradicted. */
+  #strangeness({ peer, record }: PoolDevice, { device }: WrittenPart): number {
+    const { ownerOf } = this.#services;
+    const owner = ownerOf(peer);
+    const isNear = owner === null || owner === ownerOf(device.peer);
+    return (isNear ? 1 : 0) + (record.contradicted > 0 ? 2 : 0);
+  }
+
+  #decide(one: Case): void {
+    const outcome = outcomeOf(one.verdicts.map(({ refused }) => refused));
+    if (outcome === 'ask') {
+      this.#askOrEnd(one);
+      return;
+    }
+    const { devices, convict } = this.#services;
+    const isRefused = outcome === 'refused';
+    for (const { device, refused } of one.verdicts) if (refused !== isRefused) device.record.contradicted++;
+    devices.judged(one.part.device, isRefused);
+    this.#end(one, outcome);
+    if (isRefused) convict(one.part.device);
+  }
+
+  /** A judge has not answered; others may. */
+  #next(one: Case, why: string | null): void {
+    this.#free(one, why);
+    this.#askOrEnd(one);
+    this.look();
+  }
+
+  #askOrEnd(one: Case): void {
+    if (one.asks < JUDGES_LIMITS.asked) this.#ask(one);
+    else this.#end(one, 'unjudgeable');
+  }
+
+  /** Ends the lease of a case. */
+  #free(one: Case, why: string | null): void {
+    const { lease } = one;
+    if (!lease) return;
+    one.lease = null;
+    this.#services.clock.clearTimeout(lease.expires);
+    this.#services.leaseEnded(lease.judge, lease.id, why);
+  }
+
+  #end(one: Case, how: 'accepted' | 'refused' | 'unjudgeable' | null): void {
+    if (!this.#cases.delete(one)) return;
+    this.#bytes -= one.packed.length;
+    this.#services.clock.clearTimeout(one.expires);
+    this.#free(one, 'not-needed');
+    if (how) this.#services.counts.judged(how);
+  }
+
+  #caseOf(is: (lease: JudgeLease) => boolean): Case | undefined {
+    for (const one of this.#cases) if (one.lease && is(one.lease)) return one;
+    return undefined;
+  }
+}
+
+const NOT_NOW: readonly string[] = ['leaving', 'no-room'];
+
+/** How much a judge has to read. */
+const tokensOf = ({ prompt_tokens, task: { request, served } }: WrittenPart): number =>
+  prompt_tokens + request.written.length + served.ids.length;
+
+/** null: no message could carry it. */
+function packedOrNull(task: JudgeTask): Uint8Array | null {
+  try {
+    return packRequest(task);
+  } catch (error) {
+    if (error instanceof ProtocolError) return null;
+    throw error;
+  }
+}

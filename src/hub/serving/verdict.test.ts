@@ -1,0 +1,52 @@
+// What judges' words come to: no single one takes anything, and a lie needs two.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Judged } from '../../serving/judge-answer.ts';
+import { outcomeOf, refuses } from './verdict.ts';
+
+const found = (change: Partial<Judged['tally']> = {}, more: Partial<Judged> = {}): Judged => ({
+  ...{ flaw: null, prompt_tokens: 3, logprob_distance: null },
+  tally: { draws: 20, margin: 0, differing: 0, end_margin: 0, impossible: 0, ...change },
+  ...more,
+});
+const part = { ids: 20, prompt_tokens: 3 };
+
+test('one acceptance is enough; one refusal asks on, two are believed, and two acceptances outweigh one', () => {
+  const outcomes: readonly [string, boolean[]][] = [
+    ['ask', []],
+    ['accepted', [false]],
+    ['ask', [true]],
+    ['refused', [true, true]],
+    ['ask', [true, false]],
+    ['accepted', [true, false, false]],
+    ['refused', [true, false, true]],
+  ];
+  for (const [outcome, words] of outcomes) assert.equal(outcomeOf(words), outcome, words.join());
+});
+
+test('one liar among three judges changes no outcome that is a refusal or not, wherever it is asked', () => {
+  const drawn = fc.property(fc.boolean(), fc.nat({ max: 3 }), (lies, liar) => {
+    const words: boolean[] = [];
+    while (outcomeOf(words) === 'ask') words.push(words.length === liar ? !lies : lies);
+    assert.ok(words.length <= 3);
+    // A lying first judge may accept what is wrong: then nobody else is asked, and the next answer is judged by another.
+    if (!lies || liar > 0) assert.equal(outcomeOf(words), lies ? 'refused' : 'accepted');
+  });
+  fc.assert(drawn);
+});
+
+test('honest sums are accepted, garbage is refused, and sums of something else are no verdict', () => {
+  assert.equal(refuses(found(), part), false);
+  assert.equal(refuses(found({ margin: 0.2, differing: 2, end_margin: 0.5 }), part), false);
+  assert.equal(refuses(found({ margin: 40, differing: 18 }), part), true);
+  assert.equal(refuses(found({ end_margin: 0.7 }), part), true);
+  assert.equal(refuses(found({ impossible: 1 }), part), true);
+  assert.equal(refuses(found({}, { logprob_distance: 0.1 }), part), true);
+  assert.equal(refuses(found({}, { prompt_tokens: 4 }), part), true);
+  assert.equal(refuses(found({ draws: 3 }, { flaw: 'past-the-end' }), part), true);
+  assert.equal(refuses(found({ draws: 19 }), part), null);
+  assert.equal(refuses(found({ draws: 21 }, { flaw: 'past-the-end' }), part), null);
+  assert.equal(refuses(found({ differing: 21 }), part), null);
+  assert.equal(refuses(found({ impossible: 21 }), part), null);
+});

@@ -1,0 +1,31 @@
+// What judges say of a device's part of an answer, and what follows: pure. No single word takes anything from anybody.
+import { faultOf, type Judged, type JudgingLimits } from '../../serving/judge-answer.ts';
+
+/**
+ * What a judge's sums may come to. Twice what a serving run takes where its owner has measured nothing: the hub knows no model's own limits,
+ * and lies that matter to callers (another model, another seed, no model at all) are a hundred times as far away.
+ */
+const LIMITS: JudgingLimits = { per_draw: 1e-3, allowance: 0.2, end_margin: 0.6, logprob_distance: 0.03 };
+
+/** Judges who refuse, before a device is believed to lie. */
+const REFUSALS = 2;
+
+/** Whether a judge's findings refuse a part of `ids` tokens; null: they cannot be of that part. */
+export function refuses(found: Judged, part: { readonly ids: number; readonly prompt_tokens: number }): boolean | null {
+  const { draws, differing, impossible } = found.tally;
+  const isWhole = found.flaw !== null ? draws <= part.ids : draws === part.ids;
+  if (!isWhole || differing > draws || impossible > draws) return null;
+  // A prompt that the device has counted otherwise was cut, or is charged for more than it has.
+  return found.prompt_tokens !== part.prompt_tokens || faultOf(found, LIMITS) !== null;
+}
+
+/**
+ * What follows from verdicts, each of another key, true for a refusal: a first acceptance is enough, a first refusal asks for a second
+ * judge and, where the two disagree, for a third.
+ */
+export function outcomeOf(refused: readonly boolean[]): 'ask' | 'accepted' | 'refused' {
+  const refusals = refused.filter((one) => one).length;
+  const acceptances = refused.length - refusals;
+  if (refusals >= REFUSALS) return 'refused';
+  return acceptances > refusals ? 'accepted' : 'ask';
+}
