@@ -102,7 +102,7 @@ export class Judges {
 
   /** Devices may have room now that had none. */
   look(): void {
-    for (const one of [...this.#cases]) if (!one.lease && this.#cases.has(one)) this.#ask(one);
+    for (const one of [...this.#cases]) this.#ask(one);
   }
 
   /** @returns whether the lease is one of a judge. Throws ProtocolError `malformed`. */
@@ -178,7 +178,7 @@ export class Judges {
   #ask(one: Case): void {
     const { part, verdicts, asked } = one;
     const services = this.#services;
-    if (services.busy(part.key)) return;
+    if (one.lease || !this.#cases.has(one) || services.busy(part.key)) return;
     const free = this.#judgesOf(part, verdicts, asked).filter((device) => this.#isFree(device, part));
     if (free.length === 0) return;
     const best = Math.min(...free.map((device) => this.#strangeness(device, part)));
