@@ -357,4 +357,17 @@ describe('the pool’s judges', () => {
     assert.deepEqual(stranger.heard, []);
     assert.ok(rowOf(world, mine).judged > 0);
   });
+
+  test('are asked of conversations only where they take part in them', async () => {
+    const world = new PoolWorld();
+    const texts = { offer: { chat: false, tools: false } };
+    const talks = world.device({ gap_ms: 10, offer: { chat: true, tools: false } });
+    const [one, two] = [world.device(texts), world.device(texts)];
+    const chat = { tools: [], tool_choice: 'auto' as const, parallel_tool_calls: true };
+    const prompt = { kind: 'chat' as const, messages: [{ role: 'user' as const, content: 'x' }], ...chat };
+    for (let i = 0; i < 3; i++) await world.clock.run(world.read(ask({ prompt })));
+    await world.clock.pass(500);
+    assert.equal(counted(talks, 'answer'), 3);
+    assert.deepEqual([counted(one, 'judge'), counted(two, 'judge')], [0, 0]);
+  });
 });

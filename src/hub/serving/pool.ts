@@ -341,8 +341,10 @@ class LeasingPool implements Pool {
     const task = judgeTaskOf(lease);
     if (!task || this.#closed) return;
     // Whoever the caller does not want to see the request does not judge it either; a price it does not pay.
-    const may = (judge: PoolDevice): boolean =>
-      this.#may(judge, judge.offers.get(key)!.offer, { ...caller, most_price: null });
+    const may = (judge: PoolDevice): boolean => {
+      const { offer: theirs } = judge.offers.get(key)!;
+      return takesPart(theirs, task.request.prompt) && this.#may(judge, theirs, { ...caller, most_price: null });
+    };
     this.#judges.written({ device, key, offer, prompt_tokens: answer.stream.prompt_tokens!, task, may });
   }
 
