@@ -14,9 +14,10 @@ interface Bundled {
 
 const BUNDLED: readonly Bundled[] = [
   { name: 'zod', takes: (file) => !/^(src|v3)\/|\.c[jt]s$/.test(file) },
-  { name: '@noble/curves' },
-  { name: '@noble/hashes' },
-  { name: 'onnxruntime-common' },
+  // Their sources lie beside what is compiled of them, for debuggers.
+  { name: '@noble/curves', takes: (file) => !/^src\/|\.map$/.test(file) },
+  { name: '@noble/hashes', takes: (file) => !/^src\/|\.map$/.test(file) },
+  { name: 'onnxruntime-common', takes: (file) => !/^lib\/|\.map$/.test(file) },
   {
     name: 'onnxruntime-node',
     takes: (file, platform) =>
@@ -29,7 +30,9 @@ const BUNDLED: readonly Bundled[] = [
   },
   {
     name: 'sodium-native',
-    takes: (file, platform) => !file.startsWith('prebuilds/') || file.startsWith(`prebuilds/${platform}/`),
+    // `.bare` is for another runtime than Node.
+    takes: (file, platform) =>
+      !file.startsWith('prebuilds/') || (file.startsWith(`prebuilds/${platform}/`) && !file.endsWith('.bare')),
   },
   // What sodium-native finds its binary with.
   ...['require-addon', 'bare-addon-resolve', 'bare-module-resolve', 'bare-semver', 'which-runtime'].map((name) => ({

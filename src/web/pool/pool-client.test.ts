@@ -1,7 +1,8 @@
 // The page's client of the pool, against the real API over a model that really answers.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import { listeningApi, smallServer } from '../../serving/testing/small-server.ts';
+import { before, describe, test } from 'node:test';
+import type { ClosingServer } from '../../serving/answer-server.ts';
+import { type ListeningApi, listeningApi, smallServer } from '../../serving/testing/small-server.ts';
 import { type PoolAddress, PoolError, poolChat, poolModels, poolText } from './pool-client.ts';
 
 const ORDER = { writer: 'small', prompt: 'The ', max_tokens: 12, temperature: 0.7, top_p: 0.95, seed: 3 };
@@ -16,10 +17,15 @@ async function wholeOf(pieces: ReturnType<typeof poolText>) {
   }
 }
 
-describe('the pool, as the page asks it', { concurrency: false }, async () => {
-  const server = await smallServer();
-  const open = await listeningApi(server);
-  const at: PoolAddress = { base_url: open.base_url, key: '' };
+describe('the pool, as the page asks it', { concurrency: false }, () => {
+  let server: ClosingServer;
+  let open: ListeningApi;
+  let at: PoolAddress;
+  before(async () => {
+    server = await smallServer();
+    open = await listeningApi(server);
+    at = { base_url: open.base_url, key: '' };
+  });
 
   test('has the models that it says, and writes the same for the same seed', async () => {
     const found = await poolModels(at);
