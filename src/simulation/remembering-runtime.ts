@@ -36,7 +36,9 @@ export function rememberingRuntime(inner: Runtime): RememberingRuntime {
     async load(graph) {
       if (memory.closed) throw closed();
       const before = process.cpuUsage();
-      const key = digestOf([JSON.stringify([graph.inputs, graph.outputs, graph.states]), graph.onnx]);
+      const words = JSON.stringify([graph.inputs, graph.outputs, graph.states]);
+      // Weights beside the bytes belong to the graph: another model of the same form computes something else.
+      const key = digestOf([words, graph.onnx, ...[...(graph.beside ?? [])].flat()]);
       const program = shared.get(key) ?? inner.load(graph).then((loaded) => new SharedProgram(key, graph, loaded));
       shared.set(key, program);
       program.catch(() => shared.delete(key));
