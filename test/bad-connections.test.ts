@@ -4,15 +4,10 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import WebSocket from 'ws';
+import { encodeMessage } from '../src/protocol/encode-message.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
-import {
-  encodeMessage,
-  type FromPeer,
-  helloChallenge,
-  otherVersion,
-  PROTOCOL_VERSION,
-  WIRE_LIMITS,
-} from '../src/protocol/messages.ts';
+import type { FromPeer } from '../src/protocol/from-peer.ts';
+import { helloChallenge, otherVersion, PROTOCOL_VERSION, WIRE_LIMITS } from '../src/protocol/messages.ts';
 import { hubUnderTest } from './raw-hub.ts';
 
 const net = hubUnderTest();

@@ -12,8 +12,12 @@ import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { serveEngine } from '../src/peer/served-model.ts';
 import { openServing } from '../src/peer/serving.ts';
 import { systemClock } from '../src/protocol/clock.ts';
-import { decodeFromHub, decodeFromPeer, encodeMessage } from '../src/protocol/messages.ts';
-import { type FromServingPeer, type ToServingPeer, unpackRequest } from '../src/protocol/serving-messages.ts';
+import { encodeMessage } from '../src/protocol/encode-message.ts';
+import { decodeFromPeer } from '../src/protocol/from-peer.ts';
+import { decodeFromHub } from '../src/protocol/messages.ts';
+import { unpackRequest } from '../src/protocol/serving-bytes.ts';
+import type { FromServingPeer } from '../src/protocol/serving-from-peer.ts';
+import type { ToServingPeer } from '../src/protocol/serving-messages.ts';
 import { type ClosingServer, openAnswerServer } from '../src/serving/answer-server.ts';
 import {
   type AnswerEvent,

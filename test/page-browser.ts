@@ -8,7 +8,9 @@ import { after, before, type TestContext } from 'node:test';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { launch, NO_GPU, UNOPTIMISED } from '../src/bench/chromium.ts';
 import { isPageStale, PAGE_FOLDER } from '../src/cli/page.ts';
-import { decodeFromPeer, encodeMessage, type FromHub, PROTOCOL_VERSION } from '../src/protocol/messages.ts';
+import { encodeMessage } from '../src/protocol/encode-message.ts';
+import { decodeFromPeer } from '../src/protocol/from-peer.ts';
+import { type FromHub, PROTOCOL_VERSION } from '../src/protocol/messages.ts';
 import { hubHere } from './hub-here.ts';
 import { PATIENCE_MS } from './tab-browser.ts';
 

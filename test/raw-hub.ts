@@ -14,14 +14,14 @@ import { modelBlobs } from '../src/model/testing/model-blobs.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { createRun } from '../src/owner/owner.ts';
 import { trainingFor } from '../src/owner/run-settings.ts';
+import { encodeMessage } from '../src/protocol/encode-message.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
+import type { FromPeer } from '../src/protocol/from-peer.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import { createIdentity, type Identity } from '../src/protocol/identity.ts';
 import {
   decodeFromHub,
-  encodeMessage,
   type FromHub,
-  type FromPeer,
   helloChallenge,
   PROTOCOL_VERSION,
   uploadChallenge,

@@ -7,9 +7,10 @@ import type { EventBody } from '../core/events.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { createRun } from '../owner/owner.ts';
 import { trainingFor } from '../owner/run-settings.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
-import { decodeFromHub, encodeMessage, helloChallenge, PROTOCOL_VERSION, type RunView } from '../protocol/messages.ts';
+import { decodeFromHub, helloChallenge, PROTOCOL_VERSION, type RunView } from '../protocol/messages.ts';
 import { from, over, pause, type Target } from './flood.ts';
 
 const MANY_WORKERS = 1000;

@@ -4,9 +4,10 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { WebSocket } from 'ws';
 import { cosignCheckpoint } from '../ledger/checkpoint.ts';
 import { witnessName } from '../ledger/key-names.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { encodeMessage, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { type Flood, holdSockets, MB, over, pause, planted, type Target, textThatPacks } from './flood.ts';
 import { joined, observers, runWith, taken, waitingRun } from './flood-peers.ts';
 

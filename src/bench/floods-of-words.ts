@@ -5,8 +5,8 @@ import type { WebSocket } from 'ws';
 import { EXAMPLE_WORDS } from '../core/testing/example-events.ts';
 import { trainingFor } from '../owner/run-settings.ts';
 import { fetchStatus } from '../peer/find-run.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { encodeMessage } from '../protocol/messages.ts';
 import { type Flood, over, pause } from './flood.ts';
 import { connected, joined, left, observers, runWith, taken, waitingRun } from './flood-peers.ts';
 

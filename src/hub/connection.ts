@@ -3,7 +3,8 @@ import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { CodedError } from '../errors.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
-import { encodeMessage, type FromHub } from '../protocol/messages.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
+import type { FromHub } from '../protocol/messages.ts';
 import { answerTo } from './answers.ts';
 import { HubError } from './errors.ts';
 

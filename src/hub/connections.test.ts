@@ -7,16 +7,11 @@ import { created, History, OWNER, RUN } from '../core/testing/example-history.ts
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel, ChannelListener } from '../protocol/channel.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
+import type { FromPeer } from '../protocol/from-peer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import {
-  decodeFromHub,
-  encodeMessage,
-  type FromHub,
-  type FromPeer,
-  helloChallenge,
-  PROTOCOL_VERSION,
-} from '../protocol/messages.ts';
+import { decodeFromHub, type FromHub, helloChallenge, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { CONNECTION_LIMITS } from './connection.ts';
 import { type HubServices, openConnections } from './connections.ts';
 import { HubError } from './errors.ts';

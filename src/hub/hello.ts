@@ -2,8 +2,9 @@
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { RunState } from '../core/state.ts';
 import { ProtocolError } from '../protocol/errors.ts';
+import type { FromPeer } from '../protocol/from-peer.ts';
 import { verifySignature } from '../protocol/identity.ts';
-import { type FromPeer, helloChallenge, otherVersion, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { helloChallenge, otherVersion, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { HubError } from './errors.ts';
 
 export type Hello = Extract<FromPeer, { type: 'hello' }>;

@@ -7,9 +7,10 @@ import { after, before, test } from 'node:test';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { WebSocket } from 'ws';
 import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { decodeFromHub, encodeMessage, PROTOCOL_VERSION, uploadChallenge } from '../protocol/messages.ts';
+import { decodeFromHub, PROTOCOL_VERSION, uploadChallenge } from '../protocol/messages.ts';
 import { type Hub, openHub } from './hub.ts';
 import { openMetrics } from './metrics.ts';
 

@@ -1,6 +1,6 @@
 // The messages to observers: everything when they connect, then changes from time to time. Frames are encoded once for all of them.
 import type { Clock, Timer } from '../protocol/clock.ts';
-import { encodeMessage } from '../protocol/messages.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
 import type { Feed } from './feed.ts';
 import type { Statuses } from './statuses.ts';
 

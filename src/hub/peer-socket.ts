@@ -1,6 +1,7 @@
 // A WebSocket that sends the reason before it closes: ws itself ends the connection at an invalid frame without one.
 import { WebSocket } from 'ws';
-import { encodeMessage, WIRE_LIMITS } from '../protocol/messages.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
+import { WIRE_LIMITS } from '../protocol/messages.ts';
 
 /** RFC 6455, section 7.4.1: 1009 means "message too big"; the codes beside it mean an invalid frame. */
 const TOO_BIG = 1009;

@@ -4,7 +4,7 @@ import type { LoggedEvent } from '../core/events.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { assert } from '../errors.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
-import { encodeMessage } from '../protocol/messages.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
 import type { Connection } from './connection.ts';
 import { ownView, runView, type TimeLeft } from './views.ts';
 

@@ -6,10 +6,12 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { openPeerBlobs } from '../peer/blobs.ts';
 import { connectToHub, type HubConnection } from '../peer/connection.ts';
 import { webSockets } from '../peer/web-sockets.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
 import { signEvent } from '../protocol/envelope.ts';
+import { decodeFromPeer, type FromPeer } from '../protocol/from-peer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { decodeFromPeer, encodeMessage, type FromHub, type FromPeer, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { type FromHub, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { sendEvent } from './owner.ts';
 
 const HUB = 'b'.repeat(64);

@@ -2,12 +2,12 @@
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
 import { ProtocolError } from '../protocol/errors.ts';
+import type { FromPeer } from '../protocol/from-peer.ts';
 import type { Identity } from '../protocol/identity.ts';
 import {
   decodeFromHub,
-  encodeMessage,
-  type FromPeer,
   helloChallenge,
   PROTOCOL_VERSION,
   type RunView,
@@ -15,7 +15,8 @@ import {
   type Welcome,
 } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
-import type { FromServingPeer, ToServingPeer } from '../protocol/serving-messages.ts';
+import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
+import type { ToServingPeer } from '../protocol/serving-messages.ts';
 import { type HubAction, planAnswer } from './answer-hub.ts';
 import { FIRST_TRY, onGiveWay, onHeard, onHttp, onWelcome, planRedial, type Tries } from './redial.ts';
 import { openUnanswered, type Unanswered } from './unanswered.ts';

@@ -10,17 +10,12 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { LlamaConfigSchema, parameterSpecs } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { modelBlobs } from '../model/testing/model-blobs.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
 import { signEvent } from '../protocol/envelope.ts';
+import { decodeFromPeer, type FromPeer } from '../protocol/from-peer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import {
-  decodeFromPeer,
-  encodeMessage,
-  type FromHub,
-  type FromPeer,
-  PROTOCOL_VERSION,
-  type RunView,
-} from '../protocol/messages.ts';
+import { type FromHub, PROTOCOL_VERSION, type RunView } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { exampleStatus, exampleView } from '../protocol/testing/example-views.ts';
 import type { Runtime } from '../tensor/runtime.ts';

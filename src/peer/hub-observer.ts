@@ -1,14 +1,8 @@
 // An observer without a key: follows the hub's status as it changes, and reconnects after a failure.
 import WebSocket from 'ws';
+import { encodeMessage } from '../protocol/encode-message.ts';
 import { ProtocolError } from '../protocol/errors.ts';
-import {
-  decodeFromHub,
-  encodeMessage,
-  type FromHub,
-  PROTOCOL_VERSION,
-  type RunStatus,
-  WIRE_LIMITS,
-} from '../protocol/messages.ts';
+import { decodeFromHub, type FromHub, PROTOCOL_VERSION, type RunStatus, WIRE_LIMITS } from '../protocol/messages.ts';
 
 const RETRY_MS = 500;
 /** How long the hub may take to answer the goodbye, so that it cannot hold up the end of a program. */

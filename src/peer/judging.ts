@@ -1,6 +1,8 @@
 // A device that judges what another one has written: one at a time, with the same engine and model, and only while its own answers leave room.
 import { ProtocolError } from '../protocol/errors.ts';
-import { type FromServingPeer, type ToServingPeer, unpackRequest } from '../protocol/serving-messages.ts';
+import { unpackRequest } from '../protocol/serving-bytes.ts';
+import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
+import type { ToServingPeer } from '../protocol/serving-messages.ts';
 import type { Judged } from '../serving/judge-answer.ts';
 import { type JudgeTask, JudgeTaskSchema } from '../serving/judge-task.ts';
 

@@ -4,9 +4,11 @@ import { createServer, type Server } from 'node:http';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { systemClock } from '../protocol/clock.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
 import { signEvent } from '../protocol/envelope.ts';
+import { decodeFromPeer, type FromPeer } from '../protocol/from-peer.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { decodeFromPeer, encodeMessage, type FromHub, type FromPeer, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { type FromHub, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { connectToHub, type HubConnection } from './connection.ts';
 import { webSockets } from './web-sockets.ts';
 

@@ -2,7 +2,7 @@
 import type { AnyGame, Device, TextModel } from '../games/game.ts';
 import type { Clock } from '../protocol/clock.ts';
 import type { RunView } from '../protocol/messages.ts';
-import type { FromServingPeer } from '../protocol/serving-messages.ts';
+import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
 import type { Engine } from '../serving/engine.ts';
 import { openRunServer } from './run-server.ts';
 import { openServing, type ServedModel, type Serving, type ServingTerms } from './serving.ts';

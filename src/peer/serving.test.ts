@@ -1,14 +1,11 @@
 // A device that serves: what it offers, how it sends what it writes, and how fast it gives everything back.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { decodeFromPeer, encodeMessage } from '../protocol/messages.ts';
-import {
-  type FromServingPeer,
-  packRequest,
-  SERVE_LIMITS,
-  type ToServingPeer,
-  unpackTokens,
-} from '../protocol/serving-messages.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
+import { decodeFromPeer } from '../protocol/from-peer.ts';
+import { packRequest, unpackTokens } from '../protocol/serving-bytes.ts';
+import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
+import { SERVE_LIMITS, type ToServingPeer } from '../protocol/serving-messages.ts';
 import { handClock } from '../protocol/testing/hand-clock.ts';
 import type { AnswerEvent, AnswerRequest } from '../serving/answers.ts';
 import { ServingError } from '../serving/errors.ts';

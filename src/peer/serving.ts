@@ -2,16 +2,9 @@
 // wants the device. Nobody it serves is known to it, and nothing of prompts or answers is kept here.
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { ProtocolError } from '../protocol/errors.ts';
-import {
-  type FromServingPeer,
-  type Offer,
-  packTokens,
-  SERVE_LIMITS,
-  type TokenRow,
-  type ToServingPeer,
-  tokensOfMessage,
-  unpackRequest,
-} from '../protocol/serving-messages.ts';
+import { packTokens, type TokenRow, tokensOfMessage, unpackRequest } from '../protocol/serving-bytes.ts';
+import type { FromServingPeer, Offer } from '../protocol/serving-from-peer.ts';
+import { SERVE_LIMITS, type ToServingPeer } from '../protocol/serving-messages.ts';
 import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema, type TokenLogprob } from '../serving/answers.ts';
 import { ServingError } from '../serving/errors.ts';
 import type { Judged } from '../serving/judge-answer.ts';

@@ -5,13 +5,12 @@ import { Encoder } from 'cbor-x';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { MESSAGE_DEPTH } from './cbor-form.ts';
+import { encodeMessage } from './encode-message.ts';
 import { ProtocolError } from './errors.ts';
+import { decodeFromPeer, type FromPeer } from './from-peer.ts';
 import {
   decodeFromHub,
-  decodeFromPeer,
-  encodeMessage,
   type FromHub,
-  type FromPeer,
   helloChallenge,
   type RunStatus,
   type RunView,
@@ -21,12 +20,12 @@ import {
 import {
   packRequest,
   packTokens,
-  SERVE_LIMITS,
   type TokenRow,
   tokensOfMessage,
   unpackRequest,
   unpackTokens,
-} from './serving-messages.ts';
+} from './serving-bytes.ts';
+import { SERVE_LIMITS } from './serving-messages.ts';
 
 const HASH = 'a'.repeat(64);
 

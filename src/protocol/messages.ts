@@ -1,11 +1,9 @@
-// The messages between hub and peers over one WebSocket: CBOR maps, each checked against its schema on arrival.
-import { Decoder, Encoder } from 'cbor-x';
+// The messages from a hub to peers and observers over one WebSocket, and what they show: CBOR maps, each checked against its schema on arrival.
 import { z } from 'zod';
-import { checkCborForm } from './cbor-form.ts';
-import { ProtocolError } from './errors.ts';
+import { decodeFrame } from './frames.ts';
 import { NumbersSchema, ValuesSchema } from './measures.ts';
 import { count, hash, role } from './schemas.ts';
-import { ServingFromHub, ServingFromPeer } from './serving-messages.ts';
+import { ServingFromHub } from './serving-messages.ts';
 
 /**
  * The version of this protocol: of the messages and of the events in them. Either side refuses messages and events that it does not know,
@@ -36,7 +34,7 @@ export const WIRE_LIMITS = {
   rounds_between_checkpoints: 1000, // at most this many merges between a checkpoint and the current model
 } as const;
 
-const bytes = (max: number) =>
+export const bytes = (max: number) =>
   z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= max, `expected at most ${max} bytes`);
 const text = z.string().max(2000);
 
@@ -146,33 +144,6 @@ export type Sample = z.infer<typeof SampleSchema>;
 /** A sample as people see it: who sent it, and after how many merges. */
 export const SampleViewSchema = z.object({ run: hash, by: hash, model: hash, merged_rounds: count, ...SAMPLE });
 export type SampleView = z.infer<typeof SampleViewSchema>;
-
-// A peer's messages are parsed strictly: a field that this version does not know is refused, not ignored.
-
-/** From a peer or an observer (who needs no key). `signature` covers the hub's nonce. */
-export const HelloSchema = z.strictObject({
-  type: z.literal('hello'),
-  protocol: z.int(),
-  role: z.enum(['worker', 'validator', 'observer']),
-  run: hash.optional(),
-  peer: hash.optional(),
-  signature: bytes(64).optional(),
-  /** The observer wants `changes` instead of a whole `status` every time. */
-  changes: z.boolean().optional(),
-  /** From a peer that was told `key-in-use`: it takes over only if no other device with its key has the place. */
-  yields: z.boolean().optional(),
-});
-
-export const FromPeerSchema = z.discriminatedUnion('type', [
-  HelloSchema,
-  z.strictObject({ type: z.literal('event'), event: bytes(WIRE_LIMITS.event_bytes) }),
-  z.strictObject({ ...ProgressSchema.shape, obstacle: z.strictObject(ObstacleSchema.shape).optional() }),
-  SampleSchema,
-  /** Asks whether the hub is alive. For browsers, which do not see the WebSocket's own pings. */
-  z.strictObject({ type: z.literal('ping') }),
-  ...ServingFromPeer,
-]);
-export type FromPeer = z.infer<typeof FromPeerSchema>;
 
 /** One peer as people see it. */
 export const PeerViewSchema = z.object({
@@ -334,40 +305,9 @@ export const FromHubSchema = z.discriminatedUnion('type', [
 ]);
 export type FromHub = z.infer<typeof FromHubSchema>;
 
-// cbor-x decodes plain maps only, because checkCborForm refuses whatever would make it build anything but data.
-const encoder = new Encoder({ useRecords: false, mapsAsObjects: true, tagUint8Array: false });
-const decoder = new Decoder({ useRecords: false, mapsAsObjects: true });
-
-/** A message encoded as one WebSocket frame. */
-export function encodeMessage(message: FromPeer | FromHub): Uint8Array {
-  return new Uint8Array(encoder.encode(message));
-}
-
-/** Decodes a peer's message. Throws ProtocolError: `too-large`, `malformed`. */
-export function decodeFromPeer(frame: Uint8Array): FromPeer {
-  return decodeMessage(frame, FromPeerSchema, WIRE_LIMITS.from_peer_bytes, WIRE_LIMITS.from_peer_fields);
-}
-
 /** Decodes a hub's message. Throws ProtocolError: `too-large`, `malformed`. */
 export function decodeFromHub(frame: Uint8Array): FromHub {
-  return decodeMessage(frame, FromHubSchema, WIRE_LIMITS.message_bytes, Number.POSITIVE_INFINITY);
-}
-
-function decodeMessage<T>(frame: Uint8Array, schema: z.ZodType<T>, most_bytes: number, most_items: number): T {
-  if (frame.length > most_bytes) {
-    throw new ProtocolError('too-large', `message: at most ${most_bytes} bytes, got ${frame.length}`);
-  }
-  checkCborForm(frame, most_items);
-  let value: unknown;
-  try {
-    value = decoder.decode(frame);
-  } catch {
-    throw new ProtocolError('malformed', `message: expected one CBOR map, got ${frame.length} bytes that are not one`);
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new ProtocolError('malformed', `message: ${issue.path.join('.') || 'body'}: ${issue.message}`);
+  return decodeFrame(frame, FromHubSchema, WIRE_LIMITS.message_bytes, Number.POSITIVE_INFINITY);
 }
 
 /** The bytes that a peer signs to prove that it holds its key, bound to this hub and this connection. */

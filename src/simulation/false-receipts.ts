@@ -2,7 +2,8 @@
 import { decodeEvent } from '../core/codec.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel } from '../protocol/channel.ts';
-import { decodeFromHub, encodeMessage } from '../protocol/messages.ts';
+import { encodeMessage } from '../protocol/encode-message.ts';
+import { decodeFromHub } from '../protocol/messages.ts';
 import { seededRandom } from '../protocol/random.ts';
 
 /** The hub lies in one of so many histories, and about one of so many measurements. A random stream of its own leaves everything else as it was. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { TokenRow } from '../../protocol/serving-messages.ts';
+import type { TokenRow } from '../../protocol/serving-bytes.ts';
 import type { AnswerEvent, AnswerRequest } from '../../serving/answers.ts';
 import { openAnswerStream } from './answer-stream.ts';
 import { ask } from './testing/pool-world.ts';

@@ -1,7 +1,8 @@
 // One answer as its caller gets it, put together from what one device after the other writes. Nobody who writes is trusted: what does not
 // follow from what came before is refused, and the device with it.
 
-import { SERVE_LIMITS, type TokenRow } from '../../protocol/serving-messages.ts';
+import type { TokenRow } from '../../protocol/serving-bytes.ts';
+import { SERVE_LIMITS } from '../../protocol/serving-messages.ts';
 import type { AnswerEvent, AnswerRequest, TokenLogprob } from '../../serving/answers.ts';
 import type { ServingError } from '../../serving/errors.ts';
 import { mayCall } from './request.ts';

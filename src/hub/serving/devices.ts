@@ -1,7 +1,8 @@
 // The devices that offer to serve: what each has room for, and what the hub has measured of it. Nothing of it outlives the hub.
 import { ProtocolError } from '../../protocol/errors.ts';
 import type { FleetRow } from '../../protocol/fleet.ts';
-import type { Offer, ToServingPeer } from '../../protocol/serving-messages.ts';
+import type { Offer } from '../../protocol/serving-from-peer.ts';
+import type { ToServingPeer } from '../../protocol/serving-messages.ts';
 import type { Usual } from './plan.ts';
 import { type DeviceKnown, FIRST_TOKENS, type Speed } from './rank.ts';
 

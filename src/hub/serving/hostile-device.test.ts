@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type FromServingPeer, packTokens, type TokenRow } from '../../protocol/serving-messages.ts';
+import { packTokens, type TokenRow } from '../../protocol/serving-bytes.ts';
+import type { FromServingPeer } from '../../protocol/serving-from-peer.ts';
 import { ask, type FakeDevice, type Habits, PoolWorld, wholeText } from './testing/pool-world.ts';
 
 type Tokens = Extract<FromServingPeer, { readonly type: 'answer-tokens' }>;

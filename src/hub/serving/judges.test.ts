@@ -1,8 +1,8 @@
 // Judging in the pool: who writes garbage gets no more answers, honest devices lose nothing to any single judge, and nothing is kept for long.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { FromServingPeer } from '../../protocol/serving-messages.ts';
-import { packTokens, unpackTokens } from '../../protocol/serving-messages.ts';
+import { packTokens, unpackTokens } from '../../protocol/serving-bytes.ts';
+import type { FromServingPeer } from '../../protocol/serving-from-peer.ts';
 import { JUDGES_LIMITS } from './judges.ts';
 import { ANY_DEVICE } from './pool.ts';
 import { ask, type FakeDevice, type Habits, PoolWorld, wholeText } from './testing/pool-world.ts';

@@ -2,7 +2,8 @@
 // most of them say. Of what is judged nothing is kept beyond that, and no more than a few at once.
 import type { Clock, Timer } from '../../protocol/clock.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
-import { type FromServingPeer, type Offer, packRequest } from '../../protocol/serving-messages.ts';
+import { packRequest } from '../../protocol/serving-bytes.ts';
+import type { FromServingPeer, Offer } from '../../protocol/serving-from-peer.ts';
 import type { JudgeTask } from '../../serving/judge-task.ts';
 import type { Devices, ModelKey, PoolConnection, PoolDevice } from './devices.ts';
 import type { PoolCounts } from './pool-metrics.ts';

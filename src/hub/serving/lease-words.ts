@@ -1,6 +1,7 @@
 // What a device says of a lease: measured by the hub, and passed on to the answer.
 import { ProtocolError } from '../../protocol/errors.ts';
-import { type FromServingPeer, type TokenRow, unpackTokens } from '../../protocol/serving-messages.ts';
+import { type TokenRow, unpackTokens } from '../../protocol/serving-bytes.ts';
+import type { FromServingPeer } from '../../protocol/serving-from-peer.ts';
 import type { Lease } from './answer.ts';
 import type { Devices, ModelKey } from './devices.ts';
 import type { PoolCounts } from './pool-metrics.ts';

@@ -1,7 +1,7 @@
 // The names of models: what devices offer is listed by a name that stays, the newest of each name by that name alone, the most exact first.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Offer } from '../../protocol/serving-messages.ts';
+import type { Offer } from '../../protocol/serving-from-peer.ts';
 import { type KnownModel, modelNamed, modelsOfRuns, offeredModels } from './models.ts';
 
 const [NEW, OLD, OTHER] = ['1', '2', '3'].map((digit) => digit.repeat(64));

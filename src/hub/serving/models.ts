@@ -1,6 +1,6 @@
 // The models of the pool by the names that callers use: what the hub knows of a model, and what devices offer of it.
 import type { NetworkState } from '../../core/state.ts';
-import type { Offer } from '../../protocol/serving-messages.ts';
+import type { Offer } from '../../protocol/serving-from-peer.ts';
 import type { OfferedModel } from '../../serving/answers.ts';
 
 /** A model that devices may offer. */

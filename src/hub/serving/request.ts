@@ -1,7 +1,8 @@
 // What the pool has to know of a request without the model's tokenizer: how long it is, and with which prompts it begins alike.
 import { ProtocolError } from '../../protocol/errors.ts';
 import { sha256Hex, utf8 } from '../../protocol/hash.ts';
-import { type Offer, packRequest } from '../../protocol/serving-messages.ts';
+import { packRequest } from '../../protocol/serving-bytes.ts';
+import type { Offer } from '../../protocol/serving-from-peer.ts';
 import type { AnswerRequest, OfferedModel } from '../../serving/answers.ts';
 import { ServingError } from '../../serving/errors.ts';
 

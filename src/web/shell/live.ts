@@ -1,10 +1,11 @@
 // The page's one WebSocket: an observer that follows the hub, keeps what it was told, and comes back by itself when the hub was away.
+
+import { encodeMessage } from '../../protocol/encode-message.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
+import type { FromPeer } from '../../protocol/from-peer.ts';
 import {
   type Changes,
   decodeFromHub,
-  encodeMessage,
-  type FromPeer,
   type PeerView,
   PROTOCOL_VERSION,
   type RunOverview,

@@ -1,16 +1,12 @@
 // A pool on a clock that stands still, with devices that speak over the wire's own bytes: honest ones, that die, freeze and drip, and callers.
 import type { Clock, Timer } from '../../../protocol/clock.ts';
-import { decodeFromHub, decodeFromPeer, encodeMessage, type FromPeer } from '../../../protocol/messages.ts';
+import { encodeMessage } from '../../../protocol/encode-message.ts';
+import { decodeFromPeer, type FromPeer } from '../../../protocol/from-peer.ts';
+import { decodeFromHub } from '../../../protocol/messages.ts';
 import { seededRandom } from '../../../protocol/random.ts';
-import {
-  type FromServingPeer,
-  isServing,
-  type Offer,
-  packTokens,
-  type TokenRow,
-  type ToServingPeer,
-  unpackRequest,
-} from '../../../protocol/serving-messages.ts';
+import { packTokens, type TokenRow, unpackRequest } from '../../../protocol/serving-bytes.ts';
+import { type FromServingPeer, isServing, type Offer } from '../../../protocol/serving-from-peer.ts';
+import type { ToServingPeer } from '../../../protocol/serving-messages.ts';
 import { type HandClock, handClock } from '../../../protocol/testing/hand-clock.ts';
 import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema } from '../../../serving/answers.ts';
 import { JudgeTaskSchema } from '../../../serving/judge-task.ts';

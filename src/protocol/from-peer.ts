@@ -1,0 +1,38 @@
+// The messages that a hub gets. A file of its own, so that a page, which only hears a hub, is without their schemas.
+import { z } from 'zod';
+import { decodeFrame } from './frames.ts';
+import { bytes, ObstacleSchema, ProgressSchema, SampleSchema, WIRE_LIMITS } from './messages.ts';
+import { hash } from './schemas.ts';
+import { ServingFromPeer } from './serving-from-peer.ts';
+
+// A peer's messages are parsed strictly: a field that this version does not know is refused, not ignored.
+
+/** From a peer or an observer (who needs no key). `signature` covers the hub's nonce. */
+export const HelloSchema = z.strictObject({
+  type: z.literal('hello'),
+  protocol: z.int(),
+  role: z.enum(['worker', 'validator', 'observer']),
+  run: hash.optional(),
+  peer: hash.optional(),
+  signature: bytes(64).optional(),
+  /** The observer wants `changes` instead of a whole `status` every time. */
+  changes: z.boolean().optional(),
+  /** From a peer that was told `key-in-use`: it takes over only if no other device with its key has the place. */
+  yields: z.boolean().optional(),
+});
+
+export const FromPeerSchema = z.discriminatedUnion('type', [
+  HelloSchema,
+  z.strictObject({ type: z.literal('event'), event: bytes(WIRE_LIMITS.event_bytes) }),
+  z.strictObject({ ...ProgressSchema.shape, obstacle: z.strictObject(ObstacleSchema.shape).optional() }),
+  SampleSchema,
+  /** Asks whether the hub is alive. For browsers, which do not see the WebSocket's own pings. */
+  z.strictObject({ type: z.literal('ping') }),
+  ...ServingFromPeer,
+]);
+export type FromPeer = z.infer<typeof FromPeerSchema>;
+
+/** Decodes a peer's message. Throws ProtocolError: `too-large`, `malformed`. */
+export function decodeFromPeer(frame: Uint8Array): FromPeer {
+  return decodeFrame(frame, FromPeerSchema, WIRE_LIMITS.from_peer_bytes, WIRE_LIMITS.from_peer_fields);
+}

@@ -1,0 +1,67 @@
+// Tokens and requests as bytes within the pool's messages. A file of its own, because pages hear nothing of them.
+import { Decoder, Encoder } from 'cbor-x';
+import { z } from 'zod';
+import { checkCborForm } from './cbor-form.ts';
+import { ProtocolError } from './errors.ts';
+import { count } from './schemas.ts';
+import { SERVE_LIMITS, tokenText } from './serving-messages.ts';
+
+const TopSchema = z.tuple([
+  count.max(SERVE_LIMITS.largest_id),
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= SERVE_LIMITS.token_bytes),
+  z.number().max(0.001), // above 0 only by rounding
+]);
+/** A token on the wire: id, text that is final with it, whether it is of the prompt, its logprob as [id, bytes, logprob], the likeliest. */
+const RowSchema = z.tuple([
+  count.max(SERVE_LIMITS.largest_id),
+  tokenText,
+  z.boolean(),
+  TopSchema.nullable(),
+  z.array(TopSchema).max(SERVE_LIMITS.top),
+]);
+export type TokenRow = z.infer<typeof RowSchema>;
+const RowsSchema = z.array(RowSchema).min(1).max(SERVE_LIMITS.tokens);
+
+const encoder = new Encoder({ useRecords: false, mapsAsObjects: true, tagUint8Array: false });
+const decoder = new Decoder({ useRecords: false, mapsAsObjects: true });
+
+/** How many tokens fit into one message, by the number of the likeliest ones that come with each. */
+export function tokensOfMessage(top: number): number {
+  const items = 6 + (top + 1) * 4;
+  return Math.max(1, Math.min(SERVE_LIMITS.tokens, Math.floor((SERVE_LIMITS.packed_items - 1) / items)));
+}
+
+/** Tokens as the bytes of one message: packed, so that a peer's messages stay flat and small for everybody who reads them. */
+export const packTokens = (rows: readonly TokenRow[]): Uint8Array => new Uint8Array(encoder.encode(rows));
+
+/** The reverse. Throws ProtocolError `malformed`. */
+export function unpackTokens(bytes: Uint8Array): TokenRow[] {
+  checkCborForm(bytes, SERVE_LIMITS.packed_items);
+  return parsed(RowsSchema, 'tokens', () => decoder.decode(bytes));
+}
+
+/** A request as the bytes of a message: JSON, which may nest as deep as a schema for an answer does. Throws ProtocolError `too-large`. */
+export function packRequest(request: object): Uint8Array {
+  const bytes = new TextEncoder().encode(JSON.stringify(request));
+  if (bytes.length <= SERVE_LIMITS.request_bytes) return bytes;
+  const most = SERVE_LIMITS.request_bytes;
+  throw new ProtocolError('too-large', `request: the pool passes on at most ${most} bytes, got ${bytes.length}`);
+}
+
+/** The reverse, by the schema of requests. Throws ProtocolError `malformed`. */
+export function unpackRequest<T>(bytes: Uint8Array, schema: z.ZodType<T>): T {
+  return parsed(schema, 'request', () => JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)));
+}
+
+function parsed<T>(schema: z.ZodType<T>, what: string, read: () => unknown): T {
+  let value: unknown;
+  try {
+    value = read();
+  } catch (error) {
+    throw new ProtocolError('malformed', `${what}: cannot be read: ${(error as Error).message}`);
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new ProtocolError('malformed', `${what}: ${issue.path.join('.') || 'body'}: ${issue.message}`);
+}

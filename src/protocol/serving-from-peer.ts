@@ -1,0 +1,82 @@
+// What a device that serves says to the hub: what it offers, the tokens that it writes, what it finds as a judge.
+import { z } from 'zod';
+import { count, hash, oneLine } from './schemas.ts';
+import { lease, quantisation, SERVE_LIMITS, tokenText } from './serving-messages.ts';
+
+const packed = z.custom<Uint8Array>(
+  (value) => value instanceof Uint8Array && value.length <= SERVE_LIMITS.packed_bytes,
+  `expected at most ${SERVE_LIMITS.packed_bytes} bytes`,
+);
+const nats = z.number().nonnegative().max(SERVE_LIMITS.nats);
+const price = count.max(SERVE_LIMITS.price);
+
+/**
+ * A device asks for requests: so many answers more may be given to it, of so many tokens together. 0 places: none, its owner wants it back
+ * or it is full. Each offer replaces the one before for the same model and quantisation. Speed is not offered: the hub measures it.
+ */
+export const OfferSchema = z.strictObject({
+  type: z.literal('offer'),
+  model: hash,
+  quantisation,
+  engine: oneLine(20),
+  /** Engine, its version and kind of device: answers go on best on the same class. */
+  class: oneLine(80),
+  context_tokens: count.min(1),
+  free_tokens: count,
+  places: count.max(SERVE_LIMITS.places),
+  /** Whether it takes part in conversations, and whether its model calls tools in them. Answers in a format every device writes. */
+  chat: z.boolean(),
+  tools: z.boolean(),
+  /** How many requests have come over this connection so far: what the hub has sent since is not in `places` and `free_tokens` yet. */
+  heard: count,
+  /** In millionths of a credit for a million tokens. */
+  price_in: price,
+  price_out: price,
+  /** Where its owner says that it is; null: not said. */
+  region: oneLine(40).nullable(),
+});
+export type Offer = z.infer<typeof OfferSchema>;
+
+/** What a device says of an answer that was leased to it. */
+export const ServingFromPeer = [
+  OfferSchema,
+  /** The request has come; sent at once, so that a device that is gone is noticed before its first token is late. */
+  z.strictObject({ type: z.literal('answer-taken'), lease }),
+  z.strictObject({ type: z.literal('answer-begun'), lease, prompt_tokens: count.max(SERVE_LIMITS.largest_id) }),
+  /** Tokens in order; `from`: how many the device has sent of this lease before. `packed`: see packTokens (serving-bytes.ts). */
+  z.strictObject({ type: z.literal('answer-tokens'), lease, from: count, packed }),
+  /** A call of a tool, after all tokens. */
+  z.strictObject({
+    type: z.literal('answer-call'),
+    lease,
+    name: z.string().max(SERVE_LIMITS.call_name),
+    arguments: z.string().max(SERVE_LIMITS.call_arguments),
+  }),
+  z.strictObject({
+    type: z.literal('answer-ended'),
+    lease,
+    text: tokenText,
+    reason: z.enum(['stop', 'length', 'tool_calls']),
+    end_id: count.max(SERVE_LIMITS.largest_id).nullable(),
+    written_tokens: count,
+  }),
+  /** What a judge has found (Judged of serving/judge-answer.ts): what it is worth is the hub's to say. */
+  z.strictObject({
+    ...{ type: z.literal('judged'), lease, prompt_tokens: count.max(SERVE_LIMITS.largest_id) },
+    flaw: z.enum(['impossible-token', 'past-the-end', 'wrong-end', 'bad-logprobs']).nullable(),
+    ...{ draws: count, differing: count, impossible: count, margin: nats, end_margin: nats },
+    logprob_distance: nats.nullable(),
+  }),
+  /** The device gives the lease back: another one may go on. */
+  z.strictObject({ type: z.literal('answer-failed'), lease, code: z.string().max(60), message: z.string().max(400) }),
+] as const;
+export type FromServingPeer = z.infer<(typeof ServingFromPeer)[number]>;
+
+const SERVING_TYPES: ReadonlySet<string> = new Set<FromServingPeer['type']>([
+  ...(['offer', 'answer-taken', 'answer-begun', 'answer-tokens', 'answer-call'] as const),
+  ...(['answer-ended', 'answer-failed', 'judged'] as const),
+]);
+
+/** Whether a peer's message belongs to the pool. */
+export const isServing = (message: { readonly type: string }): message is FromServingPeer =>
+  SERVING_TYPES.has(message.type);
