@@ -63,8 +63,8 @@ export function WhoWrites({ session, change, here }: Props) {
       {session.writer !== THIS_BROWSER && (
         <p class="fine">
           A device of the pool writes this{chosen && ` (${chosen.quantisation})`}: whoever it belongs to can read what
-          you ask. For the same seed and settings the pool and this browser write the same text with the same weights.{' '}
-          <Link to={{ view: 'pool' }}>Who serves here</Link>
+          you ask, and so can a device that checks it. For the same seed and settings the pool and this browser write
+          the same text with the same weights. <Link to={{ view: 'pool' }}>Who serves here</Link>
         </p>
       )}
     </div>

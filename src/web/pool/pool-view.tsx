@@ -100,8 +100,9 @@ export function PoolView({ live }: ViewProps) {
         <section aria-labelledby="read-title">
           <h2 id="read-title">Who can read this</h2>
           <p class="fine">
-            The device that answers reads what it is asked, and so can its owner; this hub passes it on and keeps
-            nothing of it. What must stay with you belongs on devices of your own.
+            The device that answers reads what it is asked, and so can its owner; now and then another device reads it
+            again, to check the answer. This hub passes it on and writes nothing of it down. What must stay with you
+            belongs on devices of your own.
           </p>
         </section>
       </div>
