@@ -1,5 +1,4 @@
 // A GGUF file as `potluck serve` serves it: by llama.cpp in a process of its own, under the file's licence, in the form of conversation that it names.
-import { readGgufHeader } from '../model/gguf-header.ts';
 import { type EngineProcess, openEngineProcess } from '../serving/engine-process.ts';
 import { openGguf } from '../serving/open-gguf.ts';
 
@@ -14,13 +13,9 @@ export interface GgufSettings {
 
 /** Throws ServingError (`no-engine` names the command that installs llama.cpp, `unsupported` where nobody names a licence) and ModelError. */
 export async function openGgufModel(path: string, settings: GgufSettings): Promise<EngineProcess> {
-  const { name, threads, places, licence: said } = settings;
-  const offer = await openGguf(path, { name, ...(said !== null && { licence: said }) });
-  const { metadata } = await readGgufHeader(path);
-  const template = metadata.get('tokenizer.chat_template');
-  const { hash, licence, created_ms } = offer;
-  return openEngineProcess({
-    ...{ model: { kind: 'gguf', path, hash }, name: offer.name, licence, created_ms, places, threads },
-    chat_template: typeof template === 'string' ? template : null,
-  });
+  const { threads, places, licence: said } = settings;
+  const offer = await openGguf(path, { name: settings.name, ...(said !== null && { licence: said }) });
+  const { name, hash, licence, created_ms, chat_template } = offer;
+  const model = { kind: 'gguf', path, hash } as const;
+  return openEngineProcess({ model, name, licence, created_ms, chat_template, places, threads });
 }
