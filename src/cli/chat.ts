@@ -4,9 +4,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import { potluckHere } from './called-as.ts';
 import { type AnswerEnd, type ChatSettings, chatAnswer, type Endpoint, modelsAt, type Turn } from './chat-client.ts';
 import { untilStopped } from './lifetime.ts';
-import { decimal, integer, jsonOption } from './options.ts';
+import { decimal, integer, jsonOption, SERVE_PORT } from './options.ts';
 import { CliError, type Output, openOutput, printable } from './output.ts';
-import { SERVE_PORT } from './serve.ts';
 
 interface ChatFlags {
   model?: string;

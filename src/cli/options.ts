@@ -197,6 +197,8 @@ export const gameSecondsOption = () =>
 /** The port where a hub is expected when none is named. */
 export const DEFAULT_PORT = 7700;
 export const DEFAULT_HUB = `http://localhost:${DEFAULT_PORT}`;
+/** The port where the API of this machine is expected, beside a hub's. */
+export const SERVE_PORT = 7701;
 
 /** A game's settings from a file. Throws CliError missing-file. */
 export function readSettings(path: string): unknown {

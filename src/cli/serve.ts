@@ -20,13 +20,11 @@ import { checkedBy, likeliestToAll } from '../serving/committee-verifiers.ts';
 import { potluckHere } from './called-as.ts';
 import { keysFromFile, readKeys } from './key-file.ts';
 import { untilStopped } from './lifetime.ts';
-import { integer, jsonOption } from './options.ts';
+import { integer, jsonOption, SERVE_PORT } from './options.ts';
 import { CliError, formatCount, type Output, openOutput } from './output.ts';
 import { keysCommand } from './serve-keys.ts';
 import { openModels, placesOf } from './serve-models.ts';
 
-/** Beside a hub's port. */
-export const SERVE_PORT = 7701;
 /** What streams get to say that the server goes down. */
 const GOODBYE_MS = 1000;
 const MOST_PLACES = 256;
