@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { CodedError, firstIssue } from '../../errors.ts';
 import { type Clock, sleep } from '../../protocol/clock.ts';
+import { reasonOf } from '../../protocol/line.ts';
 import { LIMIT_TOP } from '../../training/soft-shards.ts';
 
 export type TeacherErrorCode =
@@ -223,7 +224,7 @@ async function once(url: string, key: string | null, body: object | null, signal
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof TeacherError) throw error;
-    return failed('teacher-unreachable', `nothing answers at ${url}: ${reasonOf(error)}`, true);
+    return failed('teacher-unreachable', `nothing answers at ${url}: ${absenceOf(error)}`, true);
   }
   const json = jsonOf(text);
   if (response.ok) {
@@ -274,9 +275,7 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** Node says "fetch failed", and why in the cause. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return `no answer within ${ANSWER_MS / 1000} s`;
-  return error.cause instanceof Error ? error.cause.message || String(Reflect.get(error.cause, 'code')) : error.message;
+function absenceOf(error: unknown): string {
+  const tooLate = error instanceof Error && error.name === 'TimeoutError';
+  return tooLate ? `no answer within ${ANSWER_MS / 1000} s` : reasonOf(error);
 }
