@@ -9,7 +9,7 @@ import { runOf } from '../shell/run-of.ts';
 import { useStore } from '../shell/store.ts';
 import { factsOf, type Region, regionsOf } from './fleet-words.ts';
 import { KeyForm } from './key-form.tsx';
-import { pool, refreshPool, useKey } from './known-pool.ts';
+import { pool, poolAddress, refreshPool, useKey } from './known-pool.ts';
 import type { QuotaLeft } from './pool-client.ts';
 
 const REFRESH_MS = 5000;
@@ -159,7 +159,7 @@ function Quota({ left: { requests, tokens } }: { left: QuotaLeft }) {
   return (
     <>
       {facts.length > 0 && <p class="fine">Left in this minute: {facts.join(', ')}.</p>}
-      {localStorage.getItem('potluck-api-key') && (
+      {poolAddress().key !== '' && (
         <p class="actions">
           <button type="button" onClick={() => useKey('')}>
             Forget the key
