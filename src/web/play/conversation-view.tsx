@@ -15,7 +15,7 @@ import {
   toldTo,
 } from './conversation.ts';
 import { CopyButton } from './copy-button.tsx';
-import type { PlaySession } from './session.ts';
+import { orderOf, type PlaySession } from './session.ts';
 
 /** The conversations of this page, by model. They outlive the view. */
 const conversations = new Map<string, Store<Conversation>>();
@@ -31,13 +31,12 @@ function conversationWith(model: string): Store<Conversation> {
 }
 
 /** Has the model answer what was said last. */
-async function answer(model: string, { length, temperature, top_p }: PlaySession, seed: number): Promise<void> {
+async function answer(model: string, session: PlaySession): Promise<void> {
   const store = conversationWith(model);
   const stop = new AbortController();
   stops.set(model, stop);
-  const drawing = { max_tokens: length, temperature, top_p, seed };
   try {
-    for await (const text of poolChat(poolAddress(), model, toldTo(store.get()), drawing, stop.signal)) {
+    for await (const text of poolChat(poolAddress(), model, toldTo(store.get()), orderOf(session), stop.signal)) {
       store.set(heard(store.get(), text));
     }
     store.set(over(store.get(), 'whole'));
@@ -60,7 +59,7 @@ export function ConversationView(props: {
   /** The next answer is drawn with another seed. */
   const go = (next: Conversation): void => {
     store.set(next);
-    void answer(model, session, session.seed);
+    void answer(model, session);
     change({ seed: session.seed + 1 });
   };
   const say = (): void => {

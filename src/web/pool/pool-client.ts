@@ -87,8 +87,8 @@ export async function poolModels({ base_url, key }: PoolAddress): Promise<PoolMo
 
 /** Streams what a model writes behind a beginning. Throws PoolError, or the signal's reason. */
 export const poolText = (at: PoolAddress, model: string, order: WriteOrder, signal: AbortSignal) => {
-  const { prompt, ...drawing } = order;
-  return streamed(at, 'completions', { model, prompt, ...drawingOf(drawing) }, signal);
+  const { prompt } = order;
+  return streamed(at, 'completions', { model, prompt, ...drawingOf(order) }, signal);
 };
 
 /** Streams what a model answers in a conversation. Throws PoolError, or the signal's reason. */
