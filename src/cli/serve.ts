@@ -102,7 +102,10 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
   const onTransfer = transferTeller((sentence, transfer) => output.say(sentence, { type: 'transfer', ...transfer }));
   const { threads, name, licence = null } = flags;
   const alone = await openModels(places, { threads, places: flags.places, name, licence, onTransfer });
-  const server = committee(alone, { verifier, onFailed: memberTeller(output) });
+  const server = committee(alone, {
+    verifier,
+    onFailed: (model, error) => tellProblem(output, error, model, `${model} of a committee`),
+  });
   try {
     const http = httpServer(server, needs_keys, flags.origin, output);
     const url = await listen(http, flags.host, flags.port);
@@ -132,13 +135,11 @@ function readCheck(path: string): string {
   }
 }
 
-/** Tells of a committee's member that failed while others went on. */
-const memberTeller =
-  (output: Output) =>
-  (model: string, error: unknown): void => {
-    const message = error instanceof Error ? error.message : String(error);
-    output.say(`problem in ${model} of a committee: ${message}`, { type: 'problem', where: model, message });
-  };
+/** Tells of what went wrong while the server goes on. */
+function tellProblem(output: Output, error: unknown, where: string, place = where): void {
+  const message = error instanceof Error ? error.message : String(error);
+  output.say(`problem in ${place}: ${message}`, { type: 'problem', where, message });
+}
 
 function httpServer(server: AnswerServer, needs_keys: boolean, origins: readonly string[], output: Output): Server {
   const app = new Hono();
@@ -150,10 +151,7 @@ function httpServer(server: AnswerServer, needs_keys: boolean, origins: readonly
       keys: needs_keys ? keysFromFile() : null,
       // Where every caller needs a key, the key decides; else no page of a stranger may use what only this machine should.
       ...(!needs_keys && { admits: (addressed) => isFromHere(addressed, origins) }),
-      onError(error, where) {
-        const message = error instanceof Error ? error.message : String(error);
-        output.say(`problem in ${where}: ${message}`, { type: 'problem', where, message });
-      },
+      onError: (error, where) => tellProblem(output, error, where),
       onAnswered: (answered) => output.say(lineOf(answered), { type: 'answered', ...answered }),
     }),
   );
