@@ -38,6 +38,8 @@ export interface Network {
   readonly folder: string;
   /** Starts `potluck ARGS`. */
   start(...args: string[]): Potluck;
+  /** Starts `potluck ARGS` with these lines on its standard input, which ends with them. */
+  startWith(lines: readonly string[], ...args: string[]): Potluck;
   /** Runs `potluck ARGS`, a command that ends by itself, after those asked before, in one process for all of them. */
   ask(...args: string[]): Told;
   /** Starts a hub on a free port (or the given one) and resolves with its address. It serves no page unless a flag says so. */
@@ -92,11 +94,12 @@ export function network(
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const start: Network['start'] = (...args) => {
-    const potluck = launch(args, env, within.length > 0 ? [...within, folder] : []);
+  const begin = (args: readonly string[], input: string | null): Potluck => {
+    const potluck = launch(args, env, within.length > 0 ? [...within, folder] : [], input);
     started.push(potluck);
     return potluck;
   };
+  const start: Network['start'] = (...args) => begin(args, null);
   const ask: Network['ask'] = (...args) => {
     commands ??= new CommandsProcess(env);
     return commands.ask(args);
@@ -104,6 +107,7 @@ export function network(
   return {
     folder,
     start,
+    startWith: (lines, ...args) => begin(args, lines.map((line) => `${line}\n`).join('')),
     ask,
     async hub(port = 0, ...more) {
       const flags = more.length > 0 ? more : ['--no-page'];
@@ -123,13 +127,19 @@ export function network(
   };
 }
 
-function launch(args: readonly string[], env: NodeJS.ProcessEnv, within: readonly string[]): Potluck {
+function launch(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  within: readonly string[],
+  input: string | null,
+): Potluck {
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', POTLUCK];
   const [command, ...words] = [...within, ...node, ...args];
-  const child = spawn(command, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, words, { env, stdio: [input === null ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
+  child.stdin?.end(input);
   const { told, out, err, end } = listen(args);
-  child.stderr.on('data', (chunk: Buffer) => err(chunk.toString()));
-  createInterface({ input: child.stdout }).on('line', out);
+  child.stderr!.on('data', (chunk: Buffer) => err(chunk.toString()));
+  createInterface({ input: child.stdout! }).on('line', out);
   child.on('close', (code, signal) => end(code ?? signal ?? -1));
   return { process: child, ...told };
 }

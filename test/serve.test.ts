@@ -55,17 +55,9 @@ const ASKED = {
 } satisfies OpenAI.ChatCompletionCreateParams;
 
 /** Runs `potluck chat` with lines on its standard input. */
-async function chat(lines: readonly string[], ...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', POTLUCK, 'chat', ...words]);
-  let [out, err] = ['', ''];
-  child.stdout.on('data', (bytes) => {
-    out += bytes;
-  });
-  child.stderr.on('data', (bytes) => {
-    err += bytes;
-  });
-  child.stdin.end(lines.map((line) => `${line}\n`).join(''));
-  return { code: await new Promise((resolve) => child.once('close', resolve)), out, err };
+async function chat(net: Network, lines: readonly string[], ...words: string[]) {
+  const { ended, stdout, stderr } = net.startWith(lines, 'chat', ...words);
+  return { code: await ended, out: stdout(), err: stderr() };
 }
 
 describe('a model on this machine', () => {
@@ -92,6 +84,7 @@ describe('a model on this machine', () => {
     assert.ok(!potluck.stdout().includes('Hello'), 'what was asked is written nowhere');
 
     const once = await chat(
+      net,
       ['Hello', '', '/new', 'Hello', '/exit', 'never said'],
       url,
       '--seed',
@@ -112,12 +105,12 @@ describe('a model on this machine', () => {
         ['said', said[0].text],
       ],
     );
-    const plain = await chat(['Hello'], url, '--seed', '3', '--max-tokens', '16');
+    const plain = await chat(net, ['Hello'], url, '--seed', '3', '--max-tokens', '16');
     assert.equal(plain.code, 0);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: a pipe gets none of them
     assert.doesNotMatch(plain.out, /\x1b|^> /m);
     // More turns than the model's context holds: the oldest are left out, and the conversation goes on.
-    const long = await chat(Array(12).fill('tell me more about it'), url, '--max-tokens', '16', '--json');
+    const long = await chat(net, Array(12).fill('tell me more about it'), url, '--max-tokens', '16', '--json');
     assert.equal(long.out.trim().split('\n').length, 12, long.err);
 
     const stream = await clientOf(url).chat.completions.create({ ...ASKED, max_tokens: 200, stream: true });
@@ -130,7 +123,7 @@ describe('a model on this machine', () => {
     );
     assert.ok(chunks > 3 && chunks < 150, `${chunks} chunks`);
     assert.equal(await potluck.ended, 0);
-    const gone = await chat(['Hello'], url);
+    const gone = await chat(net, ['Hello'], url);
     assert.equal(gone.code, 1);
     assert.match(gone.err, /^potluck: nothing answers at http:\/\/localhost:\d+\/v1: .+\n$/);
   });
