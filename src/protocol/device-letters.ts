@@ -5,7 +5,7 @@ import { firstIssue } from '../errors.ts';
 import { openEvent, signEvent } from './envelope.ts';
 import { ProtocolError } from './errors.ts';
 import type { Identity, OpeningIdentity } from './identity.ts';
-import { count, hash, oneLine, role } from './schemas.ts';
+import { bytes, count, hash, oneLine, role } from './schemas.ts';
 import { BOX_BYTES, openSealed, sealTo } from './sealed-box.ts';
 
 export const LETTER_LIMITS = {
@@ -67,10 +67,7 @@ export type DeviceReport = z.infer<typeof DeviceReportSchema>;
 export const OwnerSettingsSchema = z.strictObject({ settings: SettingsSchema, paused: z.boolean() });
 export type OwnerSettings = z.infer<typeof OwnerSettingsSchema>;
 
-const box = z.custom<Uint8Array>(
-  (value) => value instanceof Uint8Array && value.length <= LETTER_LIMITS.content_bytes + BOX_BYTES,
-  `expected at most ${LETTER_LIMITS.content_bytes + BOX_BYTES} bytes`,
-);
+const box = bytes(LETTER_LIMITS.content_bytes + BOX_BYTES);
 const v1 = { version: z.literal(1) };
 
 /** By a device, to its owner. `sequence` grows with each. */

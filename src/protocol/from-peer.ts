@@ -1,8 +1,8 @@
 // The messages that a hub gets. A file of its own, so that a page, which only hears a hub, is without their schemas.
 import { z } from 'zod';
 import { decodeFrame } from './frames.ts';
-import { bytes, ObstacleSchema, ProgressSchema, SampleSchema, WIRE_LIMITS } from './messages.ts';
-import { hash } from './schemas.ts';
+import { ObstacleSchema, ProgressSchema, SampleSchema, WIRE_LIMITS } from './messages.ts';
+import { bytes, hash } from './schemas.ts';
 import { ServingFromPeer } from './serving-from-peer.ts';
 
 // A peer's messages are parsed strictly: a field that this version does not know is refused, not ignored.

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { decodeFrame } from './frames.ts';
 import { NumbersSchema, ValuesSchema } from './measures.ts';
-import { count, hash, role } from './schemas.ts';
+import { bytes, count, hash, role } from './schemas.ts';
 import { ServingFromHub } from './serving-messages.ts';
 
 /**
@@ -34,8 +34,6 @@ export const WIRE_LIMITS = {
   rounds_between_checkpoints: 1000, // at most this many merges between a checkpoint and the current model
 } as const;
 
-export const bytes = (max: number) =>
-  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= max, `expected at most ${max} bytes`);
 const text = z.string().max(2000);
 
 /** What a peer needs to know about a run to take part. A peer need not believe any of it: everything can be checked by hash. */

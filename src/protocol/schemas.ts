@@ -6,6 +6,8 @@ import { HASH_FORM } from './hash.ts';
 export const hash = z.string().regex(HASH_FORM, 'expected 64 lower-case hexadecimal digits');
 export const count = z.int().min(0);
 export const permille = count.max(1000);
+export const bytes = (max: number) =>
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= max, `expected at most ${max} bytes`);
 /** What a peer does in a run. */
 export const role = z.enum(['worker', 'validator']);
 

@@ -3,12 +3,12 @@ import { Decoder, Encoder } from 'cbor-x';
 import { z } from 'zod';
 import { checkCborForm } from './cbor-form.ts';
 import { ProtocolError } from './errors.ts';
-import { count } from './schemas.ts';
+import { bytes, count } from './schemas.ts';
 import { SERVE_LIMITS, tokenText } from './serving-messages.ts';
 
 const TopSchema = z.tuple([
   count.max(SERVE_LIMITS.largest_id),
-  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= SERVE_LIMITS.token_bytes),
+  bytes(SERVE_LIMITS.token_bytes),
   z.number().max(0.001), // above 0 only by rounding
 ]);
 /** A token on the wire: id, text that is final with it, whether it is of the prompt, its logprob as [id, bytes, logprob], the likeliest. */
@@ -35,22 +35,22 @@ export function tokensOfMessage(top: number): number {
 export const packTokens = (rows: readonly TokenRow[]): Uint8Array => new Uint8Array(encoder.encode(rows));
 
 /** The reverse. Throws ProtocolError `malformed`. */
-export function unpackTokens(bytes: Uint8Array): TokenRow[] {
-  checkCborForm(bytes, SERVE_LIMITS.packed_items);
-  return parsed(RowsSchema, 'tokens', () => decoder.decode(bytes));
+export function unpackTokens(packed: Uint8Array): TokenRow[] {
+  checkCborForm(packed, SERVE_LIMITS.packed_items);
+  return parsed(RowsSchema, 'tokens', () => decoder.decode(packed));
 }
 
 /** A request as the bytes of a message: JSON, which may nest as deep as a schema for an answer does. Throws ProtocolError `too-large`. */
 export function packRequest(request: object): Uint8Array {
-  const bytes = new TextEncoder().encode(JSON.stringify(request));
-  if (bytes.length <= SERVE_LIMITS.request_bytes) return bytes;
+  const packed = new TextEncoder().encode(JSON.stringify(request));
+  if (packed.length <= SERVE_LIMITS.request_bytes) return packed;
   const most = SERVE_LIMITS.request_bytes;
-  throw new ProtocolError('too-large', `request: the pool passes on at most ${most} bytes, got ${bytes.length}`);
+  throw new ProtocolError('too-large', `request: the pool passes on at most ${most} bytes, got ${packed.length}`);
 }
 
 /** The reverse, by the schema of requests. Throws ProtocolError `malformed`. */
-export function unpackRequest<T>(bytes: Uint8Array, schema: z.ZodType<T>): T {
-  return parsed(schema, 'request', () => JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)));
+export function unpackRequest<T>(packed: Uint8Array, schema: z.ZodType<T>): T {
+  return parsed(schema, 'request', () => JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(packed)));
 }
 
 function parsed<T>(schema: z.ZodType<T>, what: string, read: () => unknown): T {

@@ -1,12 +1,9 @@
 // What a device that serves says to the hub: what it offers, the tokens that it writes, what it finds as a judge.
 import { z } from 'zod';
-import { count, hash, oneLine } from './schemas.ts';
+import { bytes, count, hash, oneLine } from './schemas.ts';
 import { lease, quantisation, SERVE_LIMITS, tokenText } from './serving-messages.ts';
 
-const packed = z.custom<Uint8Array>(
-  (value) => value instanceof Uint8Array && value.length <= SERVE_LIMITS.packed_bytes,
-  `expected at most ${SERVE_LIMITS.packed_bytes} bytes`,
-);
+const packed = bytes(SERVE_LIMITS.packed_bytes);
 const nats = z.number().nonnegative().max(SERVE_LIMITS.nats);
 const price = count.max(SERVE_LIMITS.price);
 

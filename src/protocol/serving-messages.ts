@@ -1,6 +1,6 @@
 // The messages of the pool that serves, from the hub: what it asks of a device. What a device says: serving-from-peer.ts.
 import { z } from 'zod';
-import { hash } from './schemas.ts';
+import { bytes, hash } from './schemas.ts';
 
 /** Limits of what is served over the wire, each with its reason. */
 export const SERVE_LIMITS = {
@@ -23,10 +23,7 @@ export const SERVE_LIMITS = {
 export const lease = z.string().regex(/^[0-9a-f]{16}$/, 'expected 16 hexadecimal digits');
 /** Text that is final with a token. */
 export const tokenText = z.string().max(SERVE_LIMITS.token_text);
-const request = z.custom<Uint8Array>(
-  (value) => value instanceof Uint8Array && value.length <= SERVE_LIMITS.request_bytes,
-  `expected at most ${SERVE_LIMITS.request_bytes} bytes`,
-);
+const request = bytes(SERVE_LIMITS.request_bytes);
 
 export const quantisation = z.enum(['f32', 'f16', 'q8_0', 'q4_0']);
 
