@@ -1,8 +1,7 @@
 // Tokens and requests as bytes within the pool's messages. A file of its own, because pages hear nothing of them.
-import { Decoder, Encoder } from 'cbor-x';
 import { z } from 'zod';
-import { checkCborForm } from './cbor-form.ts';
 import { ProtocolError } from './errors.ts';
+import { decodeFrame, encodeFrame } from './frames.ts';
 import { bytes, count } from './schemas.ts';
 import { SERVE_LIMITS, tokenText } from './serving-messages.ts';
 
@@ -22,9 +21,6 @@ const RowSchema = z.tuple([
 export type TokenRow = z.infer<typeof RowSchema>;
 const RowsSchema = z.array(RowSchema).min(1).max(SERVE_LIMITS.tokens);
 
-const encoder = new Encoder({ useRecords: false, mapsAsObjects: true, tagUint8Array: false });
-const decoder = new Decoder({ useRecords: false, mapsAsObjects: true });
-
 /** How many tokens fit into one message, by the number of the likeliest ones that come with each. */
 export function tokensOfMessage(top: number): number {
   const items = 6 + (top + 1) * 4;
@@ -32,13 +28,11 @@ export function tokensOfMessage(top: number): number {
 }
 
 /** Tokens as the bytes of one message: packed, so that a peer's messages stay flat and small for everybody who reads them. */
-export const packTokens = (rows: readonly TokenRow[]): Uint8Array => new Uint8Array(encoder.encode(rows));
+export const packTokens = (rows: readonly TokenRow[]): Uint8Array => encodeFrame(rows);
 
-/** The reverse. Throws ProtocolError `malformed`. */
-export function unpackTokens(packed: Uint8Array): TokenRow[] {
-  checkCborForm(packed, SERVE_LIMITS.packed_items);
-  return parsed(RowsSchema, 'tokens', () => decoder.decode(packed));
-}
+/** The reverse. Throws ProtocolError: `too-large`, `malformed`. */
+export const unpackTokens = (packed: Uint8Array): TokenRow[] =>
+  decodeFrame(packed, RowsSchema, SERVE_LIMITS.packed_bytes, SERVE_LIMITS.packed_items);
 
 /** A request as the bytes of a message: JSON, which may nest as deep as a schema for an answer does. Throws ProtocolError `too-large`. */
 export function packRequest(request: object): Uint8Array {
@@ -50,18 +44,14 @@ export function packRequest(request: object): Uint8Array {
 
 /** The reverse, by the schema of requests. Throws ProtocolError `malformed`. */
 export function unpackRequest<T>(packed: Uint8Array, schema: z.ZodType<T>): T {
-  return parsed(schema, 'request', () => JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(packed)));
-}
-
-function parsed<T>(schema: z.ZodType<T>, what: string, read: () => unknown): T {
   let value: unknown;
   try {
-    value = read();
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(packed));
   } catch (error) {
-    throw new ProtocolError('malformed', `${what}: cannot be read: ${(error as Error).message}`);
+    throw new ProtocolError('malformed', `request: cannot be read: ${(error as Error).message}`);
   }
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new ProtocolError('malformed', `${what}: ${issue.path.join('.') || 'body'}: ${issue.message}`);
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new ProtocolError('malformed', `request: ${issue.path.join('.') || 'body'}: ${issue.message}`);
 }
