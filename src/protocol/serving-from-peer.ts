@@ -69,10 +69,7 @@ export const ServingFromPeer = [
 ] as const;
 export type FromServingPeer = z.infer<(typeof ServingFromPeer)[number]>;
 
-const SERVING_TYPES: ReadonlySet<string> = new Set<FromServingPeer['type']>([
-  ...(['offer', 'answer-taken', 'answer-begun', 'answer-tokens', 'answer-call'] as const),
-  ...(['answer-ended', 'answer-failed', 'judged'] as const),
-]);
+const SERVING_TYPES: ReadonlySet<string> = new Set(ServingFromPeer.map(({ shape }) => shape.type.value));
 
 /** Whether a peer's message belongs to the pool. */
 export const isServing = (message: { readonly type: string }): message is FromServingPeer =>
