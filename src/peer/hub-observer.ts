@@ -1,8 +1,8 @@
 // An observer without a key: follows the hub's status as it changes, and reconnects after a failure.
 import WebSocket from 'ws';
 import { encodeMessage } from '../protocol/encode-message.ts';
-import { ProtocolError } from '../protocol/errors.ts';
-import { decodeFromHub, type FromHub, PROTOCOL_VERSION, type RunStatus, WIRE_LIMITS } from '../protocol/messages.ts';
+import { orNull } from '../protocol/errors.ts';
+import { decodeFromHub, PROTOCOL_VERSION, type RunStatus, WIRE_LIMITS } from '../protocol/messages.ts';
 
 const RETRY_MS = 500;
 /** How long the hub may take to answer the goodbye, so that it cannot hold up the end of a program. */
@@ -25,7 +25,7 @@ export function observeHub(
     socket = new WebSocket(`${url.replace(/^http/, 'ws')}/ws`, { maxPayload: WIRE_LIMITS.message_bytes });
     socket.on('message', (data, isBinary) => {
       if (!isBinary) return;
-      const message = readOrNull(new Uint8Array(data as Buffer));
+      const message = orNull(() => decodeFromHub(new Uint8Array(data as Buffer)));
       if (!message) {
         socket.terminate(); // a hub that sends invalid messages is treated as unreachable
         return;
@@ -51,13 +51,4 @@ export function observeHub(
       setTimeout(() => socket.terminate(), GOODBYE_MS).unref();
     },
   };
-}
-
-function readOrNull(frame: Uint8Array): FromHub | null {
-  try {
-    return decodeFromHub(frame);
-  } catch (error) {
-    if (error instanceof ProtocolError) return null;
-    throw error;
-  }
 }

@@ -1,5 +1,5 @@
 // A device that judges what another one has written: one at a time, with the same engine and model, and only while its own answers leave room.
-import { ProtocolError } from '../protocol/errors.ts';
+import { orNull } from '../protocol/errors.ts';
 import { unpackRequest } from '../protocol/serving-bytes.ts';
 import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
 import type { ToServingPeer } from '../protocol/serving-messages.ts';
@@ -62,7 +62,7 @@ export function openJudging({ send, rested, worked }: JudgingOptions): Judging {
     },
     begin({ lease, asked }, model) {
       if (now) return failed(lease, { code: 'no-room', message: 'this device judges already' });
-      const task = taskOf(asked);
+      const task = orNull(() => unpackRequest(asked, JudgeTaskSchema));
       if (!task) return failed(lease, { code: 'bad-input', message: UNREADABLE });
       const stop = new AbortController();
       const ended = judge(lease, model, task, stop.signal).finally(() => {
@@ -81,13 +81,4 @@ export function openJudging({ send, rested, worked }: JudgingOptions): Judging {
       if (now?.lease === lease) now.stop.abort(new Error('nobody waits for this verdict'));
     },
   };
-}
-
-function taskOf(asked: Uint8Array): JudgeTask | null {
-  try {
-    return unpackRequest(asked, JudgeTaskSchema);
-  } catch (error) {
-    if (error instanceof ProtocolError) return null;
-    throw error;
-  }
 }

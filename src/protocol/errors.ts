@@ -39,3 +39,13 @@ export type ProtocolErrorCode =
 
 /** The error of src/protocol; `code` names the rule that was broken. */
 export class ProtocolError extends CodedError<ProtocolErrorCode> {}
+
+/** What `read` returns; null where it throws ProtocolError. */
+export function orNull<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ProtocolError) return null;
+    throw error;
+  }
+}

@@ -1,7 +1,7 @@
 // Judging in the pool: draws which parts of answers are judged after they were written, asks other devices one after the other, and acts on what
 // most of them say. Of what is judged nothing is kept beyond that, and no more than a few at once.
 import type { Clock, Timer } from '../../protocol/clock.ts';
-import { ProtocolError } from '../../protocol/errors.ts';
+import { orNull, ProtocolError } from '../../protocol/errors.ts';
 import { packRequest } from '../../protocol/serving-bytes.ts';
 import type { FromServingPeer, Offer } from '../../protocol/serving-from-peer.ts';
 import type { JudgeTask } from '../../serving/judge-task.ts';
@@ -87,7 +87,7 @@ export class Judges {
   written(part: WrittenPart): void {
     const { clock, counts } = this.#services;
     if (!this.#isDrawn(part.device)) return;
-    const packed = packedOrNull(part.task);
+    const packed = orNull(() => packRequest(part.task)); // null: no message could carry it
     if (!packed || !this.#hasRoom(part, packed.length) || this.#judgesOf(part, [], new Set()).length === 0) {
       counts.judged('unjudgeable');
       return;
@@ -266,13 +266,3 @@ const NOT_NOW: readonly string[] = ['leaving', 'no-room'];
 /** How much a judge has to read. */
 const tokensOf = ({ prompt_tokens, task: { request, served } }: WrittenPart): number =>
   prompt_tokens + request.written.length + served.ids.length;
-
-/** null: no message could carry it. */
-function packedOrNull(task: JudgeTask): Uint8Array | null {
-  try {
-    return packRequest(task);
-  } catch (error) {
-    if (error instanceof ProtocolError) return null;
-    throw error;
-  }
-}

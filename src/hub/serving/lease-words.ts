@@ -1,5 +1,5 @@
 // What a device says of a lease: measured by the hub, and passed on to the answer.
-import { ProtocolError } from '../../protocol/errors.ts';
+import { orNull } from '../../protocol/errors.ts';
 import { type TokenRow, unpackTokens } from '../../protocol/serving-bytes.ts';
 import type { FromServingPeer } from '../../protocol/serving-from-peer.ts';
 import type { Lease } from './answer.ts';
@@ -34,7 +34,7 @@ export function hearOfLease(lease: Lease, message: OfLease, around: Around): str
       return wrong;
     }
     case 'answer-tokens': {
-      const rows = unpackOrNull(message.packed);
+      const rows = orNull(() => unpackTokens(message.packed));
       return rows ? heardTokens(lease, message.from, rows, around) : 'tokens that cannot be read';
     }
     case 'answer-call':
@@ -71,13 +71,4 @@ function heardTokens(lease: Lease, from: number, rows: readonly TokenRow[], arou
   answer.class = device.offers.get(key)?.offer.class ?? answer.class;
   if (isFirst || answer.stream.full) answer.drive();
   return null;
-}
-
-function unpackOrNull(packed: Uint8Array): TokenRow[] | null {
-  try {
-    return unpackTokens(packed);
-  } catch (error) {
-    if (error instanceof ProtocolError) return null;
-    throw error;
-  }
 }
