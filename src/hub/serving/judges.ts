@@ -7,6 +7,7 @@ import type { FromServingPeer, Offer } from '../../protocol/serving-from-peer.ts
 import type { JudgeTask } from '../../serving/judge-task.ts';
 import type { Devices, ModelKey, PoolConnection, PoolDevice } from './devices.ts';
 import type { PoolCounts } from './pool-metrics.ts';
+import { hasRoom } from './rank.ts';
 import { outcomeOf, refuses } from './verdict.ts';
 
 export const JUDGES_LIMITS = {
@@ -200,8 +201,7 @@ export class Judges {
     if (this.#caseOf(({ judge }) => judge === device)) return false; // a device judges one at a time
     const asked = { prefix: '', region: null, read_tokens: tokensOf(part), left_tokens: 0 };
     const known = this.#services.devices.known(device, part.key, asked);
-    const { read_tokens } = asked;
-    return !known.silent && known.places > 0 && known.free_tokens >= read_tokens && known.context_tokens >= read_tokens;
+    return hasRoom(known, asked) && known.context_tokens >= asked.read_tokens;
   }
 
   /** Who is asked last: 1 for keys of the same owner or of none, 2 more for those whom other judges have contradicted. */

@@ -54,13 +54,16 @@ export interface WorkKnown {
 }
 
 /** Whether a device has room for an answer now. Whether its context holds the prompt it knows itself: the tokens of a text are estimated here. */
-export const hasRoom = (device: DeviceKnown, { read_tokens, left_tokens }: WorkKnown): boolean =>
+export const hasRoom = (
+  device: Omit<DeviceKnown, 'was_late'>,
+  { read_tokens, left_tokens }: Pick<WorkKnown, 'read_tokens' | 'left_tokens'>,
+): boolean =>
   !device.silent &&
   device.places > 0 &&
   device.free_tokens >= Math.min(read_tokens + left_tokens, device.context_tokens);
 
 /** How long the whole answer is likely to take there. */
-export function expectedMs(device: DeviceKnown, { read_tokens, left_tokens, usual }: WorkKnown): number {
+function expectedMs(device: DeviceKnown, { read_tokens, left_tokens, usual }: WorkKnown): number {
   const { first_ms_per_token, gap_ms } = device.speed ?? {
     first_ms_per_token: usual.first_ms_per_token * NEWCOMER_TIMES,
     gap_ms: usual.gap_ms * NEWCOMER_TIMES,
