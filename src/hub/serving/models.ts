@@ -2,6 +2,7 @@
 import type { NetworkState } from '../../core/state.ts';
 import type { Offer } from '../../protocol/serving-from-peer.ts';
 import type { OfferedModel } from '../../serving/answers.ts';
+import { type ModelKey, modelKey } from './devices.ts';
 
 /** A model that devices may offer. */
 export interface KnownModel {
@@ -31,15 +32,15 @@ const nameOf = (name: string, quantisation: Offer['quantisation']): string =>
  * the same as today; and by each name that it shares with older ones, if it is the newest that is offered.
  */
 export function offeredModels(known: readonly KnownModel[], offers: Iterable<Offer>): PoolModel[] {
-  const byKey = new Map<string, Offer[]>();
+  const byKey = new Map<ModelKey, Offer[]>();
   for (const offer of offers) {
-    const key = `${offer.model} ${offer.quantisation}`;
+    const key = modelKey(offer);
     byKey.set(key, [...(byKey.get(key) ?? []), offer]);
   }
   const found = new Map<string, PoolModel>();
   for (const { hash, names, created_ms, licence } of known) {
     for (const quantisation of BEST_FIRST) {
-      const those = byKey.get(`${hash} ${quantisation}`);
+      const those = byKey.get(modelKey({ model: hash, quantisation }));
       if (!those) continue;
       const engines = new Set(those.map(({ engine }) => engine));
       const engine = engines.size > 1 ? 'several' : those[0].engine;
