@@ -6,6 +6,7 @@ import { packRequest } from '../../protocol/serving-bytes.ts';
 import type { FromServingPeer, Offer } from '../../protocol/serving-from-peer.ts';
 import type { JudgeTask } from '../../serving/judge-task.ts';
 import type { Devices, ModelKey, PoolConnection, PoolDevice } from './devices.ts';
+import { between } from './plan.ts';
 import type { PoolCounts } from './pool-metrics.ts';
 import { hasRoom } from './rank.ts';
 import { outcomeOf, refuses } from './verdict.ts';
@@ -188,7 +189,7 @@ export class Judges {
     const judge = likely[this.#below(likely.length)];
     const { first_ms_per_token } = services.devices.usual(part.key);
     const { lease_least_ms: least, lease_most_ms: most, times_usual } = JUDGES_LIMITS;
-    const wait_ms = Math.min(most, Math.max(least, times_usual * first_ms_per_token * tokensOf(part)));
+    const wait_ms = between(least, times_usual * first_ms_per_token * tokensOf(part), most);
     const id = services.newLease();
     const expires = services.clock.setTimeout(() => this.#next(one, 'late'), wait_ms);
     one.lease = { id, judge, expires };

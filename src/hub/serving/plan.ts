@@ -152,4 +152,4 @@ export function lateAt({ sent_ms, taken_ms, first_ms, last_ms, tokens, usual }: 
 const endOf = (lease: LeaseKnown, replaceable: boolean): number =>
   lateAt(lease) + (replaceable ? 0 : PLAN_LIMITS.alone_ms);
 
-const between = (least: number, value: number, most: number): number => Math.min(most, Math.max(least, value));
+export const between = (least: number, value: number, most: number): number => Math.min(most, Math.max(least, value));

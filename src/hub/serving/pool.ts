@@ -22,6 +22,7 @@ import {
 import { Judges } from './judges.ts';
 import { hearOfLease, type OfLease } from './lease-words.ts';
 import { type KnownModel, modelNamed, offeredModels } from './models.ts';
+import { between } from './plan.ts';
 import type { PoolCounts } from './pool-metrics.ts';
 import { type DeviceKnown, rankDevices, type WorkKnown } from './rank.ts';
 import { checkRequest, openTokenRate, prefixOf, type TokenRate, takesPart } from './request.ts';
@@ -305,7 +306,7 @@ class LeasingPool implements Pool {
     const { gap_ms } = this.#devices.usual(key);
     const lefts = [...this.#answers].filter(([, asked]) => asked.key === key).map(([{ stream }]) => stream.left_tokens);
     const { retry_least_ms, retry_most_ms } = POOL_LIMITS;
-    return Math.round(Math.min(retry_most_ms, Math.max(retry_least_ms, Math.min(...lefts) * gap_ms)));
+    return Math.round(between(retry_least_ms, Math.min(...lefts) * gap_ms, retry_most_ms));
   }
 
   #lease(answer: Answer, number: string): Lease {
