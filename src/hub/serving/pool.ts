@@ -30,6 +30,7 @@ import { checkRequest, openTokenRate, prefixOf, type TokenRate, takesPart } from
 export const POOL_LIMITS = {
   answers: 2000, // that are written at the same time: twice what a gateway on two cores is built for
   ended_leases: 64, // of one device that are remembered: what was on its way when they ended does no harm
+  rates: 64, // models of which it is remembered how many tokens their texts have
   last_words: 64, // messages of one lease that may come after its end, before they count as malformed
   retry_least_ms: 250,
   retry_most_ms: 30_000,
@@ -257,7 +258,7 @@ class LeasingPool implements Pool {
   #rate(key: ModelKey): TokenRate {
     const rate = this.#rates.get(key) ?? openTokenRate();
     this.#rates.set(key, rate);
-    if (this.#rates.size > POOL_LIMITS.ended_leases) this.#rates.delete(this.#rates.keys().next().value!);
+    if (this.#rates.size > POOL_LIMITS.rates) this.#rates.delete(this.#rates.keys().next().value!);
     return rate;
   }
 
