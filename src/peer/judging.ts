@@ -8,8 +8,8 @@ import { type JudgeTask, JudgeTaskSchema } from '../serving/judge-task.ts';
 
 type AskedToJudge = Extract<ToServingPeer, { readonly type: 'judge' }>;
 
-/** Why a device does not judge. */
-interface Reason {
+/** Why a device gives back what it was asked. */
+export interface Failure {
   readonly code: string;
   readonly message: string;
 }
@@ -30,7 +30,7 @@ export interface Judging {
   readonly busy: boolean;
   begin(asked: AskedToJudge, model: JudgingModel): void;
   /** Ends it within a step of the engine; resolves when it has ended. @param tell what the hub is told; null: it knows */
-  stop(tell: Reason | null): Promise<void>;
+  stop(tell: Failure | null): Promise<void>;
   stopLease(lease: string): void;
 }
 
@@ -39,7 +39,7 @@ const UNREADABLE = 'the device cannot judge it';
 export function openJudging({ send, rested, worked }: JudgingOptions): Judging {
   let now: { readonly lease: string; readonly stop: AbortController; readonly ended: Promise<void> } | null = null;
 
-  const failed = (lease: string, { code, message }: Reason): void =>
+  const failed = (lease: string, { code, message }: Failure): void =>
     send({ type: 'answer-failed', lease, code, message });
 
   const judge = async (lease: string, model: JudgingModel, task: JudgeTask, signal: AbortSignal): Promise<void> => {

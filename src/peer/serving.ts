@@ -9,7 +9,7 @@ import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema, type TokenLo
 import { ServingError } from '../serving/errors.ts';
 import type { Judged } from '../serving/judge-answer.ts';
 import type { JudgeTask } from '../serving/judge-task.ts';
-import { type Judging, openJudging } from './judging.ts';
+import { type Failure, type Judging, openJudging } from './judging.ts';
 
 const LIMITS = {
   flush_ms: 40, // tokens that come close together make one message; people do not see the difference
@@ -86,11 +86,6 @@ const LEAVING = { code: 'leaving', message: 'its owner wants the device back' } 
 const OTHER_MODEL = { code: 'leaving', message: 'this device serves another model now' } as const;
 const FULL = { code: 'no-room', message: 'this device is full' } as const;
 
-/** Why an answer is given back. */
-interface Failure {
-  readonly code: string;
-  readonly message: string;
-}
 type Asked = Extract<ToServingPeer, { readonly type: 'answer' }>;
 
 function requestOf({ request }: Asked): AnswerRequest | Failure {
