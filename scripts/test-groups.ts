@@ -7,8 +7,8 @@ import { pathToFileURL } from 'node:url';
 const ROOMS = ['core', 'hub', 'peer', 'audit', 'owner', 'protocol', 'ledger', 'cli', 'web'];
 /** More files would make one process that others wait for. */
 const FILES = 12;
-/** These change what all of a process shares: the file system for a power cut, `fetch` for a service worker. */
-const ALONE = ['src/peer/drawer.test.ts', 'src/web/offline/service-worker.test.ts'];
+/** These change what all of a process shares: the file system for a power cut. */
+const ALONE = ['src/peer/drawer.test.ts'];
 
 export interface Group {
   /** For people. */

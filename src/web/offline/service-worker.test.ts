@@ -1,6 +1,6 @@
 // The service worker by itself: a build is kept whole or not at all, the hub's document comes first, and nothing that the hub knows is kept.
 import assert from 'node:assert/strict';
-import { before, beforeEach, test } from 'node:test';
+import { after, before, beforeEach, test } from 'node:test';
 
 type Listener = (event: object) => void;
 const listeners = new Map<string, Listener>();
@@ -23,25 +23,36 @@ function cacheOf(name: string) {
   };
 }
 
+/** What a browser has for a service worker. */
+const BROWSER = {
+  OFFLINE_BUILD: { version: 'now', entry: '/assets/main-2.js', files: ['/assets/main-2.js', '/assets/play-2.js'] },
+  self: {
+    addEventListener: (type: string, listener: Listener) => listeners.set(type, listener),
+    skipWaiting: async () => {},
+  },
+  location: { origin: 'http://hub.example' },
+  fetch: fetched,
+  caches: {
+    open: async (name: string) => cacheOf(name),
+    keys: async () => [...kept.keys()],
+    delete: async (name: string) => kept.delete(name),
+    match: async (url: string) => {
+      for (const files of kept.values()) if (files.has(pathOf(url))) return files.get(pathOf(url))!.clone();
+      return undefined;
+    },
+  },
+};
+const own = Object.keys(BROWSER).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const);
+
+// Other files may test in this process afterwards, with the real `fetch`.
+after(() => {
+  for (const [name, descriptor] of own) {
+    if (descriptor) Object.defineProperty(globalThis, name, descriptor);
+    else Reflect.deleteProperty(globalThis, name);
+  }
+});
 before(async () => {
-  Object.assign(globalThis, {
-    OFFLINE_BUILD: { version: 'now', entry: '/assets/main-2.js', files: ['/assets/main-2.js', '/assets/play-2.js'] },
-    self: {
-      addEventListener: (type: string, listener: Listener) => listeners.set(type, listener),
-      skipWaiting: async () => {},
-    },
-    location: { origin: 'http://hub.example' },
-    fetch: fetched,
-    caches: {
-      open: async (name: string) => cacheOf(name),
-      keys: async () => [...kept.keys()],
-      delete: async (name: string) => kept.delete(name),
-      match: async (url: string) => {
-        for (const files of kept.values()) if (files.has(pathOf(url))) return files.get(pathOf(url))!.clone();
-        return undefined;
-      },
-    },
-  });
+  Object.assign(globalThis, BROWSER);
   await import('./service-worker.ts');
 });
 beforeEach(() => {
