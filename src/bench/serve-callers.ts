@@ -1,5 +1,6 @@
 // A caller of the API as a bench sees it: asks for a completion, reads the stream, and notes how it went.
 import { setTimeout as wait } from 'node:timers/promises';
+import { eventsOf } from '../serving/api/event-reader.ts';
 
 export interface CallerOutcome {
   readonly seed: number;
@@ -72,14 +73,4 @@ async function readStream(body: ReadableStream<Uint8Array>, begun_ms: number) {
     end = 'cut';
   }
   return { text, end, first_token_s, longest_gap_s };
-}
-
-/** The data of server-sent events (WHATWG HTML, 9.2.6), each on one line as the API writes it. */
-async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let rest = '';
-  for await (const part of body.pipeThrough(new TextDecoderStream() as never) as unknown as AsyncIterable<string>) {
-    const lines = (rest + part).split('\n');
-    rest = lines.pop()!;
-    for (const line of lines) if (line.startsWith('data: ')) yield line.slice('data: '.length);
-  }
 }
