@@ -9,9 +9,8 @@ import { limitsFrom } from '../serving/calibration.ts';
 import type { Engine } from '../serving/engine.ts';
 import { openLlamaEngine } from '../serving/engine-llama.ts';
 import { openOwnEngine } from '../serving/engine-own.ts';
-import { ServingError } from '../serving/errors.ts';
 import { faultOf, type Judged, type JudgingLimits, judgeAnswer, type ServedAnswer } from '../serving/judge-answer.ts';
-import { findLlama } from '../serving/llama-package.ts';
+import { missingLlama } from '../serving/llama-package.ts';
 import { prefixCache } from '../serving/prefix-cache.ts';
 import { writeGguf } from '../serving/testing/engine-models.ts';
 import { type ReadyModel, writeAnswer } from '../serving/write-answer.ts';
@@ -162,7 +161,7 @@ async function openServers(
   const servers: Server[] = [];
   for (const quantisation of PROMISED) {
     for (const runtime of runtimes) servers.push(await own(runtime, model, quantisation));
-    if (!hasLlama()) continue;
+    if (missingLlama() !== null) continue;
     const path = join(folder, `${quantisation}.gguf`);
     await writeGguf(path, { ...model, ...rest }, quantisation);
     servers.push(ready('llama.cpp', quantisation, await openLlamaEngine(path, { hash: rest.hash, sequences: 2 })));
@@ -170,16 +169,6 @@ async function openServers(
   const four = servers.find(({ quantisation }) => quantisation === 'q4_0')!;
   const liars = { earlier: await own(runtimes[0], earlier), smaller: await own(runtimes[0], smaller), q4_0: four };
   return { servers, liars };
-}
-
-function hasLlama(): boolean {
-  try {
-    findLlama();
-    return true;
-  } catch (error) {
-    if (error instanceof ServingError) return false;
-    throw error;
-  }
 }
 
 type Asked = { readonly rule: RuleName; readonly prompt: number; readonly request: AnswerRequest };

@@ -7,8 +7,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { parameterCount } from '../games/pretrain/params.ts';
 import { parameterSpecs } from '../model/config.ts';
-import { ServingError } from '../serving/errors.ts';
-import { findLlama } from '../serving/llama-package.ts';
+import { missingLlama } from '../serving/llama-package.ts';
 import { median } from '../training/statistics.ts';
 import { list, oneOf, type Report, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
@@ -111,21 +110,10 @@ function rowOf(engine: Engine, beside: Engine | undefined, parameters: number) {
   };
 }
 
-/** Whether llama.cpp is installed here. */
-function hasLlama(): boolean {
-  try {
-    findLlama();
-    return true;
-  } catch (error) {
-    if (error instanceof ServingError && error.code === 'no-engine') return false;
-    throw error;
-  }
-}
-
 async function measure(stored: EngineSettings['stored'], folder: string, values: Values<typeof options>) {
   const { size, rounds, tokens } = values;
   const gguf = join(folder, `${stored}.gguf`);
-  const names = values.engines.filter((name) => name !== 'llama' || hasLlama());
+  const names = values.engines.filter((name) => name !== 'llama' || missingLlama() === null);
   if (names.includes('llama')) await writeModel(gguf, size, stored);
   const engines = names.map((engine) => new Engine({ engine, size, stored, gguf }));
   try {

@@ -9,18 +9,11 @@ import { byteTokenizer } from '../model/tokenizer.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { openLlamaEngine } from './engine-llama.ts';
 import { openOwnEngine } from './engine-own.ts';
-import { findLlama } from './llama-package.ts';
+import { missingLlama } from './llama-package.ts';
 import { type TestModel, testModel, writeGguf } from './testing/engine-models.ts';
 import { engineSuite, greatest, greedyText, PROMPT } from './testing/engine-suite.ts';
 
-const missing = ((): string | false => {
-  try {
-    findLlama();
-    return false;
-  } catch (error) {
-    return (error as Error).message;
-  }
-})();
+const missing = missingLlama() ?? false;
 const folder = mkdtempSync(join(tmpdir(), 'potluck-llama-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const hash = '0'.repeat(64);

@@ -13,20 +13,13 @@ import type { AnswerEvent, AnswerRequest } from './answers.ts';
 import { openOwnEngine } from './engine-own.ts';
 import { type EngineProcess, openEngineProcess } from './engine-process.ts';
 import type { EngineSettings } from './engine-process-messages.ts';
-import { findLlama } from './llama-package.ts';
+import { missingLlama } from './llama-package.ts';
 import { openGguf } from './open-gguf.ts';
 import { prefixCache } from './prefix-cache.ts';
 import { testModel, writeGguf } from './testing/engine-models.ts';
 import { writeAnswer } from './write-answer.ts';
 
-const missing = ((): string | false => {
-  try {
-    findLlama();
-    return false;
-  } catch (error) {
-    return (error as Error).message;
-  }
-})();
+const missing = missingLlama() ?? false;
 const folder = mkdtempSync(join(tmpdir(), 'potluck-engine-process-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -132,6 +132,17 @@ export function findLlama({ platform, arch }: Device = process, folder: string =
   throw new ServingError('no-engine', `llama.cpp is not installed; this installs it: ${command}`, { command });
 }
 
+/** Why llama.cpp cannot serve here, in words; null where it is installed. */
+export function missingLlama(): string | null {
+  try {
+    findLlama();
+    return null;
+  } catch (error) {
+    if (error instanceof ServingError) return error.message;
+    throw error;
+  }
+}
+
 export interface LoadedLlama extends FoundLlama {
   readonly llama: LlamaBinding;
   /** What llama.cpp has said of a failure, since this was asked last. */
