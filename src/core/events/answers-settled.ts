@@ -4,8 +4,7 @@ import { count, hash } from '../../protocol/schemas.ts';
 import { CORE_LIMITS } from '../limits.ts';
 import { creditsText } from '../serving/credit.ts';
 import { applyBatch, refusalOfBatch } from '../serving/settling.ts';
-import { amount_micro } from './credit-granted.ts';
-import { time_ms, v1 } from './fields.ts';
+import { amount_micro, time_ms, v1 } from './fields.ts';
 import { networkEvent } from './kind.ts';
 
 /** Who, and how much: each once, in order of id, so that a batch has one form and nobody is charged twice in it. */

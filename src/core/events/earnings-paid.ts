@@ -1,21 +1,14 @@
 // What answers have earned is paid out elsewhere.
 import { z } from 'zod';
-import { count, hash, oneLine } from '../../protocol/schemas.ts';
-import { CORE_LIMITS } from '../limits.ts';
 import { applyPayment, creditsText, refusalOfPayment } from '../serving/credit.ts';
-import { amount_micro } from './credit-granted.ts';
-import { v1 } from './fields.ts';
+import { moneyOfAccount, v1 } from './fields.ts';
 import { networkEvent } from './kind.ts';
 
-/** By the hub: it has paid an account, and owes it so much less. `number` counts the account's payments from 0. */
+/** By the hub: it has paid an account, and owes it so much less. `number` counts the account's payments. */
 export const EarningsPaidSchema = z.strictObject({
   type: z.literal('earnings.paid'),
   ...v1,
-  account: hash,
-  number: count,
-  amount_micro,
-  /** Where it was paid, in the hub's words; nobody checks it. */
-  reference: oneLine(CORE_LIMITS.reference_characters).optional(),
+  ...moneyOfAccount,
 });
 export type EarningsPaid = z.infer<typeof EarningsPaidSchema>;
 

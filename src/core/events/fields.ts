@@ -26,6 +26,17 @@ export function refusalOfNumbers(numbers: Measures, named: readonly Named[]): Re
 export const time_ms = count;
 export const duration_ms = z.int().min(CORE_LIMITS.round_ms.min).max(CORE_LIMITS.round_ms.max);
 
+/** An amount of micro-credits that moves: a grant, a charge, a payment. */
+export const amount_micro = z.int().min(1).max(CORE_LIMITS.credit_micro);
+/** Of the hub's word that an account's money has come from elsewhere, or gone there; `number` counts such words from 0, so that none can be used again. */
+export const moneyOfAccount = {
+  account: hash,
+  number: count,
+  amount_micro,
+  /** How it was paid, in the hub's words; nobody checks it. */
+  reference: oneLine(CORE_LIMITS.reference_characters).optional(),
+};
+
 export const v1 = { version: z.literal(1) };
 export const v2 = { version: z.literal(2) };
 export const v3 = { version: z.literal(3) };
