@@ -17,8 +17,8 @@ import { SparseOptionsSchema } from '../training/sparse.ts';
 import { mean } from '../training/statistics.ts';
 import { buildTaughtDataset, type TaughtText } from '../training/taught-dataset.ts';
 import { createEvaluator, createTrainer, type Evaluator, meanLoss } from '../training/trainer.ts';
+import { randomBatch, windowBatches } from '../training/windows.ts';
 import { type Report, type Values, whole } from './bench.ts';
-import { randomBatch, windowBatches } from './parity-data.ts';
 import { type Interval, interval95, table } from './report.ts';
 
 export const options = {

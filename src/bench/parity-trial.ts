@@ -19,7 +19,8 @@ import { type Exchange, type Learned, sendUpdates, sharedMerge, type Text, train
 import { learningRate, type Schedule } from '../training/schedule.ts';
 import { decodeUpdate, SparseOptionsSchema, type SparseUpdate } from '../training/sparse.ts';
 import { createEvaluator, meanLoss } from '../training/trainer.ts';
-import { type Corpus, randomBatch, windowBatches } from './parity-data.ts';
+import { randomBatch, windowBatches } from '../training/windows.ts';
+import type { Corpus } from './parity-data.ts';
 import { ATTACKS, type AttackName, lies } from './parity-liars.ts';
 
 /** The models: published figures are those of `small`; `pilot` compares ideas in a seventh of its time. */

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { seededRandom } from '../protocol/random.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import { windowBatches } from '../training/windows.ts';
 import { runBench } from './bench.ts';
 import { BenchError } from './errors.ts';
 import * as parity from './parity.ts';
-import { readCorpus, windowBatches } from './parity-data.ts';
+import { readCorpus } from './parity-data.ts';
 import { plot } from './parity-plot.ts';
 import { type Measured, roundLengths, runTrial, TrialSchema } from './parity-trial.ts';
 

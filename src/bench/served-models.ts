@@ -8,7 +8,7 @@ import { readTexts } from '../training/corpus.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
 import { learningRate } from '../training/schedule.ts';
 import { createTrainer } from '../training/trainer.ts';
-import { randomBatch } from './parity-data.ts';
+import { randomBatch } from '../training/windows.ts';
 
 /** The demo's model, and one with an eighth of its parameters. */
 const SHAPES = {

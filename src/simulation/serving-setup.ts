@@ -13,6 +13,7 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createTrainer } from '../training/trainer.ts';
+import { randomBatch } from '../training/windows.ts';
 
 const MODEL = LlamaConfigSchema.parse({
   ...{ vocab_size: 257, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 2 },
@@ -76,12 +77,8 @@ async function train(texts: AsyncIterable<string>, runtime: Runtime) {
     await trainer.setWeights(initialWeights(MODEL, 'serving setup'));
     for (let step = 0; step < steps; step++) {
       if (step === earlier_step) earlier = await trainer.weights();
-      const offsets = Array.from({ length: batch }, () => random.below(tokens.length - context));
-      const windows = (shift: number) =>
-        Int32Array.from({ length: batch * context }, (_, i) => {
-          return tokens[offsets[Math.floor(i / context)] + (i % context) + shift];
-        });
-      await trainer.step({ tokens: windows(0), targets: windows(1) }, learning_rate * Math.min(1, (step + 1) / 20));
+      const rate = learning_rate * Math.min(1, (step + 1) / 20);
+      await trainer.step(randomBatch(tokens, random, batch, context), rate);
     }
     return { last: await trainer.weights(), earlier };
   } finally {
