@@ -1,9 +1,9 @@
 // Distillation: a student that learns a teacher's text with the logprobs of its likeliest tokens, beside the same student on the same tokens without them.
+import { memoryBlobs } from '../games/memory-blobs.ts';
 import { type LlamaConfig, LlamaConfigSchema, type Weights } from '../model/config.ts';
 import { openDecoder } from '../model/generate.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer, type Tokenizer } from '../model/tokenizer.ts';
-import { sha256Hex } from '../protocol/hash.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
@@ -130,12 +130,7 @@ async function trainedTeacher(runtime: Runtime, text: Int32Array, steps: number)
 /** A dataset of what the teacher writes, in memory. */
 async function collected(runtime: Runtime, weights: Weights, expected_tokens: number): Promise<Taught> {
   const tokenizer = byteTokenizer();
-  const blobs = new Map<string, Uint8Array>();
-  const put = async (bytes: Uint8Array): Promise<string> => {
-    const hash = sha256Hex(bytes);
-    blobs.set(hash, bytes);
-    return hash;
-  };
+  const { blobs, put } = memoryBlobs();
   const texts = writtenTexts(runtime, weights, tokenizer, expected_tokens);
   const { manifest } = await buildTaughtDataset(texts, { tokenizer, top: LIMIT_TOP, expected_tokens, put });
   return { manifest, blobs };

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Duty } from '../core/rounds/panel.ts';
 import { encodeBundle } from '../games/bundle.ts';
 import type { Claim, Device, Judging, Round } from '../games/game.ts';
+import { memoryBlobs } from '../games/memory-blobs.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { decodeWork, encodeWork } from '../games/pretrain/work.ts';
 import { game, type PretrainParams, PretrainParamsSchema } from '../games/pretrain.ts';
@@ -81,12 +82,7 @@ interface Judged {
 
 type Given = Values<typeof options>;
 
-const blobs = new Map<string, Uint8Array>();
-const put = async (bytes: Uint8Array): Promise<string> => {
-  const hash = sha256Hex(bytes);
-  blobs.set(hash, bytes);
-  return hash;
-};
+const { blobs, put } = memoryBlobs();
 
 function deviceOn(runtime: Runtime): Device {
   return {

@@ -6,9 +6,9 @@ import { LlamaConfigSchema } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { writeParts } from '../model/parts.ts';
 import { encodeModelManifest } from '../model/tensor-manifest.ts';
-import { sha256Hex } from '../protocol/hash.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Claim, Device, Judging, Round } from './game.ts';
+import { memoryBlobs } from './memory-blobs.ts';
 import { memoryDrawer } from './memory-drawer.ts';
 import { decodeAnswers, encodeAnswers } from './serve/answers.ts';
 import { servedOn } from './serve/device.ts';
@@ -22,12 +22,7 @@ const model = LlamaConfigSchema.parse({
   ...{ vocab_size: 32, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1, num_attention_heads: 2 },
   max_position_embeddings: 64,
 });
-const blobs = new Map<string, Uint8Array>();
-const put = async (bytes: Uint8Array): Promise<string> => {
-  const hash = sha256Hex(bytes);
-  blobs.set(hash, bytes);
-  return hash;
-};
+const { blobs, put } = memoryBlobs();
 const specs = modelTensors(model, 'f32');
 const drawnWeights = initialWeights(model, 'serve test');
 // Larger than a new model's, so that some tokens are far likelier than others.

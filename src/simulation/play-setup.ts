@@ -3,13 +3,14 @@
 import type { AnyGame } from '../games/game.ts';
 import { isGameFile, readGameFile } from '../games/game-file.ts';
 import { type GuardLimits, guardGame } from '../games/guard.ts';
+import { memoryBlobs } from '../games/memory-blobs.ts';
 import { decodeParams } from '../games/params.ts';
 import { PretrainParamsSchema } from '../games/pretrain/params.ts';
 import { loadGame } from '../games/registry.ts';
 import { roundedWeights } from '../model/dtypes.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer, type Tokenizer } from '../model/tokenizer.ts';
-import { sha256Hex, utf8 } from '../protocol/hash.ts';
+import { utf8 } from '../protocol/hash.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
 import { buildDataset } from '../training/dataset.ts';
@@ -70,12 +71,7 @@ export async function setUpPretrain(
   tokenizer: Tokenizer,
   limits: Partial<GuardLimits>,
 ): Promise<GameSetup> {
-  const blobs = new Map<string, Uint8Array>();
-  const put = async (bytes: Uint8Array): Promise<string> => {
-    const hash = sha256Hex(bytes);
-    blobs.set(hash, bytes);
-    return hash;
-  };
+  const { blobs, put } = memoryBlobs();
   const dataset = await put(encodeManifest(await buildDataset(texts, tokenizer, put)));
   const model = { ...settings.model, vocab_size: tokenizer.vocab_size };
   const params = PretrainParamsSchema.parse({ ...settings, model, dataset });

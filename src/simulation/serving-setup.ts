@@ -1,6 +1,7 @@
 // Prepares the game `serve` for a test: trains a small model for a second, and keeps the version before it, which a liar may serve instead.
 
 import { type GuardLimits, guardGame } from '../games/guard.ts';
+import { memoryBlobs } from '../games/memory-blobs.ts';
 import { loadGame } from '../games/registry.ts';
 import { type ServeParams, ServeParamsSchema } from '../games/serve/params.ts';
 import { modelTensors } from '../model/checkpoint.ts';
@@ -9,7 +10,6 @@ import { initialWeights } from '../model/init.ts';
 import { writeParts } from '../model/parts.ts';
 import { encodeModelManifest } from '../model/tensor-manifest.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
-import { sha256Hex } from '../protocol/hash.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createTrainer } from '../training/trainer.ts';
@@ -50,12 +50,7 @@ export async function setUpServe(
 
 async function trainedToServe(settings: object, text: AsyncIterable<string>, runtime: Runtime): Promise<ServingSetup> {
   const { last, earlier } = await train(text, runtime);
-  const blobs = new Map<string, Uint8Array>();
-  const put = async (bytes: Uint8Array): Promise<string> => {
-    const hash = sha256Hex(bytes);
-    blobs.set(hash, bytes);
-    return hash;
-  };
+  const { blobs, put } = memoryBlobs();
   const keep = async (weights: Weights): Promise<string> => {
     const specs = modelTensors(MODEL, 'f32');
     const values = specs.map(({ name }) => weights.get(name)!);
