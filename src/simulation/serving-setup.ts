@@ -3,7 +3,7 @@
 import { type GuardLimits, guardGame } from '../games/guard.ts';
 import { memoryBlobs } from '../games/memory-blobs.ts';
 import { loadGame } from '../games/registry.ts';
-import { type ServeParams, ServeParamsSchema } from '../games/serve/params.ts';
+import { ServeParamsSchema } from '../games/serve/params.ts';
 import { modelTensors } from '../model/checkpoint.ts';
 import { LlamaConfigSchema, type Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
@@ -31,11 +31,6 @@ const SETTINGS = {
   limits: { per_draw: 2e-4, allowance: 0.05, end_margin: 0.1 },
 };
 
-export interface ServingSetup {
-  readonly params: ServeParams;
-  readonly blobs: ReadonlyMap<string, Uint8Array>;
-}
-
 /** The game with its settings; `settings` replaces some of them. Throws GameError bad-params. */
 export async function setUpServe(
   settings: object,
@@ -45,10 +40,10 @@ export async function setUpServe(
 ) {
   const game = guardGame(await loadGame('serve'), limits);
   const { params, blobs } = await trainedToServe(settings, text, runtime);
-  return { game, params, first: { answers: 0, input_tokens: 0, output_tokens: 0 }, blobs };
+  return { game, params, first: await game.first!(params), blobs };
 }
 
-async function trainedToServe(settings: object, text: AsyncIterable<string>, runtime: Runtime): Promise<ServingSetup> {
+async function trainedToServe(settings: object, text: AsyncIterable<string>, runtime: Runtime) {
   const { last, earlier } = await train(text, runtime);
   const { blobs, put } = memoryBlobs();
   const keep = async (weights: Weights): Promise<string> => {
