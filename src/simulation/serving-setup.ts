@@ -2,14 +2,15 @@
 
 import { type GuardLimits, guardGame } from '../games/guard.ts';
 import { memoryBlobs } from '../games/memory-blobs.ts';
+import { decodeParams } from '../games/params.ts';
 import { loadGame } from '../games/registry.ts';
-import { ServeParamsSchema } from '../games/serve/params.ts';
 import { modelTensors } from '../model/checkpoint.ts';
 import { LlamaConfigSchema, type Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
 import { writeParts } from '../model/parts.ts';
 import { encodeModelManifest } from '../model/tensor-manifest.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
+import { utf8 } from '../protocol/hash.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createTrainer } from '../training/trainer.ts';
@@ -39,7 +40,8 @@ export async function setUpServe(
   limits: Partial<GuardLimits>,
 ) {
   const game = guardGame(await loadGame('serve'), limits);
-  const { params, blobs } = await trainedToServe(settings, text, runtime);
+  const { given, blobs } = await trainedToServe(settings, text, runtime);
+  const params = await decodeParams(game, utf8(JSON.stringify(given)));
   return { game, params, first: await game.first!(params), blobs };
 }
 
@@ -52,7 +54,7 @@ async function trainedToServe(settings: object, text: AsyncIterable<string>, run
     return put(encodeModelManifest(await writeParts(specs, values, put)));
   };
   const given = { ...SETTINGS, ...settings, model: MODEL, weights: await keep(last), earlier: [await keep(earlier)] };
-  return { params: ServeParamsSchema.parse(given), blobs };
+  return { given, blobs };
 }
 
 async function train(texts: AsyncIterable<string>, runtime: Runtime) {

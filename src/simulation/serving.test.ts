@@ -37,3 +37,8 @@ test('each liar earns next to nothing beside honest devices, none of whose answe
     assert.ok(shares <= MOST_PAY * fair, `${adversary}: ${shares} of ${fair} (${JSON.stringify(fates)})`);
   }
 });
+
+test('settings that the game does not take are named', async () => {
+  const bad = { code: 'bad-params', message: /^serve params: answers: / };
+  await assert.rejects(setUpGame('serve', { answers: 0 }, {}, native), bad);
+});
