@@ -1,10 +1,11 @@
 // The API as a gateway: what a streamed token costs it, and what it holds, with many streams open at once and a source of tokens that costs nothing.
 
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import type { GatewayFigures, GatewayOrder } from './api-gateway.ts';
 import { decimal, type Report, type Values, whole } from './bench.ts';
+import { nextMessage } from './child-messages.ts';
 import { BenchError } from './errors.ts';
 import { table, wholeNumber } from './report.ts';
 
@@ -69,15 +70,17 @@ interface Gateway {
   ask<T>(question: object): Promise<T>;
 }
 
+const GATEWAY = 'the gateway';
+
 /** Runs something with a gateway in a process of its own. */
 async function withGateway<T>(order: GatewayOrder, work: (gateway: Gateway) => Promise<T>): Promise<T> {
   const child = fork(join(import.meta.dirname, 'api-gateway.ts'), [JSON.stringify(order)]);
   try {
-    const { port, key } = await nextMessage<{ port: number; key: string }>(child);
+    const { port, key } = (await nextMessage(child, GATEWAY)) as { port: number; key: string };
     return await work({
       ...{ port, key },
       ask(question) {
-        const answer = nextMessage<never>(child);
+        const answer = nextMessage(child, GATEWAY) as Promise<never>;
         child.send(question);
         return answer;
       },
@@ -85,17 +88,6 @@ async function withGateway<T>(order: GatewayOrder, work: (gateway: Gateway) => P
   } finally {
     child.kill();
   }
-}
-
-function nextMessage<T>(child: ChildProcess): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const ended = (): void => reject(new BenchError('engine-failed', 'the gateway ended'));
-    child.once('exit', ended);
-    child.once('message', (message) => {
-      child.off('exit', ended);
-      resolve(message as T);
-    });
-  });
 }
 
 /** Opens all streams at once and reads them to their ends. Resolves with the tokens of each. */

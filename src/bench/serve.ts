@@ -10,7 +10,7 @@ import { parameterSpecs } from '../model/config.ts';
 import { missingLlama } from '../serving/llama-package.ts';
 import { median } from '../training/statistics.ts';
 import { list, oneOf, type Report, type Values, whole } from './bench.ts';
-import { BenchError } from './errors.ts';
+import { nextMessage } from './child-messages.ts';
 import { spread, table } from './report.ts';
 import {
   configOfSize,
@@ -77,17 +77,7 @@ class Engine {
   }
 
   async #answer<T>(schema: z.ZodType<T>): Promise<T> {
-    const ended = new AbortController();
-    const exit = once(this.#child, 'exit', { signal: ended.signal }).then(([code]) => {
-      throw new BenchError('engine-failed', `the engine ${this.settings.engine} has ended with ${code}`);
-    });
-    exit.catch(() => {});
-    try {
-      const [message] = await Promise.race([once(this.#child, 'message', { signal: ended.signal }), exit]);
-      return schema.parse(message);
-    } finally {
-      ended.abort();
-    }
+    return schema.parse(await nextMessage(this.#child, `the engine ${this.settings.engine}`));
   }
 }
 
