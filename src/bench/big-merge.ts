@@ -28,7 +28,7 @@ import { chunkStart, tilingOf } from '../training/sparse-tiles.ts';
 import { decimal, type Report, type Values, whole } from './bench.ts';
 import type { HubFigures } from './big-merge-hub.ts';
 import { BenchError } from './errors.ts';
-import { table } from './report.ts';
+import { table, valueAt } from './report.ts';
 
 export const options = {
   parameters: decimal('of the model, in millions', { from: 0.01, to: 10_000, usual: 250 }),
@@ -129,12 +129,15 @@ async function measure(parameters: number, workers: number, rounds: number): Pro
     ) as HubFigures;
     await once(hub, 'exit');
     hub = null;
-    waits.sort((a, b) => a - b);
-    const share = (part: number): number => waits[Math.min(waits.length - 1, Math.floor(part * waits.length))];
     return {
       ...{ parameters: parameterCount(specs), workers },
       ...{ taken_in_s: taken_in_ms / 1000 / rounds, merged_s: merged_ms / 1000 / rounds },
-      health_ms: { median: share(0.5), p99: share(0.99), most: waits.at(-1)!, asked: waits.length },
+      health_ms: {
+        median: valueAt(waits, 0.5),
+        p99: valueAt(waits, 0.99),
+        most: valueAt(waits, 1),
+        asked: waits.length,
+      },
       ...{ most_memory_bytes: most_kb * 1024, loop_delay_ms, loop_cpu_s: loop_cpu_ms / 1000, cpu_s: cpu_ms / 1000 },
     };
   } finally {

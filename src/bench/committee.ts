@@ -20,7 +20,7 @@ import { learningRate } from '../training/schedule.ts';
 import { mean } from '../training/statistics.ts';
 import { createTrainer } from '../training/trainer.ts';
 import { decimal, type Report, type Values, whole } from './bench.ts';
-import { type Interval, interval95, table } from './report.ts';
+import { type Interval, interval95, signed, table } from './report.ts';
 
 export const options = {
   seeds: whole('committees, each of three models of its own', { from: 2, to: 50, usual: 4, quick: 2 }),
@@ -215,4 +215,4 @@ const shownOf = (found: readonly Measured[]): string[] => {
   const { mean: centre, half } = interval95(found.map(({ right }) => right));
   return [`${percent(centre)} ± ${percent(half)} %`, mean(found.map(({ tokens }) => tokens)).toFixed(1)];
 };
-const shown = ({ mean, half }: Interval): string => `${mean > 0 ? '+' : ''}${percent(mean)} ± ${percent(half)}`;
+const shown = ({ mean, half }: Interval): string => signed({ mean: 100 * mean, half: 100 * half }, 1);

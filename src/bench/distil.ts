@@ -5,6 +5,7 @@ import { openDecoder } from '../model/generate.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer, type Tokenizer } from '../model/tokenizer.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
+import { logSum } from '../serving/logprobs.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { type Training, trainAlone } from '../training/alone.ts';
@@ -19,7 +20,7 @@ import { buildTaughtDataset, type TaughtText } from '../training/taught-dataset.
 import { createEvaluator, createTrainer, type Evaluator, meanLoss } from '../training/trainer.ts';
 import { randomBatch, windowBatches } from '../training/windows.ts';
 import { type Report, type Values, whole } from './bench.ts';
-import { type Interval, interval95, table } from './report.ts';
+import { interval95, signed, table } from './report.ts';
 
 export const options = {
   seeds: whole('students of each kind', { from: 2, to: 50, usual: 4 }),
@@ -93,7 +94,8 @@ export async function run({ seeds, tokens, steps, teacherSteps }: Values<typeof 
       real_difference: interval95(differences(losses[arm].real, losses[0].real)),
     }));
     const rows = data.map(({ name, own, real, own_difference, real_difference }) => [
-      ...[name, mean(own).toFixed(4), shown(own_difference), mean(real).toFixed(4), shown(real_difference)],
+      ...[name, mean(own).toFixed(4), signed(own_difference, 4)],
+      ...[mean(real).toFixed(4), signed(real_difference, 4)],
     ]);
     const heading = ['student', "teacher's text", 'difference', 'real text', 'difference'];
     const above = table(heading, [...rows, ['the teacher itself', of.own.toFixed(4), '', of.real.toFixed(4), '']]);
@@ -162,9 +164,8 @@ async function* writtenTexts(
 }
 
 function logSoftmax(logits: Float32Array): Float64Array {
-  const most = logits.reduce((a, b) => Math.max(a, b));
-  const total = logits.reduce((sum, logit) => sum + Math.exp(logit - most), 0);
-  return Float64Array.from(logits, (logit) => logit - most - Math.log(total));
+  const sum = logSum(logits);
+  return Float64Array.from(logits, (logit) => logit - sum);
 }
 
 function drawn(logprobs: Float64Array, random: Random): number {
@@ -225,5 +226,3 @@ async function teacherLosses(runtime: Runtime, weights: Weights, { own, real }: 
 /** Of students of one seed. */
 const differences = (losses: readonly number[], others: readonly number[]): number[] =>
   losses.map((loss, i) => loss - others[i]);
-
-const shown = ({ mean, half }: Interval): string => `${mean > 0 ? '+' : ''}${mean.toFixed(4)} ± ${half.toFixed(4)}`;

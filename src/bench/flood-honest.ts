@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { from, type Target, uploadHeaders } from './flood.ts';
+import { valueAt } from './report.ts';
 
 const EVERY_MS = { health: 100, upload: 300, memory: 200 };
 const UPLOAD_BYTES = 1024;
@@ -127,11 +128,9 @@ export function honestPeople(target: Target, pid: number) {
 }
 
 function times(samples: readonly Sample[]): Times {
-  const sorted = samples.map(({ ms }) => ms).sort((a, b) => a - b);
-  const at = (share: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+  const waits = samples.map(({ ms }) => ms);
   const refused = samples.filter(({ ok }) => !ok).length;
-  return { count: sorted.length, refused, p50_ms: at(0.5), p99_ms: at(0.99) };
+  return { count: waits.length, refused, p50_ms: valueAt(waits, 0.5), p99_ms: valueAt(waits, 0.99) };
 }
 
 function memoryOf(pid: number): number | null {

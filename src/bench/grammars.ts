@@ -4,6 +4,7 @@ import { type Random, seededRandom } from '../protocol/random.ts';
 import type { TokenTable } from '../serving/engine.ts';
 import { grammarOf } from '../serving/grammar/forms.ts';
 import { allows } from '../serving/grammar/grammar.ts';
+import { mean } from '../training/statistics.ts';
 import { type Report, type Values, whole } from './bench.ts';
 import { table } from './report.ts';
 
@@ -61,8 +62,8 @@ function measure(size: number, answers: number) {
   const later = costs.slice(Math.floor(answers / 2)).flat();
   return {
     ...{ tokens: size, vocabulary_ms, schema_ms },
-    first_token_ms: meanOf(costs[0]),
-    later_token_ms: meanOf(later),
+    first_token_ms: mean(costs[0]),
+    later_token_ms: mean(later),
     slowest_token_ms: Math.max(...costs.flat()),
   };
 }
@@ -139,5 +140,3 @@ function cpuMs(work: () => void): number {
   const { user, system } = process.cpuUsage(before);
   return (user + system) / 1000;
 }
-
-const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

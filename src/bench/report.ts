@@ -34,6 +34,16 @@ export function interval95(values: readonly number[]): Interval {
   return { mean: centre, half: t * Math.sqrt(variance / n) };
 }
 
+/** A difference with its sign and its interval. */
+export const signed = ({ mean, half }: Interval, digits: number): string =>
+  `${mean > 0 ? '+' : ''}${mean.toFixed(digits)} ± ${half.toFixed(digits)}`;
+
+/** The value that a part of all values, 0 to 1, lies below; NaN of an empty list. */
+export function valueAt(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? Number.NaN;
+}
+
 /** Rows under their headings, in columns; the first column to the left, the others to the right. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = headings.map((heading, i) => Math.max(heading.length, ...rows.map((row) => row[i].length)));

@@ -17,6 +17,7 @@ import { type ReadyModel, writeAnswer } from '../serving/write-answer.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
+import { mean } from '../training/statistics.ts';
 import { type Report, text, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
 import { table } from './report.ts';
@@ -246,9 +247,8 @@ async function rowsOf({ promised, judged, servers, liars, requests, served }: Tr
   const row = (what: string, list: readonly Judged[], is_honest: boolean): Row => {
     const means = list.map(({ tally }) => tally.margin / Math.max(1, tally.draws)).sort((a, b) => a - b);
     const kept = list.filter((one) => faultOf(one, limits) === null).length;
-    const mean_margin = means.reduce((sum, mean) => sum + mean, 0) / means.length;
-    const part = { answers: list.length, kept: kept / list.length, honest: is_honest };
-    return { promised, judged, what, ...part, mean_margin, least: means[0], most: means.at(-1)!, limits };
+    const part = { answers: list.length, kept: kept / list.length, honest: is_honest, mean_margin: mean(means) };
+    return { promised, judged, what, ...part, least: means[0], most: means.at(-1)!, limits };
   };
   const rows = [row('honest', halves[1], true)];
   for (const { name, by, rules, change = (asked: AnswerRequest) => asked } of LIES) {

@@ -14,7 +14,7 @@ import { decimal, type Report, text, type Values, whole } from './bench.ts';
 import { LEARNING_RATE, shapeOf, WORKLOADS } from './compute-workload.ts';
 import { BenchError } from './errors.ts';
 import { startHub } from './hub-process.ts';
-import { table } from './report.ts';
+import { table, valueAt } from './report.ts';
 import { type CallerOutcome, readAnswer } from './serve-callers.ts';
 
 export const options = {
@@ -181,17 +181,15 @@ function figuresOf(outcomes: readonly CallerOutcome[], undisturbed: readonly Cal
   const isEqual = ({ seed, text }: CallerOutcome): boolean =>
     undisturbed.some((one) => one.seed === seed && one.text === text);
   const whole = outcomes.filter(({ end }) => end === 'whole');
-  const sorted = (values: number[]): number[] => values.sort((a, b) => a - b);
-  const at = (values: number[], part: number): number =>
-    values[Math.min(values.length - 1, Math.floor(part * values.length))] ?? 0;
+  const at = (part: number, of: (one: CallerOutcome) => number): number => valueAt(outcomes.map(of), part);
   return {
     answers: outcomes.length,
     whole_and_equal: whole.filter(isEqual).length,
     cut: outcomes.length - whole.length,
     other_text: whole.filter((one) => !isEqual(one)).length,
     refused_first: outcomes.filter(({ refusals }) => refusals > 0).length,
-    first_token_p50_s: at(sorted(outcomes.map((one) => one.first_token_s)), 0.5),
-    longest_gap_p95_s: at(sorted(outcomes.map((one) => one.longest_gap_s)), 0.95),
+    first_token_p50_s: at(0.5, (one) => one.first_token_s),
+    longest_gap_p95_s: at(0.95, (one) => one.longest_gap_s),
   };
 }
 
