@@ -6,7 +6,15 @@ import { ServingError, type ServingErrorCode } from '../../serving/errors.ts';
 import type { JudgeTask } from '../../serving/judge-task.ts';
 import type { AnswerStream, Cursor } from './answer-stream.ts';
 import type { PoolDevice } from './devices.ts';
-import { type Action, type AnswerKnown, type LeaseKnown, lateAt, planAnswer, type Refusal } from './plan.ts';
+import {
+  type Action,
+  type AnswerKnown,
+  type LeaseKnown,
+  type LeaseReason,
+  lateAt,
+  planAnswer,
+  type Refusal,
+} from './plan.ts';
 
 /** A device's leave to write an answer. */
 export interface Lease extends LeaseKnown {
@@ -35,12 +43,11 @@ export interface AnswerServices {
   readonly clock: Clock;
   /** Devices with room, best first, and the rest of what the plan has to know of the pool. */
   look(answer: Answer): Pick<AnswerKnown, 'candidates' | 'offered' | 'idle' | 'retry_after_ms'>;
-  lease(answer: Answer, device: string): Lease;
+  lease(answer: Answer, device: string, why: LeaseReason): Lease;
   /** @param why what the device is told; null: it knows, or is gone */
   end(lease: Lease, how: LeaseEnd, why: string | null): void;
   /** Whether another device could help this answer now: nobody writes it, or not yet, or late. */
   wants(answer: Answer, wants: boolean): void;
-  onAction(action: Action): void;
 }
 
 /** Codes with which a device says that it is not the device but the request. */
@@ -89,7 +96,6 @@ export class Answer {
     for (let step = 0; !this.stream.over; step++) {
       assert(step < STEPS, 'a plan comes to wait');
       const action = planAnswer(this.#known());
-      this.#services.onAction(action);
       if (action.do !== 'wait') {
         this.#act(action);
         continue;
@@ -160,7 +166,7 @@ export class Answer {
     switch (action.do) {
       case 'lease':
         this.#hedged = action.why === 'hedge';
-        this.leases.push(this.#services.lease(this, action.device));
+        this.leases.push(this.#services.lease(this, action.device, action.why));
         return;
       case 'drop': {
         const lease = this.leases.find(({ id }) => id === action.lease)!;

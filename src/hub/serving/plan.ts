@@ -76,8 +76,10 @@ export interface AnswerKnown {
   readonly retry_after_ms: number;
 }
 
+export type LeaseReason = 'first' | 'hand-over' | 'hedge';
+
 export type Action =
-  | { readonly do: 'lease'; readonly device: string; readonly why: 'first' | 'hand-over' | 'hedge' }
+  | { readonly do: 'lease'; readonly device: string; readonly why: LeaseReason }
   | { readonly do: 'drop'; readonly lease: string; readonly why: 'late' | 'not-needed' | 'caller-slow' }
   /** Before it has begun. */
   | { readonly do: 'refuse'; readonly code: 'no-room' | 'unknown-model'; readonly retry_after_ms: number }

@@ -22,7 +22,7 @@ import {
 import { Judges } from './judges.ts';
 import { hearOfLease, type OfLease } from './lease-words.ts';
 import { type KnownModel, modelNamed, offeredModels } from './models.ts';
-import { between } from './plan.ts';
+import { between, type LeaseReason } from './plan.ts';
 import type { PoolCounts } from './pool-metrics.ts';
 import { type DeviceKnown, rankDevices, type WorkKnown } from './rank.ts';
 import { checkRequest, openTokenRate, prefixOf, type TokenRate, takesPart } from './request.ts';
@@ -100,10 +100,9 @@ class LeasingPool implements Pool {
     this.#services = {
       clock: options.clock,
       look: (answer) => this.#look(answer),
-      lease: (answer, device) => this.#lease(answer, device),
+      lease: (answer, device, why) => this.#lease(answer, device, why),
       end: (lease, how, why) => this.#endLease(lease, how, why),
       wants: (answer, wants) => void (wants ? this.#wanting.add(answer) : this.#wanting.delete(answer)),
-      onAction: (action) => action.do === 'lease' && options.counts.lease(action.why),
     };
     const { clock, randomBytes, counts, ownerOf } = options;
     this.#judges = new Judges({
@@ -310,8 +309,9 @@ class LeasingPool implements Pool {
     return Math.round(between(retry_least_ms, Math.min(...lefts) * gap_ms, retry_most_ms));
   }
 
-  #lease(answer: Answer, number: string): Lease {
-    const { clock } = this.#options;
+  #lease(answer: Answer, number: string, why: LeaseReason): Lease {
+    const { clock, counts } = this.#options;
+    counts.lease(why);
     const asked = this.#answers.get(answer)!;
     const { key, offer, prefix } = asked;
     const device = this.#devices.all.get(number)!;
