@@ -27,7 +27,6 @@ interface JudgingModel {
 }
 
 export interface Judging {
-  readonly busy: boolean;
   begin(asked: AskedToJudge, model: JudgingModel): void;
   /** Ends it within a step of the engine; resolves when it has ended. @param tell what the hub is told; null: it knows */
   stop(tell: Failure | null): Promise<void>;
@@ -57,9 +56,6 @@ export function openJudging({ send, rested, worked }: JudgingOptions): Judging {
   };
 
   return {
-    get busy() {
-      return now !== null;
-    },
     begin({ lease, asked }, model) {
       if (now) return failed(lease, { code: 'no-room', message: 'this device judges already' });
       const task = orNull(() => unpackRequest(asked, JudgeTaskSchema));
