@@ -150,7 +150,7 @@ class MeasuredDevices implements Devices {
     here.last_given_ms = this.#now_ms();
     here.warm.delete(prefix);
     here.warm.add(prefix);
-    if (here.warm.size > DEVICE_LIMITS.warm) here.warm.delete(here.warm.values().next().value!);
+    keepFew(here.warm, DEVICE_LIMITS.warm);
   }
 
   tookAfter(device: PoolDevice, round_trip_ms: number): void {
@@ -296,6 +296,7 @@ function mixed(before: Partial<Speed> = {}, change: Partial<Speed>, part: number
   };
 }
 
-function keepFew(map: Map<string, unknown>, most: number): void {
-  while (map.size > most) map.delete(map.keys().next().value!);
+/** The oldest are forgotten. */
+function keepFew(kept: Map<string, unknown> | Set<string>, most: number): void {
+  while (kept.size > most) kept.delete(kept.keys().next().value!);
 }

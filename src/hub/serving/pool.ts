@@ -263,9 +263,8 @@ class LeasingPool implements Pool {
 
   /** How much an answer needs of a device from here on. */
   #workOf(answer: Answer, { key }: Asked): WorkKnown {
-    const { request, written, prompt_tokens } = answer.stream;
+    const { request, written, prompt_tokens, left_tokens } = answer.stream;
     const prompt = prompt_tokens ?? this.#rate(key).estimate(request.prompt);
-    const left_tokens = Math.max(0, request.max_tokens - written.length);
     return { read_tokens: prompt + written.length, left_tokens, class: answer.class, usual: this.#devices.usual(key) };
   }
 
