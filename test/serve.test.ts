@@ -9,9 +9,6 @@ import { ChatOpenAI } from '@langchain/openai';
 import { streamText } from 'ai';
 import OpenAI, { APIError } from 'openai';
 import { exportModel } from '../src/model/checkpoint-folder.ts';
-import { LlamaConfigSchema } from '../src/model/config.ts';
-import { initialWeights } from '../src/model/init.ts';
-import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { findLlama } from '../src/serving/llama-package.ts';
 import { testModel, writeGguf } from '../src/serving/testing/engine-models.ts';
 import { type Network, network } from './network.ts';
@@ -30,11 +27,7 @@ function withoutLlama(): string | false {
 
 /** A model of random weights as `potluck export` writes one. */
 async function modelIn(folder: string): Promise<string> {
-  const config = LlamaConfigSchema.parse({
-    ...{ vocab_size: 257, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2 },
-    ...{ num_attention_heads: 4, max_position_embeddings: 256 },
-  });
-  await exportModel(folder, { config, weights: initialWeights(config, 1), tokenizer: byteTokenizer() });
+  await exportModel(folder, testModel({ max_position_embeddings: 256 }));
   return folder;
 }
 
