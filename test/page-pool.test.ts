@@ -1,14 +1,11 @@
 // The pool's view in a real Chromium, with a real hub and a real device that serves: what is shown was measured, and the pool writes in Play what
 // this browser writes for the same seed.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { network } from './network.ts';
 import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
+import { createPoems } from './served-run.ts';
 import { skip } from './tab-browser.ts';
-
-/** With a context that holds what is written. */
-const MODEL = '--layers 1 --width 16 --heads 2 --feed-forward 32 --context 128 --batch 2'.split(' ');
 
 describe('the pool in the page', { skip, concurrency: false }, () => {
   const browser = pageBrowser();
@@ -16,9 +13,7 @@ describe('the pool in the page', { skip, concurrency: false }, () => {
   test('nobody serves, then a device does; Play has it write beside this browser, and both write the same', async (t) => {
     const net = network(t);
     const { url } = await net.hub(0, '--log-level', 'error');
-    const data = ['--data', join(net.folder, 'text.txt'), '--name', 'poems', '--open', '--json'];
-    const created = net.ask('run', 'create', '--hub', url, ...data, ...MODEL);
-    const { run } = await created.line((line) => line.type === 'created');
+    const run = await createPoems(net, url);
     const page = await browser.open(t);
     await page.goto(`${url}/pool`);
     await page.getByText('No device answers callers here now.').waitFor();

@@ -8,9 +8,8 @@ import { ANY_DEVICE } from '../src/hub/serving/pool.ts';
 import type { AnswerEvent, AnswerRequest } from '../src/serving/answers.ts';
 import { ServingError } from '../src/serving/errors.ts';
 import { network, type Potluck } from './network.ts';
+import { createPoems } from './served-run.ts';
 
-/** Random weights of a size that answers in milliseconds, with a context for answers that can be cut in the middle. */
-const MODEL = '--layers 1 --width 16 --heads 2 --feed-forward 32 --context 160 --batch 2'.split(' ');
 /** The prompt's eight bytes come before it. */
 const MIDDLE = 8 + 20;
 
@@ -34,8 +33,7 @@ async function poolOf(t: TestContext): Promise<Pool> {
   const net = network(t);
   const hub = await openHub({ folder: join(net.folder, 'hub'), host: '127.0.0.1', port: 0 });
   t.after(() => hub.close());
-  const data = ['--data', join(net.folder, 'text.txt'), '--name', 'poems', '--open', '--json'];
-  await net.ask('run', 'create', '--hub', hub.url, ...data, ...MODEL).line((line) => line.type === 'created');
+  await createPoems(net, hub.url);
   return {
     hub,
     async alone() {
