@@ -24,7 +24,7 @@ import { hearOfLease, type OfLease } from './lease-words.ts';
 import { type KnownModel, modelNamed, offeredModels } from './models.ts';
 import { between, type LeaseReason } from './plan.ts';
 import type { PoolCounts } from './pool-metrics.ts';
-import { type DeviceKnown, rankDevices, type WorkKnown } from './rank.ts';
+import { type DeviceKnown, rankDevices, type Speed, type WorkKnown } from './rank.ts';
 import { checkRequest, openTokenRate, prefixOf, type TokenRate, takesPart } from './request.ts';
 
 export const POOL_LIMITS = {
@@ -289,23 +289,19 @@ class LeasingPool implements Pool {
         known.push({ ...one, was_late: answer.late.has(number) });
     }
     const others = [...this.#wanting].some((other) => other !== answer && other.leases.length === 0);
-    const taken_places = [...this.#leases.values()].filter(
-      (lease) => this.#answers.get(lease.answer)?.key === key,
-    ).length;
+    let taken_places = 0;
+    let least_left_tokens = Number.POSITIVE_INFINITY;
+    for (const [one, { key: of }] of this.#answers) {
+      if (of !== key) continue;
+      taken_places += one.leases.length;
+      least_left_tokens = Math.min(least_left_tokens, one.stream.left_tokens);
+    }
     return {
       candidates: rankDevices(known, work).map(({ id }) => id),
       offered,
       idle: !others && free_places >= taken_places,
-      retry_after_ms: this.#retryAfter(key),
+      retry_after_ms: retryAfter(least_left_tokens, work.usual),
     };
-  }
-
-  /** When the first of the answers that are written now is likely to end. */
-  #retryAfter(key: ModelKey): number {
-    const { gap_ms } = this.#devices.usual(key);
-    const lefts = [...this.#answers].filter(([, asked]) => asked.key === key).map(([{ stream }]) => stream.left_tokens);
-    const { retry_least_ms, retry_most_ms } = POOL_LIMITS;
-    return Math.round(between(retry_least_ms, Math.min(...lefts) * gap_ms, retry_most_ms));
   }
 
   #lease(answer: Answer, number: string, why: LeaseReason): Lease {
@@ -396,3 +392,7 @@ class LeasingPool implements Pool {
     ended!.set(lease, left - 1);
   }
 }
+
+/** When the first of the answers that are written now is likely to end. */
+const retryAfter = (least_left_tokens: number, { gap_ms }: Speed): number =>
+  Math.round(between(POOL_LIMITS.retry_least_ms, least_left_tokens * gap_ms, POOL_LIMITS.retry_most_ms));
