@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { seededRandom } from '../protocol/random.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Program, Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
@@ -10,6 +9,7 @@ import { type LlamaConfig, LlamaConfigSchema, parameterSpecs, type Weights } fro
 import { openDecodePool } from './decode-pool.ts';
 import { narrowMatrix, widenRow } from './narrow-matrix.ts';
 import { logitsGraph } from './testing/graphs.ts';
+import { randomWeights } from './testing/random-weights.ts';
 
 const CONTEXT = 160;
 const plain = LlamaConfigSchema.parse({
@@ -29,18 +29,6 @@ const configs: Record<string, LlamaConfig> = {
     sliding_window: 9,
   },
 };
-
-/** Weights large enough that the distribution is far from uniform. */
-function weightsOf(config: LlamaConfig): Weights {
-  return new Map(
-    parameterSpecs(config).map(({ name, shape, decay }) => {
-      const random = seededRandom('test weights', name);
-      const length = shape.reduce((a, b) => a * b, 1);
-      const value = () => (decay ? 0.7 : 0.2) * (random.uint32() / 2 ** 31 - 1) + (decay ? 0 : 1);
-      return [name, Float32Array.from({ length }, value)];
-    }),
-  );
-}
 
 /** Text number n; all differ from their first token on. */
 const textOf = (n: number): Int32Array =>
@@ -77,7 +65,7 @@ for (const [runtimeName, start] of Object.entries({
 
     for (const [name, config] of Object.entries(configs)) {
       test(`${name}: any pieces, rewinds and company give the logits of the whole model`, async () => {
-        const weights = weightsOf(config);
+        const weights = randomWeights(config);
         const whole = await Promise.all([0, 1, 2].map((n) => wholeLogits(runtime, config, weights, textOf(n))));
         const pool = await openDecodePool(runtime, { config, weights });
         const row = (n: number, from: number, to = from + 1) =>
@@ -119,7 +107,7 @@ for (const [runtimeName, start] of Object.entries({
     }
 
     test('one run for single tokens of many sequences, of different lengths too', async () => {
-      const weights = weightsOf(plain);
+      const weights = randomWeights(plain);
       let runs = 0;
       const counted: Runtime = {
         ...{ class: runtime.class, close: async () => {} },
@@ -176,7 +164,7 @@ for (const [runtimeName, start] of Object.entries({
           mlp_bias: true,
           tie_word_embeddings: true,
         });
-        const weights = weightsOf(config);
+        const weights = randomWeights(config);
         const widened = new Map(
           parameterSpecs(config).map(({ name, shape }) => {
             const values = weights.get(name)!;
@@ -208,7 +196,7 @@ for (const [runtimeName, start] of Object.entries({
 describe('a pool', async () => {
   const runtime = await createNativeRuntime({ threads: 1 });
   after(() => runtime.close());
-  const weights = weightsOf(plain);
+  const weights = randomWeights(plain);
   const model = { config: plain, weights };
 
   test('a text that is given up in the middle is as before, and another goes on', async () => {

@@ -2,13 +2,13 @@
 // and the stream ends where it should.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { seededRandom } from '../protocol/random.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
-import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, parameterSpecs, type Weights } from './config.ts';
+import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, type Weights } from './config.ts';
 import { type Decoder, type GenerateProgress, generate, generateWith, openDecoder } from './generate.ts';
 import { logitsGraph } from './testing/graphs.ts';
+import { randomWeights } from './testing/random-weights.ts';
 import { byteTokenizer, type Tokenizer } from './tokenizer.ts';
 
 const CONTEXT = 96;
@@ -31,20 +31,6 @@ const configs = {
     sliding_window: 7,
   },
 };
-
-/** Weights large enough that the distribution is far from uniform. */
-function weightsOf(config: LlamaConfig): Weights {
-  return new Map(
-    parameterSpecs(config).map(({ name, shape, decay }) => {
-      const random = seededRandom('test weights', name);
-      const length = shape.reduce((a, b) => a * b, 1);
-      return [
-        name,
-        Float32Array.from({ length }, () => (decay ? 0.7 : 0.2) * (random.uint32() / 2 ** 31 - 1) + (decay ? 0 : 1)),
-      ];
-    }),
-  );
-}
 
 const sequence = Int32Array.from({ length: CONTEXT }, (_, i) => (i * i * 7 + 3) % 257);
 
@@ -77,7 +63,7 @@ for (const [runtimeName, start] of Object.entries({
 
     for (const [name, config] of Object.entries(configs)) {
       test(`${name}: the same logits as the full model, however the tokens are cut into pieces`, async () => {
-        const weights = weightsOf(config);
+        const weights = randomWeights(config);
         const full = await fullLogits(runtime, config, weights);
         const expected = (position: number) =>
           full.subarray(position * config.vocab_size, (position + 1) * config.vocab_size);
@@ -106,7 +92,7 @@ describe('generate', async () => {
   after(() => runtime.close());
   const config = configs['grouped queries'];
   const tokenizer = byteTokenizer();
-  const model = { config, weights: weightsOf(config), tokenizer };
+  const model = { config, weights: randomWeights(config), tokenizer };
   const collect = async (pieces: AsyncIterable<string>) => {
     const list: string[] = [];
     for await (const piece of pieces) list.push(piece);

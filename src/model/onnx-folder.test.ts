@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { after, describe, type TestContext, test } from 'node:test';
 import * as native from 'onnxruntime-node';
 import * as web from 'onnxruntime-web';
-import { seededRandom } from '../protocol/random.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { importModel } from './checkpoint-folder.ts';
 import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, parameterSpecs, type Weights } from './config.ts';
@@ -14,6 +13,7 @@ import { BLOCK, byteBlocks } from './onnx-blocks.ts';
 import { exportOnnx } from './onnx-folder.ts';
 import { onnxGraph } from './onnx-graph.ts';
 import { logitsGraph } from './testing/graphs.ts';
+import { randomWeights } from './testing/random-weights.ts';
 import { byteTokenizer, tokenizerFromJson } from './tokenizer.ts';
 
 web.env.wasm.numThreads = 1;
@@ -46,17 +46,7 @@ const configs: Readonly<Record<string, LlamaConfig>> = {
   'a window': LlamaConfigSchema.parse({ ...shape, model_type: 'mistral', sliding_window: 5 }),
 };
 
-/** Weights large enough that the distribution is far from uniform. */
-function weightsOf(config: LlamaConfig): Weights {
-  return new Map(
-    parameterSpecs(config).map(({ name, shape, decay }) => {
-      const random = seededRandom('test weights', name);
-      const length = shape.reduce((a, b) => a * b, 1);
-      const value = () => (decay ? 0.5 : 0.2) * (random.uint32() / 2 ** 31 - 1) + (decay ? 0 : 1);
-      return [name, Float32Array.from({ length }, value)];
-    }),
-  );
-}
+const weightsOf = (config: LlamaConfig): Weights => randomWeights(config, { spread: () => 0.5 });
 
 const runtime = await createNativeRuntime({ threads: 1 });
 after(() => runtime.close());

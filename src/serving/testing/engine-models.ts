@@ -8,8 +8,8 @@ import {
 } from '../../model/config.ts';
 import { ggufFile } from '../../model/gguf.ts';
 import type { WrittenType } from '../../model/gguf-types.ts';
+import { randomWeights } from '../../model/testing/random-weights.ts';
 import { byteTokenizer, type Tokenizer } from '../../model/tokenizer.ts';
-import { seededRandom } from '../../protocol/random.ts';
 import { writeWhole } from '../../protocol/whole-file.ts';
 
 export interface TestModel {
@@ -28,18 +28,9 @@ export function testModel(changes: Partial<LlamaConfigInput> = {}, tokenizer: To
   return { config, weights: livelyWeights(config), tokenizer };
 }
 
-/** Random weights with which the next token depends on the whole text; a trained model's first ones hardly do. */
-function livelyWeights(config: LlamaConfig): Weights {
-  return new Map(
-    parameterSpecs(config).map(({ name, shape, decay }) => {
-      const random = seededRandom('engine test', name);
-      const length = shape.reduce((a, b) => a * b, 1);
-      const spread = decay ? 3 / Math.sqrt(shape.at(-1)!) : 0.2;
-      const values = Float32Array.from({ length }, () => spread * (random.uint32() / 2 ** 31 - 1) + (decay ? 0 : 1));
-      return [name, values];
-    }),
-  );
-}
+/** With these the next token depends on the whole text; with a trained model's first ones it hardly does. */
+const livelyWeights = (config: LlamaConfig): Weights =>
+  randomWeights(config, { seed: ['engine test'], spread: (shape) => 3 / Math.sqrt(shape.at(-1)!) });
 
 /** The model as a GGUF file. */
 export async function writeGguf(

@@ -1,8 +1,8 @@
 // A model of a few thousand weights for tests of answers: random, but far from uniform, and quick to load.
 import { after } from 'node:test';
-import { LlamaConfigSchema, parameterSpecs, type Weights } from '../../model/config.ts';
+import { LlamaConfigSchema, type Weights } from '../../model/config.ts';
+import { randomWeights } from '../../model/testing/random-weights.ts';
 import { byteTokenizer } from '../../model/tokenizer.ts';
-import { seededRandom } from '../../protocol/random.ts';
 import { createNativeRuntime } from '../../tensor/native-runtime.ts';
 import type { AnswerEvent, AnswerRequest } from '../answers.ts';
 import type { Engine } from '../engine.ts';
@@ -20,16 +20,7 @@ export const TINY_CONFIG = LlamaConfigSchema.parse({
 });
 
 /** Weights large enough that some tokens are likely and most are not. */
-export function tinyWeights(seed: string): Weights {
-  return new Map(
-    parameterSpecs(TINY_CONFIG).map(({ name, shape, decay }) => {
-      const random = seededRandom('tiny weights', seed, name);
-      const length = shape.reduce((a, b) => a * b, 1);
-      const value = () => (decay ? 0.7 : 0.2) * (random.uint32() / 2 ** 31 - 1) + (decay ? 0 : 1);
-      return [name, Float32Array.from({ length }, value)];
-    }),
-  );
-}
+export const tinyWeights = (seed: string): Weights => randomWeights(TINY_CONFIG, { seed: ['tiny weights', seed] });
 
 /** Opens the engine for a test file, which closes it when it is through. */
 export async function openTinyEngine(weights: Weights, options: OwnEngineOptions = {}): Promise<Engine> {
