@@ -3,9 +3,8 @@
 import { axes, type Building, int, real, startBuilding } from '../tensor/onnx-building.ts';
 import { encodeOnnxBeside, type FileValue, MICROSOFT } from '../tensor/onnx-file.ts';
 import type { CompiledGraph } from '../tensor/runtime.ts';
-import { sizeOf } from '../tensor/shape.ts';
-import { type LlamaConfig, parameterSpecs, type Weights } from './config.ts';
-import { ModelError } from './errors.ts';
+import { checkWeights } from './check-weights.ts';
+import type { LlamaConfig, Weights } from './config.ts';
 import { BLOCK, bitsOf, type NarrowMatrix, type NarrowType, narrowMatrix } from './narrow-matrix.ts';
 
 /** A layer's part of a cache: keys [batch, kv_heads, head_dim, held], values [batch, kv_heads, held, head_dim]. */
@@ -107,16 +106,6 @@ export function decodeModel(config: LlamaConfig, weights: Weights, options: Deco
     states,
   };
   return { graph, states: new Map(isState ? [[head, embedding]] : []), embedding: rows };
-}
-
-function checkWeights(config: LlamaConfig, weights: Weights): void {
-  for (const { name, shape } of parameterSpecs(config)) {
-    const length = weights.get(name)?.length;
-    if (length === sizeOf(shape)) continue;
-    throw new ModelError('wrong-weights', `"${name}" has ${length ?? 'no'} values, expected ${sizeOf(shape)}`, {
-      name,
-    });
-  }
 }
 
 function interfaceOf(config: LlamaConfig): { inputs: FileValue[]; outputs: FileValue[] } {

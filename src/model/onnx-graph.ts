@@ -2,9 +2,8 @@
 // as inputs and outputs. The names are those of Hugging Face's exporter (optimum), the mathematics is that of llama.ts.
 import { axes, type Building, int, startBuilding } from '../tensor/onnx-building.ts';
 import { type FileValue, MICROSOFT, type OnnxModel } from '../tensor/onnx-file.ts';
-import { sizeOf } from '../tensor/shape.ts';
-import { type LlamaConfig, parameterSpecs, type Weights } from './config.ts';
-import { ModelError } from './errors.ts';
+import { checkWeights } from './check-weights.ts';
+import type { LlamaConfig, Weights } from './config.ts';
 import { BLOCK, type ByteBlocks, byteBlocks } from './onnx-blocks.ts';
 import { rotaryTable } from './rotary-table.ts';
 
@@ -59,14 +58,6 @@ export function onnxGraph(config: LlamaConfig, weights: Weights, stored: OnnxWei
   const dimensions = [op('Shape', ['input_ids']), ints([config.vocab_size])];
   op('Reshape', [logits, op('Concat', dimensions, { axis: int(0) })], {}, 'logits');
   return { nodes: building.nodes, tensors: [...building.tensors.values()], ...interfaceOf(config) };
-}
-
-function checkWeights(config: LlamaConfig, weights: Weights): void {
-  for (const { name, shape } of parameterSpecs(config)) {
-    if (weights.get(name)?.length === sizeOf(shape)) continue;
-    const fact = `"${name}" has ${weights.get(name)?.length ?? 'no'} values, expected ${sizeOf(shape)}`;
-    throw new ModelError('wrong-weights', fact, { name });
-  }
 }
 
 function interfaceOf(config: LlamaConfig): { inputs: FileValue[]; outputs: FileValue[] } {
