@@ -5,6 +5,7 @@ import { encodeOnnxBeside, type FileValue, MICROSOFT } from '../tensor/onnx-file
 import type { CompiledGraph } from '../tensor/runtime.ts';
 import { checkWeights } from './check-weights.ts';
 import type { LlamaConfig, Weights } from './config.ts';
+import { joinValues } from './join-values.ts';
 import { BLOCK, bitsOf, type NarrowMatrix, type NarrowType, narrowMatrix } from './narrow-matrix.ts';
 
 /** A layer's part of a cache: keys [batch, kv_heads, head_dim, held], values [batch, kv_heads, held, head_dim]. */
@@ -215,20 +216,10 @@ function linears(
   const together = new Map<string, Float32Array>();
   for (const kind of ['weight', 'bias']) {
     const parts = names.flatMap((name) => weights.get(`${name}.${kind}`) ?? []);
-    if (parts.length > 0) together.set(`${names[0]}.all.${kind}`, joined(parts));
+    if (parts.length > 0) together.set(`${names[0]}.all.${kind}`, joinValues(parts));
   }
   const all = linear({ ...shared, weights: together }, x, `${names[0]}.all`, total, columns);
   return building.split(all, building.ints(rows), 1, rows.length);
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** RMSNorm as one operator of ONNX Runtime's, whose second output nobody reads: on WebGPU that one is wrong. */

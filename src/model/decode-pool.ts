@@ -4,6 +4,7 @@ import type { LlamaConfig, Weights } from './config.ts';
 import { cacheNames, type DecodeModel, type DecodeOptions, decodeModel } from './decode-graph.ts';
 import { type Chunk, embedded, mask, rotations } from './decode-inputs.ts';
 import { ModelError } from './errors.ts';
+import { joinValues } from './join-values.ts';
 import { floats, KeyValueCache } from './key-value-cache.ts';
 
 /** Tokens of a prompt in one run. Longer chunks are hardly faster, and nobody is heard before a run ends. */
@@ -246,7 +247,7 @@ class Pool implements DecodePool {
     else if (job.done < job.ids.length) this.#waiting.push(job);
     else {
       if (job.text.state === 'busy') job.text.state = 'idle';
-      job.resolve(job.wanted === 'last' ? job.rows.at(-1)! : joined(job.rows));
+      job.resolve(job.wanted === 'last' ? job.rows.at(-1)! : joinValues(job.rows));
     }
   }
 
@@ -312,17 +313,6 @@ const rowOf = (rows: Float32Array, row: number, count: number): Float32Array => 
   const width = rows.length / count;
   return rows.slice(row * width, (row + 1) * width);
 };
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0];
-  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
 
 /** Resolves when everything has run that was already waiting, also in a tab, where timers would wait for milliseconds. */
 function nextTurn(): Promise<void> {
