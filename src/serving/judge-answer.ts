@@ -6,7 +6,7 @@ import type { AnswerRequest } from './answers.ts';
 import { ServingError } from './errors.ts';
 import { logSum } from './logprobs.ts';
 import { scoredRows } from './scored-rows.ts';
-import { grammarOf, promptIds, type ReadyModel, stopsOf, writtenTexts } from './write-answer.ts';
+import { append, grammarOf, promptIds, type ReadyModel, stopsOf, writtenTexts } from './write-answer.ts';
 
 /** An answer, or the part of it behind the request's `written` tokens, as whoever served it signed it. */
 export interface ServedAnswer {
@@ -70,10 +70,7 @@ export async function judgeAnswer(
   let broken = true;
   try {
     const unread = read.slice(known.tokens.length, first);
-    if (unread.length > 0) {
-      await known.sequence.append(unread, signal);
-      known.tokens.push(...unread);
-    }
+    if (unread.length > 0) await append(known, unread, signal);
     for await (const logits of scoredRows(known, read.slice(first), tokens.vocab_size, signal)) {
       if (!judge.draw(logits)) break;
     }

@@ -116,7 +116,7 @@ interface Standing {
 }
 
 /** Appends to a sequence and to what is known of it. */
-async function append(known: KnownSequence, ids: number[], signal: AbortSignal): Promise<Float32Array> {
+export async function append(known: KnownSequence, ids: number[], signal: AbortSignal): Promise<Float32Array> {
   const logits = await known.sequence.append(ids, signal);
   known.tokens.push(...ids);
   return logits;
