@@ -8,6 +8,7 @@ import { ggufTokens, ggufTokenTable } from './gguf-tokens.ts';
 import { LlamaBatches } from './llama-batch.ts';
 import { type LlamaContext, type LoadedLlama, loadLlama } from './llama-package.ts';
 import { checkGguf, quantisationOf } from './open-gguf.ts';
+import { checkAppend, checkRewind } from './sequence-checks.ts';
 import { mostThreads } from './serving-threads.ts';
 
 const LIMITS = {
@@ -205,9 +206,7 @@ class LlamaSequence implements Sequence {
 
   rewind(length: number): void {
     if (this.#closing) throw new ServingError('bad-input', 'sequence: it is closed');
-    if (!Number.isInteger(length) || length < 0 || length > this.#length) {
-      throw new ServingError('bad-input', `sequence: rewind to ${length}, but it has ${this.#length} tokens`);
-    }
+    checkRewind(length, this.#length);
     if (length === this.#length) return;
     this.#length = length;
     this.#batches.truncate(this.#at.place, length);
@@ -231,24 +230,12 @@ class LlamaSequence implements Sequence {
     const ids = Array.from(tokens);
     const result = this.#queue.then(async () => {
       signal?.throwIfAborted();
-      this.#check(ids);
+      checkAppend(ids, { ...this.#at, length: this.#length });
       const logits = await this.#batches.append(this.#at.place, this.#length, Uint32Array.from(ids), all, signal);
       this.#length += ids.length;
       return logits;
     });
     this.#queue = result.catch(() => {}); // the caller handles the error
     return result;
-  }
-
-  #check(ids: readonly number[]): void {
-    const { capacity, vocab_size } = this.#at;
-    if (ids.length === 0) throw new ServingError('bad-input', 'sequence: at least one token is needed');
-    if (this.#length + ids.length > capacity) {
-      const fact = `${this.#length} + ${ids.length} tokens, there is room for ${capacity}`;
-      throw new ServingError('bad-input', `sequence: ${fact}`, { length: this.#length, tokens: ids.length, capacity });
-    }
-    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocab_size);
-    if (wrong === undefined) return;
-    throw new ServingError('bad-input', `sequence: the token ${wrong} is not in 0..${vocab_size - 1}`);
   }
 }

@@ -5,6 +5,7 @@ import type { Tokenizer } from '../model/tokenizer.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Engine, EngineModel, Quantisation, Sequence } from './engine.ts';
 import { ServingError } from './errors.ts';
+import { checkAppend, checkRewind } from './sequence-checks.ts';
 import { tokenTable } from './token-table.ts';
 
 export interface OwnModel {
@@ -131,10 +132,7 @@ class OwnSequence implements Sequence {
   }
 
   rewind(length: number): void {
-    const now = this.#sequence.length;
-    if (!Number.isInteger(length) || length < 0 || length > now) {
-      throw new ServingError('bad-input', `sequence: rewind to ${length}, but it has ${now} tokens`);
-    }
+    checkRewind(length, this.#sequence.length);
     this.#sequence.rewind(length);
   }
 
@@ -155,22 +153,11 @@ class OwnSequence implements Sequence {
     const ids = Array.from(tokens);
     const result = this.#queue.then(() => {
       signal?.throwIfAborted();
-      this.#check(ids);
+      const { length, capacity } = this.#sequence;
+      checkAppend(ids, { length, capacity, vocab_size: this.#vocab_size });
       return this.#sequence.append(ids, wanted, signal);
     });
     this.#queue = result.catch(() => {}); // the caller handles the error
     return result;
-  }
-
-  #check(ids: readonly number[]): void {
-    if (ids.length === 0) throw new ServingError('bad-input', 'sequence: at least one token is needed');
-    const { capacity, length } = this.#sequence;
-    if (length + ids.length > capacity) {
-      const fact = `${length} + ${ids.length} tokens, there is room for ${capacity}`;
-      throw new ServingError('bad-input', `sequence: ${fact}`, { length, tokens: ids.length, capacity });
-    }
-    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= this.#vocab_size);
-    if (wrong === undefined) return;
-    throw new ServingError('bad-input', `sequence: the token ${wrong} is not in 0..${this.#vocab_size - 1}`);
   }
 }
