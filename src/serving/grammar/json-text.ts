@@ -179,6 +179,17 @@ function spaced(builder: MachineBuilder, from: number, text: string, space: numb
   return to;
 }
 
+/** A rule of one more level of nesting: the states behind its opening bracket and before its closing one. */
+function bracketed(builder: MachineBuilder, space: number, opening: '[' | '{', closing: ']' | '}') {
+  const start = builder.state();
+  builder.nest(start);
+  const end = builder.state();
+  builder.final(end);
+  const close = builder.state();
+  builder.edge(close, closing.charCodeAt(0), closing.charCodeAt(0), end);
+  return { start, open: spaced(builder, start, opening, space), close };
+}
+
 /** An array: `first` holds the rules of its first items, `each` that of all others. */
 export function arrayRule(
   builder: MachineBuilder,
@@ -190,13 +201,8 @@ export function arrayRule(
     readonly most: number;
   },
 ): number {
-  const start = builder.state();
-  builder.nest(start);
-  const end = builder.state();
-  builder.final(end);
-  const close = builder.state();
-  builder.edge(close, 0x5d, 0x5d, end);
-  let at = spaced(builder, start, '[', space);
+  const { start, open, close } = bracketed(builder, space, '[', ']');
+  let at = open;
   let count = 0;
   if (items.least === 0 && items.first.length === 0) builder.skip(at, close);
   const counted = Math.max(items.first.length, Number.isFinite(items.most) ? items.most : Math.max(items.least, 1));
@@ -222,13 +228,7 @@ export function arrayRule(
 
 /** An object of any number of members. */
 export function mapRule(builder: MachineBuilder, space: number, key: number, value: number): number {
-  const start = builder.state();
-  builder.nest(start);
-  const end = builder.state();
-  builder.final(end);
-  const close = builder.state();
-  builder.edge(close, 0x7d, 0x7d, end);
-  const open = spaced(builder, start, '{', space);
+  const { start, open, close } = bracketed(builder, space, '{', '}');
   builder.skip(open, close);
   const member = builder.state();
   builder.skip(open, member);
@@ -246,14 +246,9 @@ export interface Member {
 
 /** An object of these members in this order; those that are not required may be left out. */
 export function objectRule(builder: MachineBuilder, space: number, members: readonly Member[]): number {
-  const start = builder.state();
-  builder.nest(start);
-  const end = builder.state();
-  builder.final(end);
-  const close = builder.state();
-  builder.edge(close, 0x7d, 0x7d, end);
+  const { start, open, close } = bracketed(builder, space, '{', '}');
   // Two rows of states: before the first member (no comma), and behind one.
-  let none = spaced(builder, start, '{', space);
+  let none = open;
   let some = builder.state();
   for (const { name, value, required } of members) {
     const key = builder.state();
