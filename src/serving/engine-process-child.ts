@@ -47,22 +47,22 @@ let opened: Opened | null = null;
 /** Requests in work, by the parent's number. */
 const works = new Map<number, { readonly controller: AbortController; room: number; wake(): void }>();
 
+/** As many threads as the parent allows, but never all cores. */
+const allowed = (threads: number): number => Math.min(threads, mostThreads(availableParallelism()));
+
 /** The engine that a file or folder needs. */
 async function openEngine({ model, context_tokens, places, threads }: EngineSettings) {
-  const allowed = Math.min(threads, mostThreads(availableParallelism()));
   if (model.kind === 'gguf') {
     const { path, hash } = model;
-    const engine = await openLlamaEngine(path, { hash, context_tokens, sequences: places, threads: allowed });
-    return {
-      engine,
-      setThreads: (threads: number) => engine.setThreads(Math.min(threads, mostThreads(availableParallelism()))),
-    };
+    const options = { hash, context_tokens, sequences: places, threads: allowed(threads) };
+    const engine = await openLlamaEngine(path, options);
+    return { engine, setThreads: (threads: number) => engine.setThreads(allowed(threads)) };
   }
   const { tokenizer, ...stored } = await importModel(model.path);
   if (!tokenizer)
     throw new ServingError('unsupported', `${model.path} has no tokenizer.json: the model knows only its own tokens`);
   const hash = await nameOfFolder(model.path);
-  const runtime = await createNativeRuntime({ threads: allowed });
+  const runtime = await createNativeRuntime({ threads: allowed(threads) });
   const cache_tokens = places * (context_tokens ?? stored.config.max_position_embeddings);
   const engine = await openOwnEngine(runtime, { ...stored, tokenizer, hash }, { cache_tokens });
   // ONNX Runtime's threads belong to its sessions: their number stays.
