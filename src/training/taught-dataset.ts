@@ -91,12 +91,11 @@ export async function buildTaughtDataset(
     while (ids.length >= size) await cut(size);
   }
   if (ids.length >= 2) await cut(ids.length);
+  const sum = (entries: readonly ShardEntry[]): number => entries.reduce((total, { tokens }) => total + tokens, 0);
   if (train.length === 0 || validation.length === 0) {
-    const tokens = train.reduce((sum, shard) => sum + shard.tokens, 0);
-    throw new DataError('no-text', `a teacher's ${tokens} tokens are too few to learn from and to validate on`);
+    throw new DataError('no-text', `a teacher's ${sum(train)} tokens are too few to learn from and to validate on`);
   }
   const tokenizer_hash = await put(utf8(tokenizer.json));
-  const sum = (entries: readonly ShardEntry[]): number => entries.reduce((total, { tokens }) => total + tokens, 0);
   return {
     manifest: { version: VERSION, tokenizer: tokenizer_hash, vocab_size, token_bytes, train, validation },
     texts: count,
