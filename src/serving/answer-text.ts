@@ -51,8 +51,8 @@ function firstStop(text: string, stops: readonly string[]): number {
   return begin;
 }
 
-/** How many characters at the end of a text may be the beginning of a stop string. */
-function heldBack(text: string, stops: readonly string[]): number {
+/** How many characters at the end of a text may be the beginning of a stop string or of another mark. */
+export function heldBack(text: string, stops: readonly string[]): number {
   let most = 0;
   for (const stop of stops) {
     for (let length = Math.min(stop.length - 1, text.length); length > most; length--) {

@@ -1,4 +1,5 @@
 // Calls of tools in the text of an answer: the form that holds them, and the reader that finds them.
+import { heldBack } from './answer-text.ts';
 import type { CallReader, FoundCall } from './call-reader.ts';
 import { type CallMarks, callHead, type Tool } from './chat-templates.ts';
 import { ServingError } from './errors.ts';
@@ -46,7 +47,7 @@ export function callReader(tools: readonly Tool[], { open, close }: CallMarks): 
       const at = held.indexOf(mark);
       calling = at >= 0;
       // Spaces before a call belong to it, so they wait, too.
-      const certain = held.slice(0, calling ? at : held.length - begunLength(held, mark)).trimEnd();
+      const certain = held.slice(0, calling ? at : held.length - heldBack(held, [mark])).trimEnd();
       held = held.slice(certain.length);
       return certain;
     },
@@ -68,14 +69,6 @@ export function callReader(tools: readonly Tool[], { open, close }: CallMarks): 
       return { text: rest, calls };
     },
   };
-}
-
-/** How many characters at the end of a text may be the beginning of a mark. */
-function begunLength(text: string, mark: string): number {
-  for (let length = Math.min(mark.length - 1, text.length); length > 0; length--) {
-    if (text.endsWith(mark.slice(0, length))) return length;
-  }
-  return 0;
 }
 
 /** The length of the JSON object with which a text begins; null where the text ends within it. Strings may hold any brackets. */
