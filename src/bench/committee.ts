@@ -16,9 +16,9 @@ import { SERVING_LIMITS } from '../serving/limits.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Batch } from '../training/inner.ts';
+import { learn } from '../training/lessons.ts';
 import { learningRate } from '../training/schedule.ts';
 import { mean } from '../training/statistics.ts';
-import { createTrainer } from '../training/trainer.ts';
 import { decimal, type Report, type Values, whole } from './bench.ts';
 import { type Interval, interval95, signed, table } from './report.ts';
 
@@ -150,16 +150,13 @@ async function measureSeed(runtime: Runtime, { seed, steps, sums, temperature }:
 
 /** A model that has learned sums, ready to be served. */
 async function trained(runtime: Runtime, name: string, seed: string, steps: number): Promise<ServedModel> {
-  const trainer = await createTrainer(runtime, MODEL, { batch: BATCH, context: CONTEXT, adamw: ADAMW });
-  await trainer.setWeights(initialWeights(MODEL, seed));
   const random = seededRandom('bench committee', 'learning', seed);
   const schedule = { total_steps: steps, warmup_steps: steps / 20, learning_rate: 0.01, min_learning_rate: 0.001 };
-  for (let step = 0; step < steps; step++) {
-    const sums = Array.from({ length: BATCH }, () => TO_LEARN[random.uint32() % TO_LEARN.length]);
-    await trainer.step(batchOf(sums), learningRate(step, schedule));
-  }
-  const weights = await trainer.weights();
-  await trainer.close();
+  const weights = await learn(runtime, MODEL, {
+    ...{ batch: BATCH, context: CONTEXT, adamw: ADAMW, first: initialWeights(MODEL, seed), steps },
+    batchOf: () => batchOf(Array.from({ length: BATCH }, () => TO_LEARN[random.uint32() % TO_LEARN.length])),
+    rateOf: (step) => learningRate(step, schedule),
+  });
   const model = { config: MODEL, weights, tokenizer: byteTokenizer(), hash: sha256Hex(utf8(seed)) };
   const engine = await openOwnEngine(runtime, model, { cache_tokens: 8 * ROOM_TOKENS });
   return { engine, name, licence: null, created_ms: 0 };

@@ -11,13 +11,14 @@ import type { Runtime } from '../tensor/runtime.ts';
 import { type Training, trainAlone } from '../training/alone.ts';
 import { assignedBatches } from '../training/assignment.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
+import { learn } from '../training/lessons.ts';
 import { learningRate } from '../training/schedule.ts';
 import { type DatasetManifest, decodeShard } from '../training/shards.ts';
 import { decodeSoftRows, LIMIT_TOP, type Likely } from '../training/soft-shards.ts';
 import { SparseOptionsSchema } from '../training/sparse.ts';
 import { mean } from '../training/statistics.ts';
 import { buildTaughtDataset, type TaughtText } from '../training/taught-dataset.ts';
-import { createEvaluator, createTrainer, type Evaluator, meanLoss } from '../training/trainer.ts';
+import { createEvaluator, type Evaluator, meanLoss } from '../training/trainer.ts';
 import { randomBatch, windowBatches } from '../training/windows.ts';
 import { type Report, type Values, whole } from './bench.ts';
 import { interval95, signed, table } from './report.ts';
@@ -117,16 +118,13 @@ async function corpusTokens(): Promise<Int32Array> {
 }
 
 async function trainedTeacher(runtime: Runtime, text: Int32Array, steps: number): Promise<Weights> {
-  const trainer = await createTrainer(runtime, TEACHER, { batch: 8, context: TEXT_TOKENS, adamw: ADAMW });
-  await trainer.setWeights(initialWeights(TEACHER, 'teacher'));
   const random = seededRandom('bench distil', 'teacher');
   const schedule = { total_steps: steps, warmup_steps: steps / 20, learning_rate: 3e-3, min_learning_rate: 3e-4 };
-  for (let step = 0; step < steps; step++) {
-    await trainer.step(randomBatch(text, random, 8, TEXT_TOKENS), learningRate(step, schedule));
-  }
-  const weights = await trainer.weights();
-  await trainer.close();
-  return weights;
+  return learn(runtime, TEACHER, {
+    ...{ batch: 8, context: TEXT_TOKENS, adamw: ADAMW, first: initialWeights(TEACHER, 'teacher'), steps },
+    batchOf: () => randomBatch(text, random, 8, TEXT_TOKENS),
+    rateOf: (step) => learningRate(step, schedule),
+  });
 }
 
 /** A dataset of what the teacher writes, in memory. */

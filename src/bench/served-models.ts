@@ -6,8 +6,8 @@ import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { readTexts } from '../training/corpus.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
+import { learn } from '../training/lessons.ts';
 import { learningRate } from '../training/schedule.ts';
-import { createTrainer } from '../training/trainer.ts';
 import { randomBatch } from '../training/windows.ts';
 
 /** The demo's model, and one with an eighth of its parameters. */
@@ -60,21 +60,18 @@ export async function trainModels(
   const train = async (which: keyof typeof SHAPES) => {
     const given = { ...SHAPES[which], vocab_size: 257, max_position_embeddings: CONTEXT };
     const config = LlamaConfigSchema.parse(given);
-    const trainer = await createTrainer(runtime, config, { batch: BATCH, context: TRAINED_CONTEXT, adamw: ADAMW });
     const random = seededRandom('served models', which);
     let earlier: Weights = new Map();
-    try {
-      await trainer.setWeights(initialWeights(config, which));
-      for (let step = 0; step < steps; step++) {
-        if (step === Math.floor(EARLIER * steps)) earlier = await trainer.weights();
-        const batch = randomBatch(tokens, random, BATCH, TRAINED_CONTEXT);
-        const { loss } = await trainer.step(batch, learningRate(step, { ...RATES, total_steps: steps }));
+    const weights = await learn(runtime, config, {
+      ...{ batch: BATCH, context: TRAINED_CONTEXT, adamw: ADAMW, first: initialWeights(config, which), steps },
+      batchOf: () => randomBatch(tokens, random, BATCH, TRAINED_CONTEXT),
+      rateOf: (step) => learningRate(step, { ...RATES, total_steps: steps }),
+      async after(step, loss, trainer) {
+        if (step + 1 === Math.floor(EARLIER * steps)) earlier = await trainer.weights();
         if (step % 100 === 0 || step === steps - 1) progress(`${which}: step ${step}, loss ${loss.toFixed(3)}`);
-      }
-      return { last: { config, weights: await trainer.weights() }, earlier: { config, weights: earlier } };
-    } finally {
-      await trainer.close();
-    }
+      },
+    });
+    return { last: { config, weights }, earlier: { config, weights: earlier } };
   };
   const { last: model, earlier } = await train('model');
   const { last: smaller } = await train('smaller');

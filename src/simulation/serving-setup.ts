@@ -13,7 +13,7 @@ import { byteTokenizer } from '../model/tokenizer.ts';
 import { utf8 } from '../protocol/hash.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
-import { createTrainer } from '../training/trainer.ts';
+import { learn } from '../training/lessons.ts';
 import { randomBatch } from '../training/windows.ts';
 
 const MODEL = LlamaConfigSchema.parse({
@@ -62,18 +62,15 @@ async function train(texts: AsyncIterable<string>, runtime: Runtime) {
   for await (const piece of texts) text += piece;
   const tokens = Int32Array.from(byteTokenizer().encode(text));
   const { batch, context, steps, earlier_step, learning_rate } = TRAINING;
-  const trainer = await createTrainer(runtime, MODEL, { batch, context, adamw: ADAMW });
   const random = seededRandom('serving setup');
   let earlier: Weights = new Map();
-  try {
-    await trainer.setWeights(initialWeights(MODEL, 'serving setup'));
-    for (let step = 0; step < steps; step++) {
-      if (step === earlier_step) earlier = await trainer.weights();
-      const rate = learning_rate * Math.min(1, (step + 1) / 20);
-      await trainer.step(randomBatch(tokens, random, batch, context), rate);
-    }
-    return { last: await trainer.weights(), earlier };
-  } finally {
-    await trainer.close();
-  }
+  const last = await learn(runtime, MODEL, {
+    ...{ batch, context, adamw: ADAMW, first: initialWeights(MODEL, 'serving setup'), steps },
+    batchOf: () => randomBatch(tokens, random, batch, context),
+    rateOf: (step) => learning_rate * Math.min(1, (step + 1) / 20),
+    async after(step, _loss, trainer) {
+      if (step + 1 === earlier_step) earlier = await trainer.weights();
+    },
+  });
+  return { last, earlier };
 }
