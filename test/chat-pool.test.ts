@@ -10,14 +10,8 @@ import { LlamaConfigSchema } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/init.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { serveEngine } from '../src/peer/served-model.ts';
-import { openServing } from '../src/peer/serving.ts';
 import { systemClock } from '../src/protocol/clock.ts';
-import { encodeMessage } from '../src/protocol/encode-message.ts';
-import { decodeFromPeer } from '../src/protocol/from-peer.ts';
-import { decodeFromHub } from '../src/protocol/messages.ts';
 import { unpackRequest } from '../src/protocol/serving-bytes.ts';
-import type { FromServingPeer } from '../src/protocol/serving-from-peer.ts';
-import type { ToServingPeer } from '../src/protocol/serving-messages.ts';
 import { type ClosingServer, openAnswerServer } from '../src/serving/answer-server.ts';
 import {
   type AnswerEvent,
@@ -31,6 +25,7 @@ import type { Engine } from '../src/serving/engine.ts';
 import { openOwnEngine } from '../src/serving/engine-own.ts';
 import { createNativeRuntime } from '../src/tensor/native-runtime.ts';
 import type { Runtime } from '../src/tensor/runtime.ts';
+import { poolDevice } from './pool-device.ts';
 
 const config = LlamaConfigSchema.parse({
   ...{ vocab_size: 257, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1 },
@@ -80,30 +75,17 @@ interface Device {
   dieAndCome(): void;
 }
 
-/** A device that loads the model as `potluck join --serve` does, behind a socket that carries the wire's own bytes. */
+/** A device that loads the model as `potluck join --serve` does. */
 async function deviceWith(name: string): Promise<Device> {
   const { served, close } = serveEngine(await open(), 2);
-  let lives = 0;
   const given: number[] = [];
-  const connect = () => {
-    const connection = {
-      ...{ number: `${name}${lives++}`, peer: name.charCodeAt(0).toString(16).repeat(32) },
-      tell(message: ToServingPeer): void {
-        const heard = decodeFromHub(encodeMessage(message)) as ToServingPeer;
-        if (heard.type === 'answer') given.push(unpackRequest(heard.request, AnswerRequestSchema).written.length);
-        setImmediate(() => connection === here && serving.hear(heard));
-      },
-    };
-    return connection;
-  };
-  let here = connect();
-  const serving = openServing({
-    ...{ clock: systemClock, price_in: 0, price_out: 0, region: null },
-    send: (message) => pool.hear(here, decodeFromPeer(encodeMessage(message)) as FromServingPeer),
+  const { serving, come, die } = poolDevice(pool, name.charCodeAt(0).toString(16).repeat(32), served, {
     worked: () => wait(TOKEN_MS),
+    onHeard(heard) {
+      if (heard.type === 'answer') given.push(unpackRequest(heard.request, AnswerRequestSchema).written.length);
+    },
   });
-  serving.serve(served);
-  serving.welcome();
+  come();
   closing.push(async () => {
     await serving.close();
     await close();
@@ -114,11 +96,8 @@ async function deviceWith(name: string): Promise<Device> {
       return serving.running;
     },
     dieAndCome() {
-      const before = here;
-      serving.away();
-      here = connect();
-      pool.gone(before);
-      serving.welcome();
+      die();
+      come();
     },
   };
 }

@@ -7,13 +7,8 @@ import { ANY_DEVICE, openPool, type Pool } from '../src/hub/serving/pool.ts';
 import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { serveEngine } from '../src/peer/served-model.ts';
-import { openServing, type ServedModel } from '../src/peer/serving.ts';
+import type { ServedModel } from '../src/peer/serving.ts';
 import { systemClock } from '../src/protocol/clock.ts';
-import { encodeMessage } from '../src/protocol/encode-message.ts';
-import { decodeFromPeer } from '../src/protocol/from-peer.ts';
-import { decodeFromHub } from '../src/protocol/messages.ts';
-import type { FromServingPeer } from '../src/protocol/serving-from-peer.ts';
-import type { ToServingPeer } from '../src/protocol/serving-messages.ts';
 import type { AnswerRequest } from '../src/serving/answers.ts';
 import type { Engine } from '../src/serving/engine.ts';
 import { openOwnEngine } from '../src/serving/engine-own.ts';
@@ -26,6 +21,7 @@ import {
   wholeAnswer,
 } from '../src/serving/testing/tiny-model.ts';
 import { createWasmRuntime } from '../src/tensor/wasm-runtime.ts';
+import { poolDevice } from './pool-device.ts';
 
 const PLACES = 4;
 const HASH = '7'.repeat(64); // as openTinyEngine has it
@@ -66,28 +62,13 @@ class World {
 
   /** @returns what lets it in, and gives its key */
   async device(open: Open, lie: Lie = (request) => request): Promise<() => string> {
-    const number = String(this.#number++);
-    const peer = number.padStart(64, '0');
+    const peer = String(this.#number++).padStart(64, '0');
     const { served } = serveEngine(await open(), PLACES);
     const model: ServedModel = { ...served, answer: (request, signal) => served.answer(lie(request), signal) };
-    const connection = {
-      ...{ number, peer },
-      tell: (message: ToServingPeer) =>
-        queueMicrotask(() => serving.hear(decodeFromHub(encodeMessage(message)) as ToServingPeer)),
-    };
-    const serving = openServing({
-      ...{
-        clock: systemClock,
-        price_in: 0,
-        price_out: 0,
-        region: null,
-        onProblem: (code, message) => console.log(code, message),
-      },
-      send: (message) => this.pool.hear(connection, decodeFromPeer(encodeMessage(message)) as FromServingPeer),
-    });
-    serving.serve(model);
+    const onProblem = (code: string, message: string): void => console.log(code, message);
+    const { come } = poolDevice(this.pool, peer, model, { onProblem });
     return () => {
-      serving.welcome();
+      come();
       return peer;
     };
   }

@@ -1,0 +1,54 @@
+// A device of a pool in this process, as `potluck join --serve` is one, behind a socket that carries the wire's own bytes.
+import type { Pool } from '../src/hub/serving/pool.ts';
+import { openServing, type ServedModel, type Serving, type ServingOptions } from '../src/peer/serving.ts';
+import { systemClock } from '../src/protocol/clock.ts';
+import { encodeMessage } from '../src/protocol/encode-message.ts';
+import { decodeFromPeer } from '../src/protocol/from-peer.ts';
+import { decodeFromHub } from '../src/protocol/messages.ts';
+import type { FromServingPeer } from '../src/protocol/serving-from-peer.ts';
+import type { ToServingPeer } from '../src/protocol/serving-messages.ts';
+
+export interface PoolDevice {
+  readonly serving: Serving;
+  /** The pool gets its offer. */
+  come(): void;
+  /** Its socket closes in the middle of what it does; it may come again, as another connection. */
+  die(): void;
+}
+
+/** @param onHeard what the pool tells it, before it does anything with that */
+export function poolDevice(
+  pool: Pool,
+  peer: string,
+  served: ServedModel,
+  { onHeard, ...more }: Pick<ServingOptions, 'worked' | 'onProblem'> & { onHeard?(message: ToServingPeer): void } = {},
+): PoolDevice {
+  let lives = 0;
+  const connect = () => {
+    const connection = {
+      ...{ number: `${peer} ${lives++}`, peer },
+      tell(message: ToServingPeer): void {
+        const heard = decodeFromHub(encodeMessage(message)) as ToServingPeer;
+        onHeard?.(heard);
+        setImmediate(() => connection === here && serving.hear(heard));
+      },
+    };
+    return connection;
+  };
+  let here = connect();
+  const serving = openServing({
+    ...{ clock: systemClock, price_in: 0, price_out: 0, region: null },
+    send: (message) => pool.hear(here, decodeFromPeer(encodeMessage(message)) as FromServingPeer),
+    ...more,
+  });
+  serving.serve(served);
+  return {
+    serving,
+    come: () => serving.welcome(),
+    die() {
+      serving.away();
+      pool.gone(here);
+      here = connect();
+    },
+  };
+}
