@@ -9,21 +9,11 @@ import { ChatOpenAI } from '@langchain/openai';
 import { streamText } from 'ai';
 import OpenAI, { APIError } from 'openai';
 import { exportModel } from '../src/model/checkpoint-folder.ts';
-import { findLlama } from '../src/serving/llama-package.ts';
+import { missingLlama } from '../src/serving/llama-package.ts';
 import { testModel, writeGguf } from '../src/serving/testing/engine-models.ts';
 import { type Network, network } from './network.ts';
 
 const POTLUCK = join(import.meta.dirname, '..', 'bin', 'potluck.js');
-
-/** Why llama.cpp cannot be asked here; false: it can. */
-function withoutLlama(): string | false {
-  try {
-    findLlama();
-    return false;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
 
 /** A model of random weights as `potluck export` writes one. */
 async function modelIn(folder: string): Promise<string> {
@@ -121,7 +111,7 @@ describe('a model on this machine', () => {
     assert.match(gone.err, /^potluck: nothing answers at http:\/\/localhost:\d+\/v1: .+\n$/);
   });
 
-  test('in a GGUF file answers as its folder does', { skip: withoutLlama() }, async (t) => {
+  test('in a GGUF file answers as its folder does', { skip: missingLlama() ?? false }, async (t) => {
     const net = network(t);
     const model = testModel({ max_position_embeddings: 256 });
     await exportModel(join(net.folder, 'tiny'), model);
