@@ -3,7 +3,7 @@ import type { DrawPlace } from '../model/sampling.ts';
 import { answerText } from './answer-text.ts';
 import type { EngineModel } from './engine.ts';
 import { ServingError } from './errors.ts';
-import type { Grammar } from './grammar/grammar.ts';
+import { allows, type Grammar } from './grammar/grammar.ts';
 
 export interface AnswerProgress {
   /** Tokens that the answer has. */
@@ -68,11 +68,7 @@ export function answerProgress(
 }
 
 const mayBeWritten = (usable: Uint32Array, { tokens }: EngineModel, id: number): boolean =>
-  Number.isInteger(id) &&
-  id >= 0 &&
-  id < tokens.vocab_size &&
-  ((usable[id >>> 5] >>> (id & 31)) & 1) === 1 &&
-  !tokens.end_ids.includes(id);
+  Number.isInteger(id) && id >= 0 && id < tokens.vocab_size && allows(usable, id) && !tokens.end_ids.includes(id);
 
 /** All ids but those that are never text, as a mask. */
 function usableIds({ tokens }: EngineModel): Uint32Array {
