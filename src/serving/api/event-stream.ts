@@ -1,5 +1,6 @@
 // Server-sent events (HTML standard, 9.2): a stream that says so when nothing happens, ends what nobody reads, and is never cut by an error.
 import type { Clock, Timer } from '../../protocol/clock.ts';
+import { utf8 } from '../../protocol/hash.ts';
 import { API_LIMITS } from '../limits.ts';
 
 const KEEP_ALIVE = ': keep-alive\n\n';
@@ -58,7 +59,6 @@ function bodyFrom(
   first: Promise<IteratorResult<string>>,
   { clock, keep_alive_ms, signal, stopReading, onFailure }: Pumped,
 ): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
   let onRoom = (): void => {};
 
   /** Resolves when the client has read enough. One that reads nothing for too long is taken for gone. */
@@ -73,7 +73,7 @@ function bodyFrom(
   };
 
   const pump = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
-    const say = (text: string): void => controller.enqueue(encoder.encode(text));
+    const say = (text: string): void => controller.enqueue(utf8(text));
     let quiet = false;
     let beat: Timer;
     const keepAlive = (): void => {

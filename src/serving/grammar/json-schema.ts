@@ -1,4 +1,5 @@
 // JSON schemas (draft 2020-12, and draft 7's `definitions`) as rules of an automaton. A keyword that is not done is refused, never ignored.
+import { utf8 } from '../../protocol/hash.ts';
 import { ServingError } from '../errors.ts';
 import { SERVING_LIMITS } from '../limits.ts';
 import { arrayRule, type JsonRules, type Member, mapRule, objectRule, stringRule } from './json-text.ts';
@@ -143,12 +144,7 @@ class SchemaReader {
     const start = this.#builder.state();
     const end = this.#builder.state();
     this.#builder.final(end);
-    const encoder = new TextEncoder();
-    this.#builder.oneOf(
-      start,
-      texts.map((text) => encoder.encode(text)),
-      end,
-    );
+    this.#builder.oneOf(start, texts.map(utf8), end);
     return start;
   }
 

@@ -1,4 +1,5 @@
 // A recursive automaton over bytes: rules whose states read bytes, call other rules, and end. JSON of any schema is one.
+import { utf8 } from '../../protocol/hash.ts';
 import { ServingError } from '../errors.ts';
 import { SERVING_LIMITS } from '../limits.ts';
 
@@ -88,7 +89,7 @@ export class MachineBuilder {
   }
 
   text(from: number, text: string): number {
-    return this.bytes(from, new TextEncoder().encode(text));
+    return this.bytes(from, utf8(text));
   }
 
   /** Reads one of several byte strings as a tree, so that their number costs nothing while reading; all go on at `to`. */

@@ -1,4 +1,5 @@
 // JSON schema's `pattern`: the regular part of ECMAScript's expressions, as a rule that reads a JSON string which they match.
+import { utf8 } from '../../protocol/hash.ts';
 import { ServingError } from '../errors.ts';
 import { manyByteCharacter } from './json-text.ts';
 import type { MachineBuilder } from './machine.ts';
@@ -127,8 +128,8 @@ function readMany(builder: MachineBuilder, from: number, lo: number, hi: number,
       return;
     }
   }
-  const first = new TextEncoder().encode(String.fromCodePoint(lo));
-  const final = new TextEncoder().encode(String.fromCodePoint(hi));
+  const first = utf8(String.fromCodePoint(lo));
+  const final = utf8(String.fromCodePoint(hi));
   let at = from;
   for (const [i, byte] of first.entries()) {
     const next = i === first.length - 1 ? to : builder.state();
