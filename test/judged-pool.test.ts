@@ -2,21 +2,19 @@
 // ones of two runtimes, which accept each other.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { ANY_DEVICE, openPool, type Pool } from '../src/hub/serving/pool.ts';
 import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
-import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { serveEngine } from '../src/peer/served-model.ts';
 import type { ServedModel } from '../src/peer/serving.ts';
 import { systemClock } from '../src/protocol/clock.ts';
 import type { AnswerRequest } from '../src/serving/answers.ts';
 import type { Engine } from '../src/serving/engine.ts';
-import { openOwnEngine } from '../src/serving/engine-own.ts';
 import {
   openTinyEngine,
   requestOf,
-  TINY_CONFIG,
   TINY_CONTEXT,
+  TINY_HASH,
   tinyWeights,
   wholeAnswer,
 } from '../src/serving/testing/tiny-model.ts';
@@ -24,18 +22,11 @@ import { createWasmRuntime } from '../src/tensor/wasm-runtime.ts';
 import { poolDevice } from './pool-device.ts';
 
 const PLACES = 4;
-const HASH = '7'.repeat(64); // as openTinyEngine has it
 const room = { cache_tokens: PLACES * TINY_CONTEXT };
 type Open = () => Promise<Engine>;
 const honestly: Open = () => openTinyEngine(tinyWeights('a'), room);
 const otherWeights: Open = () => openTinyEngine(tinyWeights('b'), room);
-async function onWasm(): Promise<Engine> {
-  const runtime = await createWasmRuntime({ threads: 1 });
-  const model = { config: TINY_CONFIG, weights: tinyWeights('a'), tokenizer: byteTokenizer(), hash: HASH };
-  const engine = await openOwnEngine(runtime, model, room);
-  after(() => engine.close().finally(() => runtime.close()));
-  return engine;
-}
+const onWasm: Open = () => openTinyEngine(tinyWeights('a'), room, createWasmRuntime);
 
 /** What a device does with a request before it serves it. */
 type Lie = (request: AnswerRequest) => AnswerRequest;
@@ -49,7 +40,7 @@ class World {
   constructor() {
     this.pool = openPool({
       ...{ clock: systemClock, randomBytes: (length) => new Uint8Array(randomBytes(length)), ownerOf: () => null },
-      models: () => [{ hash: HASH, names: ['tiny'], created_ms: 0, licence: null, chat: false, tools: false }],
+      models: () => [{ hash: TINY_HASH, names: ['tiny'], created_ms: 0, licence: null, chat: false, tools: false }],
       counts: {
         ...NO_COUNTS,
         judged: (end) => {

@@ -4,11 +4,13 @@ import { LlamaConfigSchema, type Weights } from '../../model/config.ts';
 import { randomWeights } from '../../model/testing/random-weights.ts';
 import { byteTokenizer } from '../../model/tokenizer.ts';
 import { createNativeRuntime } from '../../tensor/native-runtime.ts';
+import type { Runtime } from '../../tensor/runtime.ts';
 import type { AnswerEvent, AnswerRequest } from '../answers.ts';
 import type { Engine } from '../engine.ts';
 import { type OwnEngineOptions, openOwnEngine } from '../engine-own.ts';
 
 export const TINY_CONTEXT = 96;
+export const TINY_HASH = '7'.repeat(64);
 export const TINY_CONFIG = LlamaConfigSchema.parse({
   vocab_size: 257,
   hidden_size: 32,
@@ -23,9 +25,13 @@ export const TINY_CONFIG = LlamaConfigSchema.parse({
 export const tinyWeights = (seed: string): Weights => randomWeights(TINY_CONFIG, { seed: ['tiny weights', seed] });
 
 /** Opens the engine for a test file, which closes it when it is through. */
-export async function openTinyEngine(weights: Weights, options: OwnEngineOptions = {}): Promise<Engine> {
-  const runtime = await createNativeRuntime({ threads: 1 });
-  const model = { config: TINY_CONFIG, weights, tokenizer: byteTokenizer(), hash: '7'.repeat(64) };
+export async function openTinyEngine(
+  weights: Weights,
+  options: OwnEngineOptions = {},
+  createRuntime: (options: { threads: number }) => Promise<Runtime> = createNativeRuntime,
+): Promise<Engine> {
+  const runtime = await createRuntime({ threads: 1 });
+  const model = { config: TINY_CONFIG, weights, tokenizer: byteTokenizer(), hash: TINY_HASH };
   const engine = await openOwnEngine(runtime, model, options);
   after(() => engine.close().finally(() => runtime.close()));
   return engine;
