@@ -1,7 +1,7 @@
 // An AnswerServer over engines of this process or of its children: what one device alone serves.
 import type { AnswerServer, OfferedModel } from './answers.ts';
 import type { Engine } from './engine.ts';
-import { ServingError } from './errors.ts';
+import { ServingError, unknownModel } from './errors.ts';
 import { prefixCache } from './prefix-cache.ts';
 import { type ReadyModel, writeAnswer } from './write-answer.ts';
 
@@ -28,7 +28,7 @@ export function openAnswerServer(served: readonly ServedModel[]): ClosingServer 
   const named = (name: string) => {
     const found = ready.get(name);
     if (found) return found;
-    throw new ServingError('unknown-model', `no model ${name} is served here`);
+    throw unknownModel(name);
   };
   return {
     models: () => offered,

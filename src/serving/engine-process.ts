@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { AnswerEvent, AnswerRequest, AnswerServer, OfferedModel } from './answers.ts';
 import { type EngineSettings, type FromEngine, FromEngineSchema, type ToEngine } from './engine-process-messages.ts';
-import { ServingError } from './errors.ts';
+import { ServingError, unknownModel } from './errors.ts';
 
 const LIMITS = {
   ahead_events: 64, // what a child may write before its reader has taken it: a reader that is slow holds no memory
@@ -167,7 +167,7 @@ const errorOf = ({ code, message, details }: Said<'failed'>['error']) => new Ser
 function engineOver(link: Link, { model, class: kind, cache_tokens }: Said<'opened'>, places: number): EngineProcess {
   let closing: Promise<void> | null = null;
   const mustBe = (name: string): void => {
-    if (name !== model.name) throw new ServingError('unknown-model', `no model ${name} is served here`);
+    if (name !== model.name) throw unknownModel(name);
   };
   return {
     ...{ model, class: kind, cache_tokens, places, pid: link.child.pid!, ended: link.ended },

@@ -24,3 +24,7 @@ export type ServingErrorCode =
 
 /** The error of `serving/`. */
 export class ServingError extends CodedError<ServingErrorCode> {}
+
+/** What a server says that is asked for a model of somebody else's. */
+export const unknownModel = (name: string): ServingError =>
+  new ServingError('unknown-model', `no model ${name} is served here`);

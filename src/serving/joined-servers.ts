@@ -1,13 +1,13 @@
 // Several servers of answers as one: each model is asked of the server that has it.
 import type { ClosingServer } from './answer-server.ts';
-import { ServingError } from './errors.ts';
+import { unknownModel } from './errors.ts';
 
 /** The first server that has a model of a name is asked for it. */
 export function joinServers(servers: readonly ClosingServer[]): ClosingServer {
   const named = (name: string): ClosingServer => {
     const found = servers.find((server) => server.models().some((model) => model.name === name));
     if (found) return found;
-    throw new ServingError('unknown-model', `no model ${name} is served here`);
+    throw unknownModel(name);
   };
   return {
     models: () => servers.flatMap((server) => server.models()),
