@@ -33,6 +33,20 @@ export interface RunServer {
   close(): Promise<void>;
 }
 
+/** An engine that cannot be served is closed: its memory is the device's. */
+async function openServed(
+  { openEngine, places }: RunServerOptions,
+  model: Parameters<RunServerOptions['openEngine']>[0],
+): Promise<LoadedModel> {
+  const engine = await openEngine(model, places);
+  try {
+    return serveEngine(engine, places);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
 export function openRunServer(options: RunServerOptions): RunServer {
   const { clock, serving, game } = options;
   let newest: RunView | null = null;
@@ -50,7 +64,7 @@ export function openRunServer(options: RunServerOptions): RunServer {
   const load = async (view: RunView): Promise<void> => {
     const state = await options.follow(view);
     const text = await game.textModel!(options.params, state, options.device);
-    const next = serveEngine(await options.openEngine({ ...text, hash: view.model }, options.places), options.places);
+    const next = await openServed(options, { ...text, hash: view.model });
     const before = loaded;
     loaded = next;
     loaded_ms = clock.elapsed_ms();
