@@ -31,6 +31,7 @@ const open = () =>
     places: 1,
     licence: null,
     onTransfer: () => {},
+    onNews: () => {},
   });
 
 test('a model whose template nobody knows has no conversations, but answers in forms; one without a template has both', async () => {

@@ -26,6 +26,8 @@ export interface ServingSettings {
   /** What a single model is called instead of its own name. */
   readonly name?: string;
   readonly onTransfer: (transfer: Transfer) => void;
+  /** Hears when the engine of a file has ended, and when it is there again. */
+  readonly onNews: (message: string) => void;
 }
 
 /** A model on the command line. */

@@ -100,8 +100,9 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
     throw new CliError('bad-argument', '--name goes with one model');
   }
   const onTransfer = transferTeller((sentence, transfer) => output.say(sentence, { type: 'transfer', ...transfer }));
+  const onNews = (message: string): void => output.say(message, { type: 'problem', where: 'engine', message });
   const { threads, name, licence = null } = flags;
-  const alone = await openModels(places, { threads, places: flags.places, name, licence, onTransfer });
+  const alone = await openModels(places, { threads, places: flags.places, name, licence, onTransfer, onNews });
   const server = committee(alone, {
     verifier,
     onFailed: (model, error) => tellProblem(output, error, model, `${model} of a committee`),
