@@ -28,6 +28,7 @@ import {
   publicUrl,
 } from './options.ts';
 import { type Output, openOutput } from './output.ts';
+import { ownAccounts } from './own-accounts.ts';
 import { keepPageBuilt, PAGE_FOLDER } from './page.ts';
 
 interface HubFlags {
@@ -115,7 +116,7 @@ Examples:
   $ potluck hub
   $ potluck hub --host 0.0.0.0 --port 8080 --folder ./my-hub
   $ potluck hub --public https://potluck.example.org --owners owners.txt
-  $ potluck serve keys add friend && potluck hub --host 0.0.0.0 --api
+  $ potluck serve keys add friend --owners mine && potluck hub --host 0.0.0.0 --api
   $ potluck hub --json --log-level error`,
     )
     .action(runHub);
@@ -137,7 +138,7 @@ async function runHub(options: HubFlags): Promise<void> {
     public_url: options.public,
     proxies: options.trustedProxy.length > 0 ? options.trustedProxy : undefined,
     metrics_public: options.metricsPublic,
-    api: apiOf(options),
+    api: await apiOf(options),
     owners: options.owners,
     runs: options.openRuns ? 'limited' : options.owners ? 'named' : undefined,
     witnesses: options.witness,
@@ -166,10 +167,11 @@ async function runHub(options: HubFlags): Promise<void> {
 }
 
 /** Who may ask the devices that serve; undefined: what is usual for where the hub listens. */
-function apiOf({ api, apiOwners, host, public: address }: HubFlags): HubOptions['api'] {
-  if (!api && !apiOwners) return undefined;
+async function apiOf({ api, apiOwners, host, public: address }: HubFlags): Promise<HubOptions['api']> {
   const isOpen = address !== undefined || !isOwnHost(host);
-  return { keys: api || isOpen ? keysFromFile() : null, owners: apiOwners ? new Set(apiOwners) : null };
+  if (isOpen && !api && !apiOwners) return undefined;
+  const owners = apiOwners ? new Set(apiOwners) : null;
+  return { keys: api || isOpen ? keysFromFile() : null, owners, own: await ownAccounts() };
 }
 
 /** Listeners that print what a hub says, up to a level. */

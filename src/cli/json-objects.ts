@@ -320,6 +320,7 @@ export const JSON_OBJECTS = {
       z.strictObject({
         ...{ id: z.string(), name: z.string(), created_ms: count },
         ...{ requests_per_minute: count.nullable(), tokens_per_minute: count.nullable() },
+        owners: z.array(id).nullable().meta({ description: 'whose devices alone may answer it; null: any' }),
       }),
     ),
   }),

@@ -5,6 +5,7 @@ import { makeKey } from '../serving/api/keys.ts';
 import { keyFile, readKeys, writeKeys } from './key-file.ts';
 import { deviceName, integer, jsonOption } from './options.ts';
 import { CliError, openOutput } from './output.ts';
+import { mineOrNamed } from './own-accounts.ts';
 import { columnsOf, padTo } from './text-columns.ts';
 
 export function keysCommand(): Command {
@@ -19,6 +20,12 @@ Examples:
   return command.addCommand(addCommand()).addCommand(listCommand(), { isDefault: true }).addCommand(removeCommand());
 }
 
+interface AddFlags {
+  requests?: number;
+  tokens?: number;
+  owners?: string;
+}
+
 function addCommand(): Command {
   return new Command('add')
     .description('make a key; it is shown once, and only its hash is kept')
@@ -29,10 +36,21 @@ function addCommand(): Command {
       'tokens in a minute, of prompts and answers (default: as many as there are)',
       integer(1, 1e12),
     )
+    .option(
+      '--owners <accounts>',
+      'only devices of these accounts may get, and so read, what is asked with it: separated by commas, a file with one a line, or mine',
+    )
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  $ potluck serve keys add laptop --tokens 20000')
-    .action(async (name: string, flags: { requests?: number; tokens?: number }, command: Command) => {
-      const quota = { requests_per_minute: flags.requests ?? null, tokens_per_minute: flags.tokens ?? null };
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ potluck serve keys add laptop --tokens 20000
+  $ potluck serve keys add diary --owners mine`,
+    )
+    .action(async (name: string, flags: AddFlags, command: Command) => {
+      const owners = flags.owners === undefined ? null : await mineOrNamed(flags.owners);
+      const quota = { requests_per_minute: flags.requests ?? null, tokens_per_minute: flags.tokens ?? null, owners };
       const { key, record } = makeKey(name, quota, Date.now(), randomBytes);
       await writeKeys([...(await readKeys()), record]);
       const text = `${key}\n\nThe key ${record.id} of ${name} is shown this once: ${keyFile()} has only its hash.`;
@@ -49,11 +67,12 @@ function listCommand(): Command {
       const keys = (await readKeys()).map(({ hash: _hash, ...rest }) => rest);
       const most = (limit: number | null, of: string): string =>
         limit === null ? `any ${of}` : `${limit} ${of} a minute`;
-      const rows = keys.map(({ id, name, created_ms, requests_per_minute, tokens_per_minute }) => [
+      const rows = keys.map(({ id, name, created_ms, requests_per_minute, tokens_per_minute, owners }) => [
         id,
         name,
         new Date(created_ms).toISOString().slice(0, 10),
         `${most(requests_per_minute, 'requests')}, ${most(tokens_per_minute, 'tokens')}`,
+        owners === null ? 'any device' : `devices of ${owners.map((owner) => owner.slice(0, 12)).join(', ')}`,
       ]);
       const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => columnsOf(row[i])))) ?? [];
       const lines = rows.map((row) =>

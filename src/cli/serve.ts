@@ -15,6 +15,8 @@ import type { AnswerServer, OfferedModel } from '../serving/answers.ts';
 import type { Addressed } from '../serving/api/access.ts';
 import type { Answered } from '../serving/api/answering.ts';
 import { openaiApi } from '../serving/api/app.ts';
+import { ApiError } from '../serving/api/errors.ts';
+import { TRUST_HEADER } from '../serving/api/trust.ts';
 import { committee } from '../serving/committee.ts';
 import { checkedBy, likeliestToAll } from '../serving/committee-verifiers.ts';
 import { potluckHere } from './called-as.ts';
@@ -22,6 +24,7 @@ import { keysFromFile, readKeys } from './key-file.ts';
 import { untilStopped } from './lifetime.ts';
 import { integer, jsonOption, SERVE_PORT } from './options.ts';
 import { CliError, formatCount, type Output, openOutput } from './output.ts';
+import { ownAccounts } from './own-accounts.ts';
 import { keysCommand } from './serve-keys.ts';
 import { openModels, placesOf } from './serve-models.ts';
 
@@ -108,7 +111,7 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
     onFailed: (model, error) => tellProblem(output, error, model, `${model} of a committee`),
   });
   try {
-    const http = httpServer(server, needs_keys, flags.origin, output);
+    const http = httpServer(server, { needs_keys, origins: flags.origin, own: await ownAccounts() }, output);
     const url = await listen(http, flags.host, flags.port);
     output.say(welcome(`${url}/v1`, server.models(), needs_keys), {
       type: 'serving',
@@ -142,7 +145,19 @@ function tellProblem(output: Output, error: unknown, where: string, place = wher
   output.say(`problem in ${place}: ${message}`, { type: 'problem', where, message });
 }
 
-function httpServer(server: AnswerServer, needs_keys: boolean, origins: readonly string[], output: Output): Server {
+interface Door {
+  readonly needs_keys: boolean;
+  /** Pages of which may ask, beside those of this machine. */
+  readonly origins: readonly string[];
+  /** Whose device this is. */
+  readonly own: readonly string[];
+}
+
+function httpServer(server: AnswerServer, { needs_keys, origins, own }: Door, output: Output): Server {
+  const trusting = (owners: ReadonlySet<string>): AnswerServer => {
+    if (own.some((owner) => owners.has(owner))) return server;
+    throw new ApiError('unsupported', `${TRUST_HEADER}: the one device that answers here is of another owner`);
+  };
   const app = new Hono();
   app.route(
     '/',
@@ -150,6 +165,8 @@ function httpServer(server: AnswerServer, needs_keys: boolean, origins: readonly
       clock: systemClock,
       newId: () => randomBytes(12).toString('hex'),
       keys: needs_keys ? keysFromFile() : null,
+      own,
+      trusting,
       // Where every caller needs a key, the key decides; else no page of a stranger may use what only this machine should.
       ...(!needs_keys && { admits: (addressed) => isFromHere(addressed, origins) }),
       onError: (error, where) => tellProblem(output, error, where),

@@ -9,7 +9,13 @@ import { promisify } from 'node:util';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { ProtocolError, type ProtocolErrorCode } from './errors.ts';
 import { generateSecret, identityFromSecret } from './identity.ts';
-import { createIdentityFile, loadOrCreateIdentity, readIdentitySecret, relockIdentityFile } from './identity-file.ts';
+import {
+  createIdentityFile,
+  idInFile,
+  loadOrCreateIdentity,
+  readIdentitySecret,
+  relockIdentityFile,
+} from './identity-file.ts';
 import { passphrasesFrom } from './passphrase-source.ts';
 
 let folder: string;
@@ -120,6 +126,7 @@ test('under a passphrase the file holds no secret, and opens for who knows it', 
   assert.ok(!text.includes(bytesToHex(secret)));
   if (process.platform !== 'win32') assert.equal((await stat(path)).mode & 0o777, 0o600);
   await rejectsWith(readIdentitySecret(path), 'identity-locked');
+  assert.deepEqual([await idInFile(path), await idInFile(`${path}.none`)], [id, null]);
   asking('correct  horse');
   await rejectsWith(readIdentitySecret(path), 'wrong-passphrase');
   asking('correct horse');

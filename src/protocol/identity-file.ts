@@ -36,8 +36,29 @@ export async function loadIdentity(path: string): Promise<DrawingIdentity & Open
   return identityFromSecret(await readIdentitySecret(path));
 }
 
+/** Whose key is kept at `path`, also where it is under a passphrase; null: none is. Throws as readIdentitySecret does. */
+export async function idInFile(path: string): Promise<string | null> {
+  return (await exists(path)) ? (await readIdentityFile(path)).file.id : null;
+}
+
 /** The secret kept at `path`, for exporting it to another device. Throws as loadOrCreateIdentity does. */
 export async function readIdentitySecret(path: string): Promise<Uint8Array> {
+  const { file, mode } = await readIdentityFile(path);
+  const secret = 'secret' in file ? hexToBytes(file.secret) : await unlocked(path, file);
+  if (identityFromSecret(secret).id !== file.id) throw corrupt(path, 'the secret does not belong to the id');
+  // The mode is checked last: if the file is not an identity file, its mode does not matter.
+  if (process.platform !== 'win32' && (mode & OTHERS) !== 0) {
+    const found = (mode & 0o777).toString(8).padStart(4, '0');
+    throw new ProtocolError(
+      'identity-file-permissions',
+      `${path} holds a secret key but others may use it (mode ${found}): run chmod 600 on it`,
+      { path, mode: found },
+    );
+  }
+  return secret;
+}
+
+async function readIdentityFile(path: string): Promise<{ file: z.infer<typeof identityFileSchema>; mode: number }> {
   if (!(await exists(path))) {
     throw new ProtocolError('identity-file-unreadable', `no key is kept at ${path}`, { path, errno: 'ENOENT' });
   }
@@ -55,18 +76,7 @@ export async function readIdentitySecret(path: string): Promise<Uint8Array> {
     const fields = parsed.error.issues.map((issue) => issue.path.join('.') || 'the object').join(', ');
     throw corrupt(path, `expected format, id and secret as written, wrong: ${fields}`);
   }
-  const secret = 'secret' in parsed.data ? hexToBytes(parsed.data.secret) : await unlocked(path, parsed.data);
-  if (identityFromSecret(secret).id !== parsed.data.id) throw corrupt(path, 'the secret does not belong to the id');
-  // The mode is checked last: if the file is not an identity file, its mode does not matter.
-  if (process.platform !== 'win32' && (mode & OTHERS) !== 0) {
-    const found = (mode & 0o777).toString(8).padStart(4, '0');
-    throw new ProtocolError(
-      'identity-file-permissions',
-      `${path} holds a secret key but others may use it (mode ${found}): run chmod 600 on it`,
-      { path, mode: found },
-    );
-  }
-  return secret;
+  return { file: parsed.data, mode };
 }
 
 async function unlocked(path: string, file: SealedSecret & { readonly id: string }): Promise<Uint8Array> {

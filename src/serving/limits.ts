@@ -32,5 +32,6 @@ export const API_LIMITS = {
   unread_events: 64, // held for a client that reads slowly; then the model waits as well
   schema_depth: 64, // a schema or a tool's parameters that are nested deeper are refused
   key_name_characters: 80, // how people tell keys apart
+  owners: 64, // accounts whose devices one key, or one request, trusts
   reset_ms: 60_000, // a quota is full again after a minute without requests
 } as const;

@@ -1,8 +1,11 @@
 // The OpenAI API of a hub, at /v1: its callers are answered by the devices that serve here.
 import type { Hono } from 'hono';
 import type { Clock } from '../../protocol/clock.ts';
+import type { AnswerServer } from '../../serving/answers.ts';
 import { openaiApi } from '../../serving/api/app.ts';
+import { ApiError } from '../../serving/api/errors.ts';
 import type { Keys } from '../../serving/api/keys.ts';
+import { TRUST_HEADER } from '../../serving/api/trust.ts';
 import { addressOfAsker } from '../answers.ts';
 import type { RateLimits } from '../rate-limits.ts';
 import { ANY_DEVICE, type Pool } from './pool.ts';
@@ -13,6 +16,8 @@ export interface ApiAccess {
   readonly keys: Keys | null;
   /** Only devices of these owners serve, so that nobody else's can read a prompt; null: all devices. */
   readonly owners: ReadonlySet<string> | null;
+  /** The accounts whose devices are the own ones of whoever needs no key. */
+  readonly own?: readonly string[];
 }
 
 interface ApiServices {
@@ -24,7 +29,7 @@ interface ApiServices {
 }
 
 /** Adds what begins with /v1, and who serves there. Of what is asked and answered nothing is kept or told. */
-export function serveApi(app: Hono, { keys, owners }: ApiAccess, hub: ApiServices): void {
+export function serveApi(app: Hono, { keys, owners, own }: ApiAccess, hub: ApiServices): void {
   const { pool, clock, rates, randomHex: newId, onError } = hub;
   app.use('/v1/*', async (c, next) => {
     rates.take('api_address', addressOfAsker(c));
@@ -34,5 +39,13 @@ export function serveApi(app: Hono, { keys, owners }: ApiAccess, hub: ApiService
     rates.take('read_address', addressOfAsker(c));
     return c.json(pool.fleet(), 200, { 'cache-control': 'no-store' });
   });
-  app.route('/', openaiApi(pool.serverFor({ ...ANY_DEVICE, owners }), { clock, newId, keys, onError }));
+  /** Whoever the caller trusts, as far as the hub's operator does. */
+  const trusting = (named: ReadonlySet<string>): AnswerServer => {
+    const both = new Set([...named].filter((owner) => owners?.has(owner) ?? true));
+    if (both.size > 0) return pool.serverFor({ ...ANY_DEVICE, owners: both });
+    const fact = 'this hub passes requests on to devices of its own list of owners, and none of those is on it';
+    throw new ApiError('unsupported', fact, { param: TRUST_HEADER });
+  };
+  const server = pool.serverFor({ ...ANY_DEVICE, owners });
+  app.route('/', openaiApi(server, { clock, newId, keys, own, trusting, onError }));
 }

@@ -1,13 +1,19 @@
 // Who may ask: pages of which origins, callers with which keys, and how often. Every answer has the number of its request.
 import type { Context, MiddlewareHandler } from 'hono';
+import type { AnswerServer } from '../answers.ts';
 import { ApiError } from './errors.ts';
 import type { Caller, Keys } from './keys.ts';
 import { type Quotas, quotaHeaders } from './quota.ts';
+import { TRUST_HEADER, trustedOwners } from './trust.ts';
 
 /** What requests carry through the app. */
 export interface ApiVariables {
   request_id: string;
   caller: Caller;
+  /** Who may answer this request. */
+  server: AnswerServer;
+  /** The accounts whose devices alone may; null: any. */
+  owners: ReadonlySet<string> | null;
 }
 export type ApiContext = Context<{ Variables: ApiVariables }>;
 type ApiMiddleware = MiddlewareHandler<{ Variables: ApiVariables }>;
@@ -23,12 +29,19 @@ export interface AccessOptions {
   readonly newId: () => string;
   /** null: whoever reaches this server may ask. */
   readonly keys: Keys | null;
+  /** The accounts whose devices are the own ones of whoever needs no key. */
+  readonly own?: readonly string[];
+  /** Where only devices of these owners may answer. Throws ApiError where that cannot be kept; without it nothing of the kind can. */
+  readonly trusting?: (owners: ReadonlySet<string>) => AnswerServer;
   /** Whether a request is meant for this server; any is where this is missing. */
   readonly admits?: (addressed: Addressed) => boolean;
 }
 
 /** Whoever asks where no key is needed. */
-const ANYBODY: Caller = { id: 'anybody', name: 'anybody', requests_per_minute: null, tokens_per_minute: null };
+const ANYBODY: Caller = {
+  ...{ id: 'anybody', name: 'anybody', owners: null },
+  ...{ requests_per_minute: null, tokens_per_minute: null },
+};
 
 const EXPOSED = [
   'x-request-id',
@@ -75,6 +88,22 @@ export function counting({ keys }: AccessOptions, quotas: Quotas): ApiMiddleware
     } finally {
       sayQuota(c, quotas);
     }
+  };
+}
+
+/** Finds out who may answer. Throws ApiError `bad-request`, `unsupported`. */
+export function choosing({ own, trusting }: AccessOptions, server: AnswerServer): ApiMiddleware {
+  return async (c, next) => {
+    const caller = c.get('caller');
+    const header = c.req.header(TRUST_HEADER);
+    const isOwn = caller === ANYBODY && header?.trim() === 'mine' && own !== undefined && own.length > 0;
+    const owners = isOwn ? new Set(own) : trustedOwners(header, caller);
+    if (owners !== null && trusting === undefined) {
+      throw new ApiError('unsupported', 'this server cannot tell whose devices answer', { param: TRUST_HEADER });
+    }
+    c.set('owners', owners);
+    c.set('server', owners === null ? server : trusting!(owners));
+    await next();
   };
 }
 

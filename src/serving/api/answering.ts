@@ -17,7 +17,6 @@ export interface Answered extends Usage {
 }
 
 export interface Accounting {
-  readonly server: AnswerServer;
   readonly quotas: Quotas;
   readonly clock: Clock;
   readonly onAnswered?: (answered: Answered) => void;
@@ -55,6 +54,7 @@ export function openAccount(
 /** Takes what the answers may need from the caller's tokens, and returns how to have them written. Throws as openAccount does. */
 export function openAnswers(
   accounting: Accounting,
+  server: AnswerServer,
   caller: Caller,
   request: string,
   answers: readonly AnswerRequest[],
@@ -66,7 +66,7 @@ export function openAnswers(
     const usage = countingUsage(answers);
     let end: Answered['end'] = 'gone';
     try {
-      for await (const event of answersOf(accounting.server, answers, signal)) {
+      for await (const event of answersOf(server, answers, signal)) {
         usage.note(event);
         yield event;
       }

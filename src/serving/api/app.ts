@@ -4,7 +4,15 @@ import { bodyLimit } from 'hono/body-limit';
 import type { Clock } from '../../protocol/clock.ts';
 import type { AnswerRequest, AnswerServer, OfferedModel } from '../answers.ts';
 import { API_LIMITS } from '../limits.ts';
-import { type AccessOptions, type ApiContext, type ApiVariables, counting, opening, sayQuota } from './access.ts';
+import {
+  type AccessOptions,
+  type ApiContext,
+  type ApiVariables,
+  choosing,
+  counting,
+  opening,
+  sayQuota,
+} from './access.ts';
 import { type Accounting, type Answered, openAccount, openAnswers } from './answering.ts';
 import { chatChunks, chatCompletion, fingerprintOf, type Heading } from './chat.ts';
 import { ChatRequestSchema, chatAnswers } from './chat-request.ts';
@@ -43,7 +51,7 @@ interface Form {
 export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Variables: ApiVariables }> {
   const { clock, newId, onError, keep_alive_ms = API_LIMITS.keep_alive_ms } = options;
   const quotas = openQuotas(clock);
-  const accounting: Accounting = { server, quotas, clock, onAnswered: options.onAnswered };
+  const accounting: Accounting = { quotas, clock, onAnswered: options.onAnswered };
   const app = new Hono<{ Variables: ApiVariables }>();
 
   /** What failed as the API says it; what is this server's own fault is told to whoever runs it. */
@@ -64,6 +72,7 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
   app.use('/v1/*', opening(options));
   app.get('/v1/openapi.json', (c) => c.json(openapiDocument(options.keys !== null)));
   app.use('/v1/*', counting(options, quotas));
+  app.use('/v1/*', choosing(options, server));
   app.use('/v1/*', bodyLimit({ maxSize: API_LIMITS.body_bytes, onError: tooLarge }));
 
   /** Has the answers written in a form, whole or as a stream. */
@@ -73,7 +82,7 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
     streamed: boolean,
     form: Form,
   ): Promise<Response> => {
-    const open = openAnswers(accounting, c.get('caller'), c.get('request_id'), answers);
+    const open = openAnswers(accounting, c.get('server'), c.get('caller'), c.get('request_id'), answers);
     sayQuota(c, quotas);
     const gone = c.req.raw.signal;
     if (!streamed) return c.json(await form.whole(open(gone)));
@@ -94,7 +103,7 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
 
   app.post('/v1/chat/completions', async (c) => {
     const request = await requestBody(c, ChatRequestSchema);
-    const model = modelNamed(server, request.model);
+    const model = modelNamed(c.get('server'), request.model);
     const answers = chatAnswers(request, model, newId());
     const heading = headingFor('chatcmpl', model);
     return write(c, answers, request.stream ?? false, {
@@ -106,7 +115,7 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
 
   app.post('/v1/completions', async (c) => {
     const request = await requestBody(c, CompletionRequestSchema);
-    const model = modelNamed(server, request.model);
+    const model = modelNamed(c.get('server'), request.model);
     const answers = completionAnswers(request, model, newId());
     const heading = headingFor('cmpl', model);
     return write(c, answers, request.stream ?? false, {
@@ -118,7 +127,7 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
 
   app.post('/v1/responses', async (c) => {
     const request = await requestBody(c, ResponseRequestSchema);
-    const model = modelNamed(server, request.model);
+    const model = modelNamed(c.get('server'), request.model);
     const answer = responseAnswer(request, model, newId());
     const empty = emptyResponse(`resp_${newId()}`, seconds(clock), request, answer);
     const counter: EventCounter = { next: 0 };
@@ -131,13 +140,13 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
 
   app.post('/v1/embeddings', async (c) => {
     const request = await requestBody(c, EmbeddingRequestSchema);
-    const model = modelNamed(server, request.model);
+    const model = modelNamed(c.get('server'), request.model);
     const asked = { caller: c.get('caller'), request: c.get('request_id'), model: model.name };
     const account = openAccount(accounting, asked, inputTokens(request), 0);
     const usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
     let end: Answered['end'] = 'failed';
     try {
-      const found = await embeddings(server, model, request, c.req.raw.signal);
+      const found = await embeddings(c.get('server'), model, request, c.req.raw.signal);
       Object.assign(usage, found.usage);
       end = 'whole';
       return c.json(found);
@@ -146,9 +155,19 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
     }
   });
 
-  app.get('/v1/models', (c) => c.json({ object: 'list', data: server.models().map(modelObject) }));
+  app.get('/v1/models', (c) =>
+    c.json({
+      object: 'list',
+      data: c
+        .get('server')
+        .models()
+        .map((model) => modelObject(model, c.get('owners'))),
+    }),
+  );
   // The names of models have slashes in many places.
-  app.get('/v1/models/:model{.+}', (c) => c.json(modelObject(modelNamed(server, c.req.param('model')))));
+  app.get('/v1/models/:model{.+}', (c) =>
+    c.json(modelObject(modelNamed(c.get('server'), c.req.param('model')), c.get('owners'))),
+  );
 
   for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/responses', '/v1/embeddings']) {
     app.all(path, (c) => {

@@ -1,6 +1,7 @@
 // API keys: how one is made, what is kept of it, and who a key speaks for. Only hashes are kept: who reads them can use none.
 import { z } from 'zod';
 import { sha256Hex, utf8 } from '../../protocol/hash.ts';
+import { hash } from '../../protocol/schemas.ts';
 import { API_LIMITS } from '../limits.ts';
 
 const PREFIX = 'sk-potluck-';
@@ -20,8 +21,10 @@ export const KeyRecordSchema = z.strictObject({
   id: z.string().regex(new RegExp(`^[0-9a-f]{${ID_DIGITS}}$`)),
   name: z.string().min(1).max(API_LIMITS.key_name_characters),
   /** SHA-256 of the key. */
-  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  hash,
   created_ms: z.int(),
+  /** Only devices of these accounts get what is asked with it, and can read it; null: any device. */
+  owners: z.array(hash).min(1).max(API_LIMITS.owners).nullable().default(null),
   ...QuotaSchema.shape,
 });
 export type KeyRecord = z.infer<typeof KeyRecordSchema>;
@@ -30,6 +33,8 @@ export type KeyRecord = z.infer<typeof KeyRecordSchema>;
 export interface Caller extends Quota {
   readonly id: string;
   readonly name: string;
+  /** The accounts whose devices alone may read what this caller asks; null: any. */
+  readonly owners: readonly string[] | null;
 }
 
 /** Who may ask. */
@@ -41,13 +46,14 @@ export interface Keys {
 /** @param random_bytes fresh and unforeseeable */
 export function makeKey(
   name: string,
-  quota: Quota,
+  { owners = null, ...quota }: Quota & Partial<Pick<KeyRecord, 'owners'>>,
   created_ms: number,
   random_bytes: (count: number) => Uint8Array,
 ): { readonly key: string; readonly record: KeyRecord } {
   const key = `${PREFIX}${base64url(random_bytes(SECRET_BYTES))}`;
   const hash = hashOf(key);
-  return { key, record: KeyRecordSchema.parse({ id: hash.slice(0, ID_DIGITS), name, hash, created_ms, ...quota }) };
+  const id = hash.slice(0, ID_DIGITS);
+  return { key, record: KeyRecordSchema.parse({ id, name, hash, created_ms, owners, ...quota }) };
 }
 
 const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');

@@ -14,15 +14,19 @@ export const ModelSchema = z.strictObject({
   engine: z.string(),
   context_length: z.int(),
   licence: z.string().nullable(),
+  /** The accounts whose devices alone answer this caller, and so read what it asks; null: any device that serves here. */
+  owners: z.array(z.string()).nullable(),
   capabilities: z.strictObject({ chat: z.boolean(), tools: z.boolean(), embeddings: z.boolean() }),
 });
 export const ModelListSchema = z.strictObject({ object: z.literal('list'), data: z.array(ModelSchema) });
 
-export function modelObject(model: OfferedModel): z.infer<typeof ModelSchema> {
+/** @param owners see ModelSchema */
+export function modelObject(model: OfferedModel, owners: ReadonlySet<string> | null): z.infer<typeof ModelSchema> {
   const { name, hash, quantisation, engine, licence, chat, tools, embeddings } = model;
   return {
     ...{ id: name, object: 'model', created: Math.floor(model.created_ms / 1000), owned_by: 'potluck' },
     ...{ hash, quantisation, engine, context_length: model.context_tokens, licence },
+    owners: owners && [...owners],
     capabilities: { chat, tools, embeddings },
   };
 }

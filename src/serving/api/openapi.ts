@@ -8,6 +8,7 @@ import { EmbeddingRequestSchema, EmbeddingsSchema } from './embeddings.ts';
 import { ModelListSchema, ModelSchema } from './models.ts';
 import { ResponseSchema } from './responses.ts';
 import { ResponseRequestSchema } from './responses-request.ts';
+import { TRUST_HEADER, TRUST_WORDS } from './trust.ts';
 
 export const ErrorSchema = z.strictObject({
   error: z.strictObject({
@@ -20,7 +21,7 @@ export const ErrorSchema = z.strictObject({
 
 const PRIVACY =
   'Whoever serves a request can read its prompt and its answer: this machine alone, or, where a pool serves, the device to which the ' +
-  'pool gives the request. The log of a hub holds neither.';
+  'pool gives the request, and now and then another that checks the answer. The log of a hub holds neither.';
 
 const schemaOf = (schema: z.ZodType, io: 'input' | 'output') => z.toJSONSchema(schema, { io, unrepresentable: 'any' });
 const json = (schema: z.ZodType, io: 'input' | 'output' = 'output') => ({
@@ -40,9 +41,18 @@ const ERRORS = Object.fromEntries(
   ].map(([status, description]) => [status, { description, content: json(ErrorSchema) }]),
 );
 
+const TRUST = {
+  name: TRUST_HEADER,
+  in: 'header',
+  required: false,
+  schema: { type: 'string' },
+  description: TRUST_WORDS,
+};
+
 const asking = (summary: string, request: z.ZodType, answer: z.ZodType, stream?: z.ZodType) => ({
   post: {
     summary,
+    parameters: [TRUST],
     requestBody: { required: true, content: json(request, 'input') },
     responses: {
       '200': {
@@ -55,7 +65,11 @@ const asking = (summary: string, request: z.ZodType, answer: z.ZodType, stream?:
 });
 
 const reading = (summary: string, answer: z.ZodType, parameters: object[] = []) => ({
-  get: { summary, parameters, responses: { '200': { description: 'Found.', content: json(answer) }, ...ERRORS } },
+  get: {
+    summary,
+    parameters: [TRUST, ...parameters],
+    responses: { '200': { description: 'Found.', content: json(answer) }, ...ERRORS },
+  },
 });
 
 /** @param needs_key whether callers need one */
@@ -63,7 +77,11 @@ export function openapiDocument(needs_key: boolean): object {
   const model = { name: 'model', in: 'path', required: true, schema: { type: 'string' } };
   return {
     openapi: '3.1.0',
-    info: { title: 'Potluck', version: '1', description: `The OpenAI API, served by Potluck. ${PRIVACY}` },
+    info: {
+      title: 'Potluck',
+      version: '1',
+      description: `The OpenAI API, served by Potluck. ${PRIVACY} ${TRUST_WORDS}`,
+    },
     paths: {
       '/v1/chat/completions': asking('Answer a conversation', ChatRequestSchema, ChatCompletionSchema, ChatChunkSchema),
       '/v1/completions': asking('Continue a text', CompletionRequestSchema, CompletionSchema, CompletionSchema),

@@ -102,7 +102,8 @@ export function PoolView({ live }: ViewProps) {
           <p class="fine">
             The device that answers reads what it is asked, and so can its owner; now and then another device reads it
             again, to check the answer. This hub passes it on and writes nothing of it down. What must stay with you
-            belongs on devices of your own.
+            belongs on devices of your own: a key made with <code>--owners mine</code>, or the header{' '}
+            <code>potluck-trust: mine</code>, gives it to no others.
           </p>
         </section>
       </div>
