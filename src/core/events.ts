@@ -1,12 +1,14 @@
 // The event types of the public log, one file each in events/. Everything that earns or costs somebody something is an event.
 import { z } from 'zod';
 import { accountAddress } from './events/account-address.ts';
+import { answersJudged } from './events/answers-judged.ts';
 import { answersSettled } from './events/answers-settled.ts';
 import { creditGranted } from './events/credit-granted.ts';
 import { deviceBound } from './events/device-bound.ts';
 import { deviceRevoked } from './events/device-revoked.ts';
 import { earningsPaid } from './events/earnings-paid.ts';
 import type { Logged, NetworkEvent, RunEvent } from './events/kind.ts';
+import { limitsPublished } from './events/limits-published.ts';
 import { modelEvaluated } from './events/model-evaluated.ts';
 import { payoutSettled } from './events/payout-settled.ts';
 import { peerJoined } from './events/peer-joined.ts';
@@ -59,6 +61,8 @@ const KINDS = [
   creditGranted,
   answersSettled,
   earningsPaid,
+  limitsPublished,
+  answersJudged,
 ] as const;
 
 type Schemas<Kinds> = Kinds extends readonly [{ readonly schema: infer First }, ...infer Rest]

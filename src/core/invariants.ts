@@ -6,6 +6,7 @@ import type { EventBody, LoggedEvent } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { contestProblems } from './rounds/contest-invariants.ts';
 import type { Rules } from './rules.ts';
+import { judgedProblems } from './serving/judged.ts';
 import { paidProblems, sumsOf } from './serving/paid-invariants.ts';
 import { allBalances } from './shares/balances.ts';
 import { emissionOf } from './shares/shares.ts';
@@ -36,6 +37,7 @@ function* problemsOf(state: NetworkState): Problems {
     if (owners.get(owner)?.length !== count) yield `${short(owner)} is said to own ${count} devices`;
   if (owners.size !== state.owners.size) yield `${state.owners.size} own devices, counting gives ${owners.size}`;
   yield* paidProblems(state);
+  yield* judgedProblems(state);
   for (const [id, run] of state.runs) {
     if (run.id !== id) yield `run ${short(id)} is kept as ${short(run.id)}`;
     const problem = first(problemsOfRun(state, run));
@@ -241,8 +243,9 @@ export interface Step {
   readonly events: number;
   readonly time_ms: number;
   readonly runs: number;
-  /** The sums of answers. */
+  /** The sums of answers, and how many parts of them were judged. */
   readonly paid: string;
+  readonly judged: number;
   /** Of the run that the event names; null where it names none, or creates it. */
   readonly run: StepOfRun | null;
 }
@@ -267,13 +270,13 @@ const runOf = (state: NetworkState, body: EventBody): RunState | undefined =>
 export function stepOf(state: NetworkState, { body }: LoggedEvent): Step {
   const { events, time_ms, runs } = state;
   const run = runOf(state, body);
-  const paid = sumsOf(state.paid);
-  if (!run) return { events, time_ms, runs: runs.size, paid, run: null };
+  const money = { paid: sumsOf(state.paid), judged: state.judged.parts };
+  if (!run) return { events, time_ms, runs: runs.size, ...money, run: null };
   const { phase, round, attempt, rules, emitted_shares, unearned_shares, merged_amount, submissions } = run;
   const shares = { emitted_shares, unearned_shares, merged_amount };
   const known = { peers: run.peers.size, least_session: run.forgetting.least_session };
   const before = { phase, round, attempt, rules, ...shares, submissions: submissions.size, ...known };
-  return { events, time_ms, runs: runs.size, paid, run: before };
+  return { events, time_ms, runs: runs.size, ...money, run: before };
 }
 
 /**
@@ -293,6 +296,8 @@ function* stepProblems(before: Step, state: NetworkState, { body }: LoggedEvent)
   if (state.runs.size !== runs) yield `there are ${state.runs.size} runs, not ${runs}`;
   if (MOVES_MONEY.includes(body.type)) yield* paidProblems(state);
   else if (sumsOf(state.paid) !== before.paid) yield 'money of answers has moved';
+  if (body.type === 'answers.judged') yield* judgedProblems(state);
+  else if (state.judged.parts !== before.judged) yield 'answers are judged by another event';
   const run = runOf(state, body);
   if (!run || !before.run) return;
   const where = `${body.type} in round ${before.run.round}.${before.run.attempt} (${before.run.phase})`;

@@ -34,6 +34,9 @@ export const CORE_LIMITS = {
   batch_callers: 400, // with the two below, the longest event of a batch has 58 KiB of the 64 that an event may have
   batch_devices: 300,
   batch_runs: 64,
+  limits_published: 1000, // of a run: for each quantisation, and again whenever its models have changed
+  judged_devices: 400, // one event: 30 KiB of the 64 that an event may have
+  judged_parts: 1_000_000, // of one device in one event: ten minutes of the fastest hub have fewer, and sums stay exact
   holder_least_micro: 1000, // rounding to whole micro-credits then takes from a holder, or gives it, less than a thousandth
   tick_gap_ms: 15_000, // a longer silence of the clock means that the hub was down, not that peers were late
 } as const;

@@ -49,6 +49,7 @@ export type RefusalCode =
   | 'wrong-batch'
   | 'unknown-device'
   | 'wrong-payment'
+  | 'wrong-limits'
   | 'not-enough-earned'
   | 'bad-certificate'
   | 'already-bound'

@@ -17,7 +17,7 @@ const RECORDED = join(import.meta.dirname, '..', '..', 'test', 'fixtures', 'rule
 const SEEDS = [1, 3, 41, 48];
 const EVENTS = 290;
 
-const PINNED = { version: 8, state: '9bbfe124fd236ef9 f8f4a1205cee44f7 7ee4a4685545ee12 508ef9d83ceadae1' };
+const PINNED = { version: 9, state: '1a440e953a66d8f2 1cabf39ae64589f9 76a47ab84d5ba096 996e0fb8c77c58ed' };
 
 async function record(): Promise<void> {
   const cast = await openCast();

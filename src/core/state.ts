@@ -1,6 +1,7 @@
 // The state of the network after a prefix of the log: plain data, integers only, and only what the log implies.
 
 import type { Measures } from './events/fields.ts';
+import type { Margins } from './events/limits-published.ts';
 import type { PeerRole } from './events/peer-joined.ts';
 import type { RunCreated } from './events/run-created.ts';
 import type { RunHalted } from './events/run-halted.ts';
@@ -283,6 +284,8 @@ export interface RunState {
   /** A validator's last evaluation of a model. */
   evaluation: Evaluation | null;
   first_evaluation: Evaluation | null;
+  /** What honest answers of its models stay below, by quantisation, and how often its owner has said so. */
+  serving: { margins: Map<string, Margins>; published: number };
 }
 
 /** What served answers cost and earned, in micro-credits (shares of a model are another matter). Whole numbers from 0. */
@@ -302,6 +305,15 @@ export interface Paid {
   /** How many batches were settled, and how many answers were in them. */
   batches: number;
   answers: number;
+}
+
+/** What judges have said of served answers. */
+export interface JudgedAnswers {
+  /** By device: parts of answers that were accepted, and refused. */
+  devices: Map<string, { accepted: number; refused: number }>;
+  /** All of them, and how many events have counted them. */
+  parts: number;
+  batches: number;
 }
 
 /** A device that an owner has vouched for. */
@@ -324,6 +336,7 @@ export interface NetworkState {
   /** The addresses on an EVM chain at which owners want to be settled, and how often each has named one. */
   addresses: Map<string, { readonly address: string; readonly changes: number }>;
   paid: Paid;
+  judged: JudgedAnswers;
 }
 
 /** The account that is paid for what a key did: the key's owner, or the key itself. */
@@ -336,7 +349,8 @@ export function initialState(hub: string): NetworkState {
   const people = { devices: new Map(), owners: new Map(), addresses: new Map() };
   const sums = { gateway_micro: 0, granted_micro: 0, charged_micro: 0, paid_micro: 0, batches: 0, answers: 0 };
   const paid: Paid = { credits: new Map(), earnings: new Map(), pots: new Map(), ...sums };
-  return { hub, events: 0, time_ms: 0, runs: new Map(), ...people, paid };
+  const judged: JudgedAnswers = { devices: new Map(), parts: 0, batches: 0 };
+  return { hub, events: 0, time_ms: 0, runs: new Map(), ...people, paid, judged };
 }
 
 /** How many workers must be present before the next round may open. */

@@ -3,12 +3,13 @@ import { brokenState, brokenStep, stepOf } from '../core/invariants.ts';
 import { core } from '../core/reduce.ts';
 import { initialState } from '../core/state.ts';
 import { type Cast, openCast } from '../core/testing/cast.ts';
-import { ANSWERS_EVERY, drawEvents } from '../core/testing/drawn-events.ts';
+import { ANSWERS_EVERY, drawEvents, JUDGING_EVERY } from '../core/testing/drawn-events.ts';
 import { Auditor } from './auditor/auditor.ts';
 import { difference } from './auditor/compare.ts';
 
-/** 300 of the rules' histories, and between them those of answers. */
-const EVENTS = Math.floor((300 * ANSWERS_EVERY) / (ANSWERS_EVERY - 1));
+/** 300 of the rules' histories, and between them those of answers and of their judging. */
+const WITH_ANSWERS = (300 * ANSWERS_EVERY) / (ANSWERS_EVERY - 1);
+const EVENTS = Math.floor((WITH_ANSWERS * JUDGING_EVERY) / (JUDGING_EVERY - 1));
 let cast: Promise<Cast> | undefined;
 
 /** The violated property and the event that violated it; null if there is none. */

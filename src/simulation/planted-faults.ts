@@ -4,6 +4,7 @@ import { APPEALS, DUTIES, JUDGES } from './planted-judging.ts';
 import { MONEY } from './planted-money.ts';
 import { type PlantedFault, RULE_FAULTS } from './planted-rules.ts';
 import { SILENCE } from './planted-silence.ts';
+import { VERDICTS } from './planted-verdicts.ts';
 
 const NETWORK: readonly PlantedFault[] = [
   {
@@ -144,6 +145,7 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
   ...SILENCE,
   ...CONTESTS,
   ...MONEY,
+  ...VERDICTS,
   ...RULE_FAULTS.map((fault) => ({ ...fault, by: 'rules' as const })),
   ...NETWORK,
 ];

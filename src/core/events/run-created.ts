@@ -134,5 +134,6 @@ function newRun(
     bytes_submitted: 0,
     evaluation: null,
     first_evaluation: null,
+    serving: { margins: new Map(), published: 0 },
   };
 }

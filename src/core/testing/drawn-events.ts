@@ -18,6 +18,7 @@ import { nextStakeChange } from '../shares/stake.ts';
 import { accountOf, type NetworkState, type Phase, type RunState, type Submission, workersNeeded } from '../state.ts';
 import type { Cast } from './cast.ts';
 import { drawMoney } from './drawn-answers.ts';
+import { drawJudging } from './drawn-judging.ts';
 import { drawnBy } from './example-draw.ts';
 import { EXAMPLE_WORDS, exampleVerdict } from './example-events.ts';
 
@@ -71,6 +72,8 @@ const SALT = 'a'.repeat(64);
 const CONTEST_ONE_IN = 3;
 /** One of so many events is about the money of answers. */
 export const ANSWERS_EVERY = 7;
+/** One of so many, beside those, is about the judging of answers. */
+export const JUDGING_EVERY = 14;
 
 /** Everything that one event is drawn from. */
 interface Scene {
@@ -91,12 +94,21 @@ export function drawEvents(cast: Cast, state: NetworkState, seed: string | numbe
   const contests = seededRandom('drawn contests', seed);
   // As are the answers: every so many events one of them, with an id of its own.
   const answers = seededRandom('drawn answers', seed);
+  const judging = seededRandom('drawn judging', seed);
   let serial = 0;
   let events = 0;
+  let calls = 0;
   return () => {
+    if (++calls % JUDGING_EVERY === 0) {
+      const fresh = sha256Hex(utf8(`${seed} judging ${calls}`));
+      const scene = { cast, state, below: judging.below, fresh };
+      const said = orWrong(scene, drawJudging(cast, state, judging.below, fresh));
+      if (said) return { id: fresh, author: said[0], body: said[1] };
+    }
     if (++events % ANSWERS_EVERY === 0) {
       const fresh = sha256Hex(utf8(`${seed} answers ${events}`));
-      const said = drawAnswers({ cast, state, below: answers.below, fresh });
+      const scene = { cast, state, below: answers.below, fresh };
+      const said = orWrong(scene, drawMoney(cast, state, answers.below, fresh));
       if (said) return { id: fresh, author: said[0], body: said[1] };
     }
     for (;;) {
@@ -111,10 +123,9 @@ export function drawEvents(cast: Cast, state: NetworkState, seed: string | numbe
   };
 }
 
-function drawAnswers(scene: Omit<Scene, 'run'>): Said {
-  const said = drawMoney(scene.cast, scene.state, scene.below, scene.fresh);
-  return said && scene.below(WRONG_ONE_IN) === 0 ? wrong(scene, said) : said;
-}
+/** Now and then something that must be refused instead. */
+const orWrong = (scene: Omit<Scene, 'run'>, said: Said): Said =>
+  said && scene.below(WRONG_ONE_IN) === 0 ? wrong(scene, said) : said;
 
 function draw(cast: Cast, state: NetworkState, below: Scene['below'], fresh: string): Said {
   const runs = [...state.runs.values()];
@@ -124,13 +135,11 @@ function draw(cast: Cast, state: NetworkState, below: Scene['below'], fresh: str
   const kind = below(20);
   const what = kind < 13 ? BY_PHASE[run.phase] : kind < 18 ? MONEY : ALWAYS;
   const first = below(3) > 0 ? due(run) : null;
-  const said = SAYINGS[first ?? oneOf(below, what)](scene);
-  return said && below(WRONG_ONE_IN) === 0 ? wrong(scene, said) : said;
+  return orWrong(scene, SAYINGS[first ?? oneOf(below, what)](scene));
 }
 
 function drawContest(scene: Scene): Said {
-  const said = SAYINGS.contest(scene);
-  return said && scene.below(WRONG_ONE_IN) === 0 ? wrong(scene, said) : said;
+  return orWrong(scene, SAYINGS.contest(scene));
 }
 
 const oneOf = <T>(below: Scene['below'], choices: readonly T[]): T => choices[below(choices.length)];

@@ -6,7 +6,7 @@ import type { RunCreated } from '../../core/events/run-created.ts';
 import type { EventBody, LoggedEvent } from '../../core/events.ts';
 import { seededRandom } from '../../protocol/random.ts';
 import { accountOf, type Books, newPeer, openBooks, openRun, present, type RunBook, type Work } from './books.ts';
-import { pay as payForAnswers } from './what-answers-pay.ts';
+import { countJudged, pay as payForAnswers } from './what-answers-pay.ts';
 import { countStakes, earn, forfeit, giveBack, lock, payable, release } from './what-is-at-stake.ts';
 import { certificateIn, type InRun, mayNotFollow } from './what-may-follow.ts';
 import { endWork, goOn, tick } from './when.ts';
@@ -59,6 +59,9 @@ export class Auditor {
       case 'answers.settled':
       case 'earnings.paid':
         payForAnswers(books, body);
+        return;
+      case 'answers.judged':
+        countJudged(books, body);
         return;
       default: {
         const run = books.runs.get(body.run)!;
@@ -163,6 +166,10 @@ const FOLLOWS: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun,
   'rules.proposed'({ run }, body) {
     run.proposals++;
     run.pending = { from_round: body.from_round, rules: body.rules };
+  },
+  'limits.published'({ run }, { quantisation, margins }) {
+    run.margins.set(quantisation, margins);
+    run.published++;
   },
   'model.evaluated'({ run, author }, body) {
     run.peers.get(author)!.measured = body.merged_rounds;

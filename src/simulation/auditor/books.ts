@@ -1,4 +1,6 @@
 // What the auditor writes down: its own account of a network, kept from the events alone. It imports nothing of the core but events.
+
+import type { Margins } from '../../core/events/limits-published.ts';
 import type { RulesProposed } from '../../core/events/rules-proposed.ts';
 import type { RunCreated } from '../../core/events/run-created.ts';
 import type { VerdictGiven } from '../../core/events/verdict-given.ts';
@@ -105,6 +107,9 @@ export interface RunBook {
   rules: Rules;
   pending: { from_round: number; rules: Rules } | null;
   proposals: number;
+  /** By quantisation, what its owner has published of honest answers, and how often. */
+  readonly margins: Map<string, Margins>;
+  published: number;
   phase: Phase;
   closing: 'paused' | 'ended' | null;
   round: number;
@@ -181,11 +186,14 @@ export interface Books {
   readonly devices: Map<string, { readonly owner: string; readonly expires_ms: number; revoked: boolean }>;
   readonly addresses: Map<string, { readonly address: string; readonly changes: number }>;
   readonly purses: Purses;
+  /** By device, how many parts of its answers were called right and wrong; and how many events have said so. */
+  readonly said: { readonly of: Map<string, { readonly right: number; readonly wrong: number }>; events: number };
 }
 
 export const openBooks = (hub: string): Books => ({
   ...{ hub, events: 0, time_ms: 0, runs: new Map(), devices: new Map(), addresses: new Map() },
   purses: { micro: new Map(), counts: new Map(), batches: 0, answers: 0 },
+  said: { of: new Map(), events: 0 },
 });
 
 /** Who is paid for what a key does. */
@@ -206,7 +214,18 @@ export function openRun(
   size: number,
 ): RunBook {
   return {
-    ...{ id, owner, spec, rules: spec.rules, pending: null, proposals: 0, phase: 'gathering', closing: null },
+    ...{
+      id,
+      owner,
+      spec,
+      rules: spec.rules,
+      pending: null,
+      proposals: 0,
+      margins: new Map(),
+      published: 0,
+      phase: 'gathering',
+      closing: null,
+    },
     ...{ eligible: [], first_amount: null, draw: null, replaced: false, silent: [], appeals: false },
     ...{ round: 0, attempt: 0, seed: '', opened_ms: 0, deadline_ms: 0, grace_ms: 0, judging_ms: 0, reveal_ms: 0 },
     ...{

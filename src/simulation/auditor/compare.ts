@@ -12,6 +12,8 @@ export function difference(state: NetworkState, books: Books): string | null {
   if (people(state) !== people(books)) return `people are ${people(state)}, the auditor's ${people(books)}`;
   const [money, purses] = [moneyOf(state), moneyInPurses(books)];
   if (plain(money) !== plain(purses)) return `the money is ${plain(money)}, the auditor's ${plain(purses)}`;
+  const [counted, said] = [judgedOf(state), saidOf(books)];
+  if (plain(counted) !== plain(said)) return `judged answers are ${plain(counted)}, the auditor's ${plain(said)}`;
   for (const [id, run] of state.runs) {
     const [core, auditor] = [asKept(run), asAudited(books.runs.get(id)!)];
     for (const what of Object.keys(auditor)) {
@@ -60,6 +62,16 @@ function moneyInPurses({ purses }: Books): readonly unknown[] {
   return [filled(micro), filled([...purses.counts]), purses.batches, purses.answers];
 }
 
+const judgedOf = ({ judged: { devices, batches } }: NetworkState): unknown => [
+  batches,
+  sorted(devices).map(([id, { accepted, refused }]) => [id, accepted, refused]),
+];
+
+const saidOf = ({ said: { of, events } }: Books): unknown => [
+  events,
+  sorted(of).map(([id, { right, wrong }]) => [id, right, wrong]),
+];
+
 /** What is not nothing, in order of its name. */
 const filled = (amounts: readonly [string, number][]): [string, number][] =>
   amounts.filter(([, amount]) => amount !== 0).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -103,6 +115,7 @@ function asKept(run: RunState): Record<string, unknown> {
     contests: [...run.contests].map(([id, { by, shows_round, judges, seals, verdicts }]) => [
       ...[id, by, shows_round, judges, [...seals], [...verdicts.keys()]],
     ]),
+    limits: [sorted(run.serving.margins), run.serving.published],
     ...{ shares: sorted(run.shares), unearned: run.unearned_shares, amount: sorted(run.amounts) },
     ...{ earnings: sorted(run.withheld), locks: run.locks, staked: sorted(run.staked), settled: sorted(run.settled) },
     stake_changes: sorted(run.stake_changes),
@@ -145,6 +158,7 @@ function asAudited(run: RunBook): Record<string, unknown> {
     contests: [...run.contests].map(([id, { by, shows, judges, seals, verdicts }]) => [
       ...[id, by, shows, judges, [...seals], [...verdicts.keys()]],
     ]),
+    limits: [sorted(run.margins), run.published],
     ...{ shares: sorted(run.shares), unearned, amount: sorted(run.amounts), earnings: sorted(run.earnings), locks },
     ...{ staked: sorted(run.staked), settled: sorted(run.settled), stake_changes: sorted(run.stake_changes) },
     bonds: sorted(run.bonds).map(([id, row]) => [id, sorted(row)]),

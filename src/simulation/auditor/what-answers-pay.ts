@@ -1,4 +1,5 @@
 // The money of answers, kept a second time: an account of every micro-credit, as transfers between purses. No purse may fall below nothing.
+import type { AnswersJudged } from '../../core/events/answers-judged.ts';
 import type { AnswersSettled } from '../../core/events/answers-settled.ts';
 import type { CreditGranted } from '../../core/events/credit-granted.ts';
 import type { EarningsPaid } from '../../core/events/earnings-paid.ts';
@@ -39,12 +40,27 @@ function mayNotSettle(books: Books, body: AnswersSettled): string | null {
   if (Math.max(charges.length, earnings.length, holders.length) > receipts) return 'more rows than receipts';
   if (all(charges) - all(earnings) - all(holders) !== BigInt(body.gateway_micro)) return 'not what is charged is given';
   if (charges.some(([account, micro]) => BigInt(micro) > inPurse(books, `credit ${account}`))) return 'no credit';
-  const seen = new Set([
-    ...books.devices.keys(),
-    ...[...books.runs.values()].flatMap(({ peers }) => [...peers.keys()]),
-  ]);
-  if (!earnings.every(([device]) => seen.has(device))) return 'a device that nobody knows';
+  if (!earnings.every(([device]) => isSeen(books, device))) return 'a device that nobody knows';
   return holders.every(([run]) => books.runs.has(run)) ? null : 'holders of no run';
+}
+
+/** Its owner has vouched for it, or it takes part in a run. */
+const isSeen = (books: Books, device: string): boolean =>
+  books.devices.has(device) || [...books.runs.values()].some(({ peers }) => peers.has(device));
+
+/** In words why verdicts on answers may not be counted so; null: they may. */
+export function mayNotCount(books: Books, author: string, { number, devices }: AnswersJudged): string | null {
+  if (author !== books.hub) return 'not the hub';
+  if (number !== books.said.events) return 'not the next verdicts';
+  return devices.every(([device]) => isSeen(books, device)) ? null : 'a device that nobody knows';
+}
+
+export function countJudged({ said }: Books, { devices }: AnswersJudged): void {
+  for (const [device, right, wrong] of devices) {
+    const known = said.of.get(device);
+    said.of.set(device, { right: right + (known?.right ?? 0), wrong: wrong + (known?.wrong ?? 0) });
+  }
+  said.events++;
 }
 
 export function pay(books: Books, body: AboutMoney): void {

@@ -11,7 +11,7 @@ import { openEvent } from '../../protocol/envelope.ts';
 import { sha256Hex } from '../../protocol/hash.ts';
 import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
 import { accountOf, type Books, present, type RunBook } from './books.ts';
-import { type AboutMoney, mayNotPay } from './what-answers-pay.ts';
+import { type AboutMoney, mayNotCount, mayNotPay } from './what-answers-pay.ts';
 import { balance, isBacked, mayNotLock, mayNotRelease, payable } from './what-is-at-stake.ts';
 import { acceptedWork, stakeOf } from './who-is-accepted.ts';
 import { mayNotContest, mayNotSealContest, mayNotShowContest } from './who-is-contested.ts';
@@ -20,6 +20,7 @@ import { mayClaim, mayNotDraw, mayNotSeal, mayNotShow, strangeName } from './who
 const UNFINISHED_RUNS_OF_ALL = 64;
 const UNFINISHED_RUNS = 8;
 const RULE_PROPOSALS = 1000;
+const LIMITS_PUBLISHED = 1000;
 /** With more than this a sum of amounts might not be exact. */
 const MOST_COUNTED = 2 ** 52;
 /** So many models in a row, each worse by more than a quarter than the best before. */
@@ -46,6 +47,8 @@ export function mayNotFollow(books: Books, event: LoggedEvent): string | null {
       return mayNotMove(books, author, body);
     case 'run.created':
       return mayNotCreate(books, event, body);
+    case 'answers.judged':
+      return mayNotCount(books, author, body);
     case 'credit.granted':
     case 'answers.settled':
     case 'earnings.paid':
@@ -116,7 +119,8 @@ export function modelsGetWorse(run: RunBook): boolean {
 /** What belongs to a run that is there. */
 export type InRun = Exclude<
   EventBody,
-  AboutMoney | { type: 'tick' | 'device.bound' | 'device.revoked' | 'account.address' | 'run.created' }
+  | AboutMoney
+  | { type: 'tick' | 'device.bound' | 'device.revoked' | 'account.address' | 'run.created' | 'answers.judged' }
 >;
 
 type Rule = readonly [broken: boolean, why: string];
@@ -216,6 +220,9 @@ const IN_RUN: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun, 
       [body.proposal !== run.proposals || run.proposals >= RULE_PROPOSALS, 'not the next proposal'],
       [body.from_round < run.round + run.rules.notice_rounds, 'too soon'],
     );
+  },
+  'limits.published'({ run, notTheOwner }, { number }) {
+    return firstOf(notTheOwner, [number !== run.published || number >= LIMITS_PUBLISHED, 'not the next limits']);
   },
   'model.evaluated'({ run, peer }, body) {
     return firstOf(
