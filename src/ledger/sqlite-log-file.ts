@@ -1,7 +1,6 @@
 // The SQLite file of a log (node:sqlite): WAL with synchronous FULL, one process at a time; its tables, their versions, and its errors.
-import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { PRIVATE_FILE } from '../protocol/private-files.ts';
+import { makePrivateFile } from '../protocol/private-files.ts';
 import { LedgerError } from './errors.ts';
 import { fitsInBatch } from './journal.ts';
 
@@ -45,7 +44,7 @@ export interface LogFile {
 export function openLogFile(path: string): LogFile {
   let db: DatabaseSync | undefined;
   try {
-    makePrivate(path);
+    makePrivateFile(path);
     db = new DatabaseSync(path, { timeout: 0 });
     prepare(db, path);
   } catch (error) {
@@ -64,16 +63,6 @@ export function openLogFile(path: string): LogFile {
       }
     },
   };
-}
-
-/** Makes an empty file, private to this user, where there is none: SQLite gives its companion files the same mode. */
-function makePrivate(path: string): void {
-  try {
-    closeSync(openSync(path, 'wx', PRIVATE_FILE));
-  } catch (error) {
-    // An existing file is not opened here: closing it would release the locks that this process may hold on it.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
 }
 
 function prepare(db: DatabaseSync, path: string): void {

@@ -1,7 +1,7 @@
 // File modes for what belongs to one user of a machine: keys, a private run's data, a device's state. They are set when a file is
 // created and not changed later, because an owner who widens them has a reason.
 
-import { existsSync, mkdirSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 export const PRIVATE_FOLDER = 0o700;
@@ -23,4 +23,14 @@ export function makePrivateFolder(folder: string): void {
     }
   }
   mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER }); // throws where a file has that name
+}
+
+/** Makes an empty file, private to this user, where there is none: SQLite gives its companion files the same mode. Throws the file system's error. */
+export function makePrivateFile(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', PRIVATE_FILE));
+  } catch (error) {
+    // An existing file is not opened here: closing it would release the locks that this process may hold on it.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }

@@ -55,7 +55,13 @@ test('a batch sums by caller, device and run, in order of id, without rows of no
     receiptsIn(blob),
     list.map(({ bytes }) => bytes),
   );
-  assert.equal(problemOfBatch(body, receiptsIn(blob).map(openReceipt)), null);
+  assert.equal(
+    problemOfBatch(
+      body,
+      receiptsIn(blob).map((bytes) => openReceipt(bytes)),
+    ),
+    null,
+  );
 });
 
 test('every other word about a batch is told', async () => {

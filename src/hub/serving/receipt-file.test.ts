@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -59,3 +59,29 @@ test('a batch is noted whole or not at all, and its receipts wait no more', () =
   assert.throws(() => file.put('a', new Uint8Array(1)));
   file.close();
 });
+
+test('it is private to its user from the beginning, and what is no such file is let go of', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'potluck-receipts-'));
+  try {
+    const path = join(folder, 'receipts.sqlite');
+    const file = openReceiptFile(path);
+    file.put('a', new Uint8Array(1));
+    for (const name of [path, `${path}-wal`]) assert.equal(statSync(name).mode & 0o777, 0o600, name);
+    file.close();
+    const other = join(folder, 'other.sqlite');
+    writeFileSync(other, 'not a database at all, however long one looks at it'.repeat(100));
+    assert.throws(() => openReceiptFile(other), { code: 'ERR_SQLITE_ERROR' });
+    const held = process.platform === 'linux' ? readdirSync('/proc/self/fd').map((fd) => linkOf(fd)) : [];
+    assert.ok(!held.includes(other), 'the database is closed');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+function linkOf(fd: string): string | null {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return null; // it was of the listing itself
+  }
+}

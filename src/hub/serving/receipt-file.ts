@@ -1,6 +1,7 @@
 // The file in which a hub keeps receipts of answers until they are settled, and where each is afterwards (node:sqlite). What was put is on the disk.
 import { DatabaseSync } from 'node:sqlite';
 import { isDiskFull } from '../../ledger/sqlite-log-file.ts';
+import { makePrivateFile } from '../../protocol/private-files.ts';
 import { HubError } from '../errors.ts';
 
 // `batch` and `place` say where a receipt was settled; then its bytes are in the batch's blob.
@@ -41,10 +42,17 @@ export interface ReceiptFile {
   close(): void;
 }
 
+/** @param path ":memory:" for none. Throws the errors of SQLite and the file system. */
 export function openReceiptFile(path: string): ReceiptFile {
+  if (path !== ':memory:') makePrivateFile(path);
   const db = new DatabaseSync(path);
-  // Somebody has worked for a receipt: it is on the disk before anybody is told that it was taken.
-  db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; ${SCHEMA}`);
+  try {
+    // Somebody has worked for a receipt: it is on the disk before anybody is told that it was taken.
+    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; ${SCHEMA}`);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
   const has = db.prepare('SELECT 1 FROM receipts WHERE part = ?');
   const put = db.prepare('INSERT INTO receipts (part, bytes) VALUES (?, ?)');
   const waiting = db.prepare('SELECT bytes FROM receipts WHERE batch IS NULL ORDER BY id');

@@ -91,6 +91,8 @@ describe('a receipt', () => {
     await assert.rejects(receipts.add(await claim({}, stranger), TERMS), { code: 'unknown-device' });
     await assert.rejects(receipts.add(await claim({}, device, owner.id), TERMS), { code: 'wrong-sender' });
     await assert.rejects(receipts.add(new Uint8Array(9), TERMS), { code: 'malformed' });
+    const changed = (await claim()).with(-1, 0xff);
+    await assert.rejects(receipts.add(changed, TERMS), { code: 'bad-signature' });
     await assert.rejects(receipts.add(await claim(), { ...TERMS, run: hashOf('no run') }), { code: 'unknown-run' });
     await sequencer.submit(await signEvent(owner, { type: 'device.revoked', version: 1, device: device.id }));
     await assert.rejects(add(), { code: 'unknown-device' });
