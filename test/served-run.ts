@@ -6,8 +6,8 @@ import type { Network } from './network.ts';
 const MODEL = '--layers 1 --width 16 --heads 2 --feed-forward 32 --context 160 --batch 2'.split(' ');
 
 /** Creates the run `poems` on a hub; resolves with its id. */
-export async function createPoems(net: Network, url: string): Promise<string> {
+export async function createPoems(net: Network, url: string, ...more: string[]): Promise<string> {
   const data = ['--data', join(net.folder, 'text.txt'), '--name', 'poems', '--open', '--json'];
-  const created = net.ask('run', 'create', '--hub', url, ...data, ...MODEL);
+  const created = net.ask('run', 'create', '--hub', url, ...data, ...MODEL, ...more);
   return String((await created.line((line) => line.type === 'created')).run);
 }

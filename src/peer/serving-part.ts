@@ -4,8 +4,17 @@ import type { Clock } from '../protocol/clock.ts';
 import type { RunView } from '../protocol/messages.ts';
 import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
 import type { Engine } from '../serving/engine.ts';
-import { openRunServer } from './run-server.ts';
-import { openServing, type ServedModel, type Serving, type ServingTerms } from './serving.ts';
+import { openRunServer, type RunServer } from './run-server.ts';
+import { openServing, type ServedModel, type Serving, type ServingOptions, type ServingTerms } from './serving.ts';
+
+/** What an owner wants of serving, where that changes while the device takes part. */
+export interface ServingWish {
+  /** Answers at the same time; 0: none, and the model's memory is given back. */
+  readonly places: number;
+  /** It answers nobody for now; the model stays loaded. */
+  readonly paused: boolean;
+  readonly region: string | null;
+}
 
 /** How a device serves. */
 export interface ServeOptions extends ServingTerms {
@@ -14,6 +23,12 @@ export interface ServeOptions extends ServingTerms {
   /** Answers at the same time. */
   readonly places: number;
   openEngine(model: TextModel & { readonly hash: string }, places: number): Promise<Engine>;
+  /** Tells what its owner wants from now on, at once and after each change, until what it gives back is called; missing: as it is here. */
+  readonly wishes?: (hear: (wish: ServingWish) => void) => () => void;
+  /** Rests as the owner's rules have it before an answer and after each token; missing: as the device rests beside other work. */
+  readonly rested?: () => Promise<void>;
+  readonly worked?: () => Promise<void>;
+  readonly onAnswers?: ServingOptions['onAnswers'];
 }
 
 export interface ServingPart extends Pick<Serving, 'hear' | 'welcome' | 'away'> {
@@ -37,26 +52,59 @@ interface Around {
 
 export function openServingPart({ serve, send, ...around }: Around): ServingPart {
   const { clock, device, onProblem } = around;
-  const { price_in, price_out, region, only } = serve;
+  const { price_in, price_out, only, onAnswers } = serve;
+  let wish: ServingWish = { places: serve.places, paused: false, region: serve.region };
+  const rested = serve.rested ?? (async () => device.rested?.());
   const serving = openServing({
-    ...{ clock, send, price_in, price_out, region, onProblem },
-    rested: async () => device.rested?.(),
+    ...{ clock, send, price_in, price_out, onProblem, onAnswers, rested },
+    get region() {
+      return wish.region;
+    },
     // Beside other work the rests are owed by that.
-    worked: async () => (only ? device.progress({ amount: 0, numbers: {} }) : device.rested?.()),
+    worked: serve.worked ?? (only ? async () => device.progress({ amount: 0, numbers: {} }) : rested),
   });
-  const server = openRunServer({ ...around, serving, openEngine: serve.openEngine, places: serve.places });
+  let newest: RunView | null = null;
+  let isPaused = false;
+  let opened: { readonly server: RunServer; readonly places: number } | null = null;
+  const closing = new Set<Promise<void>>();
+  const end = ({ server }: NonNullable<typeof opened>): void => {
+    serving.pause(); // what is being written is handed over before the model goes
+    const closed = server.close().finally(() => closing.delete(closed));
+    closing.add(closed);
+    opened = null;
+  };
+  const look = (): void => {
+    const { places } = wish;
+    if (opened && opened.places !== places) end(opened);
+    if (!opened && places > 0) {
+      opened = { server: openRunServer({ ...around, serving, openEngine: serve.openEngine, places }), places };
+      if (newest) opened.server.onView(newest);
+    }
+    if (isPaused || wish.paused || places === 0) serving.pause();
+    else serving.resume();
+  };
+  look();
+  const deaf = serve.wishes?.((next) => {
+    wish = next;
+    look();
+  });
   return {
     hear: (message) => serving.hear(message),
     welcome: () => serving.welcome(),
     away: () => serving.away(),
-    onView: server.onView,
-    paused(isPaused) {
-      if (isPaused) serving.pause();
-      else serving.resume();
+    onView(view) {
+      newest = view;
+      opened?.server.onView(view);
+    },
+    paused(now) {
+      isPaused = now;
+      look();
     },
     async close() {
+      deaf?.();
       await serving.close();
-      await server.close();
+      if (opened) end(opened);
+      await Promise.all(closing);
     },
   };
 }

@@ -53,6 +53,8 @@ export interface ServingOptions extends ServingTerms {
   worked?(): Promise<void>;
   /** Hears what the owner should know. */
   onProblem?(code: string, message: string): void;
+  /** Hears how many answers it writes, and how many it has written to their end. */
+  onAnswers?(writing: number, written: number): void;
 }
 
 export interface Serving {
@@ -110,6 +112,8 @@ class PoolServing implements Serving {
   #heard = 0;
   #paused = false;
   #here = false;
+  /** Answers that it has written to their end. */
+  #written = 0;
 
   constructor(options: ServingOptions) {
     this.#options = options;
@@ -232,11 +236,17 @@ class PoolServing implements Serving {
     const stop = new AbortController();
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     this.#running.set(lease, { tokens: tokensOf(request, model), stop, flush() {}, ended });
+    this.#tellAnswers();
     void this.#write(lease, model, request, stop.signal).finally(() => {
       this.#running.delete(lease);
+      this.#tellAnswers();
       resolve();
       this.#offerAgain();
     });
+  }
+
+  #tellAnswers(): void {
+    this.#options.onAnswers?.(this.#running.size, this.#written);
   }
 
   async #write(lease: string, model: ServedModel, request: AnswerRequest, stop: AbortSignal): Promise<void> {
@@ -256,6 +266,7 @@ class PoolServing implements Serving {
         if (event.kind === 'tool_call') calls++;
         mustFit(event, calls);
         sender.put(event);
+        if (event.kind === 'ended') this.#written++;
         await worked?.();
       }
     } catch (error) {

@@ -1,6 +1,7 @@
 // This device: whether it works, for which run, with what results, and who earns by it.
 
 import { atWork, isOver } from '../shell/at-work.ts';
+import { LazyView, loadView } from '../shell/lazy-view.tsx';
 import { Link } from '../shell/link.tsx';
 import type { ViewProps } from '../shell/live.ts';
 import { useStore } from '../shell/store.ts';
@@ -14,6 +15,8 @@ import { NoticesBox } from './notices-box.tsx';
 import { WorkPanel } from './work-panel.tsx';
 import './device.css';
 
+const answeringBox = loadView(() => import('./answering-box.tsx'), 'AnsweringBox');
+
 export function DeviceView({ live, run }: ViewProps & { run: string }) {
   const work = useStore(atWork);
   const working = work !== null && !isOver(work.state);
@@ -25,6 +28,7 @@ export function DeviceView({ live, run }: ViewProps & { run: string }) {
       </div>
       <div class="device-main">
         {work && <WorkPanel work={work} />}
+        {working && <LazyView connection={live.connection} load={answeringBox} props={{ work }} />}
         {!working && overview && <Invitation overview={overview} again={work !== null} />}
         {!overview && !work && (
           <p class="loading">{live.connection === 'live' ? 'This hub has no such run.' : 'Asking the hub …'}</p>

@@ -1,6 +1,5 @@
 // The pool: which devices answer callers here and how well, by region, and how to ask them.
-import { useEffect, useState } from 'preact/hooks';
-import { type Fleet, FleetSchema } from '../../protocol/fleet.ts';
+import { useEffect } from 'preact/hooks';
 import { CopyBox } from '../shell/copy-box.tsx';
 import { countOf, formatCount, nameOf, short } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
@@ -11,29 +10,7 @@ import { factsOf, type Region, regionsOf } from './fleet-words.ts';
 import { KeyForm } from './key-form.tsx';
 import { pool, poolAddress, refreshPool, useKey } from './known-pool.ts';
 import type { QuotaLeft } from './pool-client.ts';
-
-const REFRESH_MS = 5000;
-
-/** A hub that is open to others has no pool where its operator has named nobody who may ask. */
-const NO_POOL: Fleet = { devices: 0, answers: 0, rows: [] };
-
-/** The fleet, asked for again while the view is open; null: not known yet. */
-function useFleet(here: boolean): Fleet | null {
-  const [fleet, setFleet] = useState<Fleet | null>(null);
-  useEffect(() => {
-    if (!here) return;
-    const look = async (): Promise<void> => {
-      const response = await fetch('/fleet').catch(() => null);
-      if (response?.status === 404) return setFleet(NO_POOL);
-      const found = FleetSchema.safeParse(await response?.json().catch(() => null));
-      if (found.success) setFleet(found.data);
-    };
-    void look();
-    const timer = setInterval(look, REFRESH_MS);
-    return () => clearInterval(timer);
-  }, [here]);
-  return fleet;
-}
+import { NO_POOL, useFleet } from './use-fleet.ts';
 
 export function PoolView({ live }: ViewProps) {
   const here = live.connection === 'live';

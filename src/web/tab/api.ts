@@ -1,6 +1,7 @@
 // Takes part from a web page: starts the tab's Worker, tells it what only the page can see, and publishes its state.
 import type { PeerRole } from '../../core/events/peer-joined.ts';
 import { openSandbox, type Sandbox } from '../sandbox/frame.ts';
+import { type Answering, keepAnswering, readAnswering } from './answering.ts';
 import { readLimits } from './limits.ts';
 import type { FromTab, ToTab } from './messages.ts';
 import { type ContributionState, FIRST_STATE, holdsWork, isOver, type PauseReason } from './state.ts';
@@ -38,6 +39,8 @@ export interface Contribution {
   drop(): void;
   pause(): void;
   resume(): void;
+  /** Lets it answer callers of the hub's pool beside its work, or not any more. It reads what they ask. */
+  setAnswering(answering: Answering): void;
   /** Work although the battery is low or the connection metered. */
   overrule(reason: PauseReason): void;
 }
@@ -103,6 +106,7 @@ export function startContributing(options: ContributionOptions): Contribution {
     threads: threads ?? readLimits().threads ?? undefined,
     game_file,
   });
+  tell({ type: 'answering', ...readAnswering() });
   const surroundings = watchSurroundings((now) => tell({ type: 'surroundings', ...now }), although);
 
   const stop = (): Promise<void> => {
@@ -132,6 +136,10 @@ export function startContributing(options: ContributionOptions): Contribution {
     drop: finish,
     pause: () => surroundings.setPaused(true),
     resume: () => surroundings.setPaused(false),
+    setAnswering(answering) {
+      keepAnswering(answering);
+      tell({ type: 'answering', ...answering });
+    },
     overrule: (reason) => surroundings.overrule(reason),
   };
 }

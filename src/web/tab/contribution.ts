@@ -15,16 +15,19 @@ import { fired, sleep, systemClock } from '../../protocol/clock.ts';
 import type { Identity } from '../../protocol/identity.ts';
 import type { RunOverview, RunStatus } from '../../protocol/messages.ts';
 import type { AskPage } from '../sandbox/sandbox-port.ts';
+import type { Answering } from './answering.ts';
 import { browserSockets } from './browser-sockets.ts';
 import { fetchWasm } from './fetch-wasm.ts';
-import { gameOf, TabError } from './game-of.ts';
+import { gameOf } from './game-of.ts';
 import { keepWork, readWorks } from './history.ts';
 import { openDeviceKey, openOwnerKey } from './keys.ts';
+import { checkMemory } from './memory.ts';
 import type { StartMessage, Surroundings } from './messages.ts';
 import { type Pace, watchPace } from './pace.ts';
 import { openTabPrograms } from './programs.ts';
 import { type ChosenRuntime, chooseRuntime, type StartedWasm, startWasm } from './runtime-choice.ts';
 import { headsDrawer } from './seen-heads.ts';
+import { openTabServing, type TabServing } from './serving.ts';
 import { type ContributionState, FIRST_STATE, type HandedIn, holdsWork, isOver, type Phase } from './state.ts';
 import { openTabStore, type TabStore } from './store.ts';
 import { openTabBlobs, openTabCertificates, openTabDrawer, openTabReceipts } from './tab-storage.ts';
@@ -35,13 +38,12 @@ const LIMITS = {
   handed_in: 100, // shown; the log has them all
   refused: 20,
   retry_ms: 2000, // a hub that is away at the start
-  wasm_bytes: 2 ** 32, // all that WASM can address
-  bytes_a_dense_byte: 16, // weights, moments, gradients, and the copies of them that a step on WASM makes
-  memory_part: 0.5, // of the device's memory: it is its owner's
 } as const;
 
 export interface TabAtWork {
   look(now: Surroundings): void;
+  /** Whether it may answer callers, from now on. */
+  setAnswering(answering: Answering): void;
   /** Hands in what is done. */
   stop(): void;
   /** Resolves when everything is freed, for whatever reason the work has ended. */
@@ -81,10 +83,11 @@ export function contribute(
     onState(state);
   };
   const pace = watchPace(systemClock, () => set({ slowdowns: pace.slowdowns }));
+  const serving = openTabServing(pace, (answering) => set({ answering }));
 
   const ended = (async () => {
     try {
-      const finished = await takeTurns({ start, askPage, set, pace, stop: stopping.signal, mayWork });
+      const finished = await takeTurns({ start, askPage, set, pace, serving, stop: stopping.signal, mayWork });
       set({ phase: finished ? 'finished' : 'stopped', amount_per_second: 0 });
     } catch (error) {
       const code = error instanceof CodedError ? error.code : 'unexpected';
@@ -112,6 +115,7 @@ export function contribute(
   return {
     look(now) {
       pace.look(now);
+      serving.setHidden(now.hidden);
       if (now.pauses.join() === state.pauses.join()) return;
       const before = state.pauses.length;
       set({ pauses: now.pauses });
@@ -126,6 +130,7 @@ export function contribute(
         resumed();
       }
     },
+    setAnswering: serving.setAnswering,
     stop() {
       stopping.abort();
       set({ phase: 'stopping', amount_per_second: 0 });
@@ -140,6 +145,7 @@ interface Turn {
   readonly askPage: AskPage;
   readonly set: (change: Partial<ContributionState>) => void;
   readonly pace: Pace;
+  readonly serving: TabServing;
   readonly stop: AbortSignal;
   readonly mayWork: (begins: boolean) => Promise<AbortSignal>;
 }
@@ -268,7 +274,7 @@ async function followWorks(
 
 /** Work from a join to a leave. @returns whether the run is over. */
 async function oneStretch(
-  { start, set, pace }: Turn,
+  { start, set, pace, serving }: Turn,
   store: TabStore,
   { identity, owner, hub, view, game, params, drawer, run, blobs, verdicts }: Workplace,
   { runtime }: ChosenRuntime,
@@ -276,7 +282,7 @@ async function oneStretch(
 ): Promise<boolean> {
   const { url, role, name } = start;
   set({ phase: 'connecting' });
-  const tell = newsReader(set, view, verdicts);
+  const tell = newsReader(set, view, verdicts, serving);
   const result = await joinFound({
     found: { hub, view },
     role,
@@ -286,7 +292,8 @@ async function oneStretch(
     game,
     params,
     // A fresh device each time: what games have loaded hangs on it, and the drawer has what they must not forget.
-    device: { runtime, drawer, run, progress: (report) => unlessAborted(signal, pace.progress(report)) },
+    device: { runtime, drawer, run, progress: (report) => unlessAborted(signal, pace.progress(report, serving.idle)) },
+    serve: serving.optionsOn(runtime),
     transport: browserSockets(url),
     blobs,
     receipts: openTabReceipts(store, view.run),
@@ -300,7 +307,12 @@ async function oneStretch(
 }
 
 /** Turns what the peer tells into what the page shows. */
-function newsReader(set: Turn['set'], { run, unit }: RunOverview, verdicts: VerdictReader): (news: PeerNews) => void {
+function newsReader(
+  set: Turn['set'],
+  { run, unit }: RunOverview,
+  verdicts: VerdictReader,
+  serving: TabServing,
+): (news: PeerNews) => void {
   let refused: ContributionState['refused'] = [];
   return (news) => {
     switch (news.type) {
@@ -328,6 +340,9 @@ function newsReader(set: Turn['set'], { run, unit }: RunOverview, verdicts: Verd
       }
       case 'obstacle':
         set({ obstacle: news.obstacle });
+        return;
+      case 'serves':
+        serving.offered();
         return;
       case 'away':
         set({ phase: 'away', amount_per_second: 0 });
@@ -373,17 +388,4 @@ async function untilThere<T>({ set, stop }: Turn, ask: () => Promise<T>): Promis
     }
   }
   return null;
-}
-
-/** Takes only work that fits. Browsers say how much memory a device has only roughly, and some not at all. Throws TabError. */
-async function checkMemory(game: AnyGame, params: unknown): Promise<void> {
-  const { dense_bytes, memory_bytes = 0 } = await game.sizes(params);
-  const needed_bytes = Math.max(memory_bytes, LIMITS.bytes_a_dense_byte * dense_bytes);
-  const { deviceMemory } = navigator as { readonly deviceMemory?: number };
-  const device_bytes = deviceMemory ? deviceMemory * 2 ** 30 * LIMITS.memory_part : LIMITS.wasm_bytes;
-  const most_bytes = Math.min(LIMITS.wasm_bytes, device_bytes);
-  if (needed_bytes <= most_bytes) return;
-  const [needed, most] = [needed_bytes, most_bytes].map((bytes) => (bytes / 2 ** 30).toFixed(1));
-  const message = `training this model takes about ${needed} GiB, this tab may use ${most} GiB`;
-  throw new TabError('too-large-for-this-device', message, { needed_bytes, most_bytes });
 }

@@ -1,5 +1,6 @@
 // The messages between the page and the tab's Worker: plain data for structured cloning.
 import type { PeerRole } from '../../core/events/peer-joined.ts';
+import type { Answering } from './answering.ts';
 import type { ContributionState, PauseReason } from './state.ts';
 
 export interface StartMessage {
@@ -24,7 +25,12 @@ export interface Surroundings {
   readonly duty_percent: number;
 }
 
-export type ToTab = StartMessage | ({ readonly type: 'surroundings' } & Surroundings) | { readonly type: 'stop' };
+export type ToTab =
+  | StartMessage
+  | ({ readonly type: 'surroundings' } & Surroundings)
+  /** Whether its owner lets it answer callers. */
+  | ({ readonly type: 'answering' } & Answering)
+  | { readonly type: 'stop' };
 
 export type FromTab =
   | { readonly type: 'state'; readonly state: ContributionState }

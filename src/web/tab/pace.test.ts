@@ -95,3 +95,32 @@ test('a tab that may take a tenth of the time rests nine times as long as each s
   await pace.progress({ amount: 128 });
   pace.close();
 });
+
+test('answers to callers rest as training does, and training waits for them without resting for it', async () => {
+  const clock = handClock();
+  const pace = watchPace(clock, () => {});
+  pace.look({ ...IN_SIGHT, duty_percent: 25 });
+  await pace.rested();
+  clock.move(100);
+  let rested = false;
+  const resting = pace.answered().then(() => {
+    rested = true;
+  });
+  clock.move(290);
+  await Promise.resolve();
+  assert.equal(rested, false);
+  clock.move(20);
+  await resting;
+
+  await pace.progress({ amount: 0 });
+  const answering = Promise.withResolvers<void>();
+  const held = pace.progress({ amount: 0 }, () => answering.promise);
+  clock.move(5000);
+  answering.resolve();
+  await held;
+  clock.move(100);
+  const next = pace.progress({ amount: 10 });
+  clock.move(301); // three times 100 ms, and nothing for the 5000
+  await next;
+  pace.close();
+});

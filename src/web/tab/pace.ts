@@ -19,8 +19,11 @@ const LIMITS = {
 export interface Pace {
   /** Tell it what the page sees. */
   look(now: Surroundings): void;
-  /** Use this as a device's `progress`: it measures, and rests while the page is busy. */
-  progress(report: { readonly amount: number }): Promise<void>;
+  /** Use this as a device's `progress`: it measures, and rests while the page is busy, then for as long as something else holds it. */
+  progress(report: { readonly amount: number }, held?: () => Promise<void>): Promise<void>;
+  /** Use these before an answer to a caller and after each token: they rest as `progress` does. */
+  rested(): Promise<void>;
+  answered(): Promise<void>;
   readonly slowdowns: readonly Slowdown[];
   close(): void;
 }
@@ -39,6 +42,13 @@ export function watchPace(clock: Clock, onChange: () => void): Pace {
   let outOfSight = 0;
   let window = { from_ms: clock.elapsed_ms(), amount: 0 };
   let last = { amount: 0, resumed_ms: clock.elapsed_ms() };
+  /** When an answer began or its last rest ended. */
+  let answering_ms = clock.elapsed_ms();
+  const restAfter = async (since_ms: number): Promise<void> => {
+    const part = busy ? Math.min(duty, LIMITS.busy_duty) : duty;
+    if (part < 1) rest.owe((clock.elapsed_ms() - since_ms) * (1 / part - 1));
+    await rest.paid();
+  };
 
   const remember = (old: number, fresh: number): number =>
     old === 0 ? fresh : LIMITS.memory * old + (1 - LIMITS.memory) * fresh;
@@ -86,7 +96,7 @@ export function watchPace(clock: Clock, onChange: () => void): Pace {
       }
       show();
     },
-    async progress({ amount }) {
+    async progress({ amount }, held) {
       const now_ms = clock.elapsed_ms();
       // The first report of a round starts the count, because the time before it was not work.
       if (amount <= last.amount) {
@@ -100,11 +110,17 @@ export function watchPace(clock: Clock, onChange: () => void): Pace {
         window = { from_ms: now_ms, amount: 0 };
         show();
       }
-      const worked_ms = now_ms - last.resumed_ms;
-      const part = busy ? Math.min(duty, LIMITS.busy_duty) : duty;
-      if (part < 1) rest.owe(worked_ms * (1 / part - 1));
-      await rest.paid();
+      await restAfter(last.resumed_ms);
+      await held?.();
       last = { amount, resumed_ms: clock.elapsed_ms() };
+    },
+    async rested() {
+      await rest.paid();
+      answering_ms = clock.elapsed_ms();
+    },
+    async answered() {
+      await restAfter(answering_ms);
+      answering_ms = clock.elapsed_ms();
     },
     get slowdowns() {
       return shown;

@@ -77,6 +77,19 @@ export interface RuntimeState {
   readonly measured: readonly { readonly class: string; readonly tokens_per_second: number }[];
 }
 
+/** How a tab answers callers of the hub's pool. */
+export interface AnsweringState {
+  /** Answers at the same time, as its owner lets it; 0: none. */
+  readonly places: number;
+  /** The tab is out of sight, so that it answers nobody for now. */
+  readonly hidden: boolean;
+  /** The model is loaded, and the hub knows of it. */
+  readonly ready: boolean;
+  readonly writing: number;
+  /** Answers that it has written to their end since it began. */
+  readonly written: number;
+}
+
 /** One piece of work that the hub has taken, with what became of it as far as the log tells. */
 export interface HandedIn {
   /** The event's id: what `potluck why` takes. */
@@ -117,6 +130,8 @@ export interface ContributionState {
   readonly amount_per_second: number;
   readonly pauses: readonly PauseReason[];
   readonly slowdowns: readonly Slowdown[];
+  /** null: it was never asked to answer. */
+  readonly answering: AnsweringState | null;
   /** Newest last; at most the last hundred. */
   readonly handed_in: readonly HandedIn[];
   /** Work that the hub would not take, newest last; at most the last twenty. */
@@ -151,6 +166,7 @@ export const FIRST_STATE: ContributionState = {
   transfer_of: null,
   pauses: [],
   slowdowns: [],
+  answering: null,
   handed_in: [],
   refused: [],
   problem: null,

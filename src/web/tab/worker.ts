@@ -19,5 +19,6 @@ globalThis.onmessage = ({ data }: MessageEvent<ToTab>) => {
     tab = contribute(data, askPage, (state) => tell({ type: 'state', state }));
     void tab.ended.then(() => tell({ type: 'ended' }));
   } else if (data.type === 'surroundings') tab?.look(data);
+  else if (data.type === 'answering') tab?.setAnswering(data);
   else tab?.stop();
 };
