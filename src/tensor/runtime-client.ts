@@ -43,12 +43,14 @@ export type SharedStates = ReadonlyMap<string, Float32Array>;
 export interface SharingRuntime extends Runtime {
   /** Throws `bad-graph` where one of the shared states cannot be updated in place. */
   load(graph: CompiledGraph, shared?: SharedStates): Promise<Program>;
+  loadSharing(graph: CompiledGraph, owner: Program): Promise<Program>;
 }
 
 class WorkerRuntime implements SharingRuntime {
   readonly class: Runtime['class'];
   readonly #port: WorkerPort;
   readonly #pending = new Map<number, Pending>();
+  readonly #programs = new WeakMap<Program, number>();
   #lastId = 0;
   #ended: TensorError | null = null;
   #closing: Promise<void> | null = null;
@@ -61,14 +63,28 @@ class WorkerRuntime implements SharingRuntime {
     port.setBusy(false);
   }
 
-  async load(graph: CompiledGraph, shared: SharedStates = new Map()): Promise<Program> {
+  load(graph: CompiledGraph, shared: SharedStates = new Map()): Promise<Program> {
+    return this.#load(graph, shared);
+  }
+
+  async loadSharing(graph: CompiledGraph, owner: Program): Promise<Program> {
+    const number = this.#programs.get(owner);
+    if (number === undefined) {
+      throw new TensorError('bad-argument', 'loadSharing: expected a program that this runtime has loaded');
+    }
+    return this.#load(graph, new Map(), number);
+  }
+
+  async #load(graph: CompiledGraph, shared: SharedStates, owner?: number): Promise<Program> {
     const { onnx, inputs, outputs, states } = graph;
     const beside = graph.beside && this.#copiesOf(graph.beside);
     const parts = { onnx, inputs, outputs, states, ...(beside && { beside }) };
-    const call = { method: 'load', graph: parts, shared } as const;
+    const call = { method: 'load', graph: parts, shared, owner } as const;
     const frozen = states.filter(({ next }) => next === null).map(({ name }) => name);
-    const program = await this.call(call, beside ? ownBuffers(beside.values()) : []);
-    return new WorkerProgram(this, program as number, new Set(frozen));
+    const number = (await this.call(call, beside ? ownBuffers(beside.values()) : [])) as number;
+    const program = new WorkerProgram(this, number, new Set(frozen));
+    this.#programs.set(program, number);
+    return program;
   }
 
   /** All in one buffer: C libraries give a large one back to the system when it is freed, and keep many small ones for later. */

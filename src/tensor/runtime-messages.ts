@@ -6,8 +6,13 @@ import type { CompiledGraph, TensorMap } from './runtime.ts';
 
 /** A call to the worker; `program` is the number that `load` returned. */
 export type Call =
-  /** `shared`: states in memory shared with other programs, by name. */
-  | { readonly method: 'load'; readonly graph: CompiledGraph; readonly shared: ReadonlyMap<string, Float32Array> }
+  /** `shared`: states in memory shared with other workers' programs, by name. `owner`: a program here that states are shared with. */
+  | {
+      readonly method: 'load';
+      readonly graph: CompiledGraph;
+      readonly shared: ReadonlyMap<string, Float32Array>;
+      readonly owner?: number;
+    }
   | { readonly method: 'writeState'; readonly program: number; readonly values: ReadonlyMap<string, Float32Array> }
   | { readonly method: 'readState'; readonly program: number; readonly names: readonly string[] }
   | { readonly method: 'run'; readonly program: number; readonly inputs: TensorMap }

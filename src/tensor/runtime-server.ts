@@ -30,7 +30,9 @@ export function serveRuntime(port: OwnerPort, ort: Promise<OrtModule>, settings:
         throw new TensorError('unavailable', `ONNX Runtime cannot be loaded here: ${error.message}`);
       });
       lastProgram += 1;
-      programs.set(lastProgram, await SessionProgram.load(module, call.graph, settings, call.shared));
+      const owner = call.owner === undefined ? null : programs.get(call.owner);
+      if (owner === undefined) throw new TensorError('closed', 'load: the program that holds the states is closed');
+      programs.set(lastProgram, await SessionProgram.load(module, call.graph, settings, call.shared, owner));
       return lastProgram;
     }
     if (call.method === 'close') {

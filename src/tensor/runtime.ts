@@ -71,6 +71,12 @@ export interface StagedGraph {
 export interface Runtime {
   readonly class: 'native-cpu' | 'wasm' | 'webgpu';
   load(graph: CompiledGraph): Promise<Program>;
+  /**
+   * For runtimes that can hold states once for several graphs: loads a further graph for the states of a loaded one. States of the same
+   * name are one, and live until the last of their programs is closed; all other states are the new program's own. The runs of all
+   * of these programs come one after another. Throws `bad-argument` for a program of another runtime, `bad-graph` where a shape differs.
+   */
+  loadSharing?(graph: CompiledGraph, owner: Program): Promise<Program>;
   /** For runtimes that can run several graphs in parallel on states in shared memory, ideally `width` in a stage. */
   readonly staged?: { readonly width: number; load(graph: StagedGraph): Promise<Program> };
   close(): Promise<void>;

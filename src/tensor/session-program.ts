@@ -56,17 +56,24 @@ const COPYING_STOPPED = 'Non tensor type is temporarily not supported.';
 const RUN_OPTIONS: InferenceSession.RunOptions = { logSeverityLevel: 4 };
 
 /**
- * A state's current value, and a second buffer for the next one. `spare` is null where the session updates in place,
- * where it allocates by itself, and where the state is frozen.
+ * A state's current value, and a second buffer for the next one. `spare` is null where its programs update in place,
+ * where they allocate by themselves, and where the state is frozen in all of them.
  */
+interface Cell {
+  readonly shape: readonly number[];
+  readonly length: number;
+  current: Tensor;
+  spare: Tensor | null;
+  /** How many open programs have this state. */
+  programs: number;
+}
+
+/** A state as one program uses it. */
 interface State {
   readonly name: string;
   readonly next: string | null;
-  readonly shape: readonly number[];
-  readonly length: number;
   readonly inPlace: boolean;
-  current: Tensor;
-  spare: Tensor | null;
+  readonly cell: Cell;
 }
 
 const errorText = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -103,6 +110,7 @@ export class SessionProgram {
     settings: SessionSettings,
     inPlaceStates: ReadonlySet<string>,
     sharedStates: ReadonlyMap<string, Float32Array>,
+    owner: SessionProgram | null,
   ) {
     this.#ort = ort;
     this.#session = session;
@@ -113,11 +121,11 @@ export class SessionProgram {
     this.#outputs = typesOf(session.outputNames, session.outputMetadata);
     this.#outputs.delete(STOP_COPYING);
     checkNames(graph, this.#inputs, this.#outputs);
-    for (const { name, next, shape } of graph.states) {
+    const cells = graph.states.map(({ name, shape }) => (owner ? owner.#sharedCell(name, shape) : undefined));
+    for (const [i, { name, next, shape }] of graph.states.entries()) {
       const length = elementCount(shape);
       const tensor = (data: Float32Array = new Float32Array(length)) => new ort.Tensor('float32', data, shape);
       const inPlace = preallocate && inPlaceStates.has(name);
-      const spare = next !== null && preallocate && !inPlace ? tensor() : null;
       const memory = sharedStates.get(name);
       if (memory !== undefined && (memory.length !== length || !(inPlace || next === null))) {
         throw new TensorError(
@@ -125,12 +133,24 @@ export class SessionProgram {
           `load: state "${name}" [${shape}] cannot live in ${memory.length} shared values`,
         );
       }
-      this.#states.set(name, { name, next, shape, length, inPlace, current: tensor(memory), spare });
+      const cell = cells[i] ?? { shape, length, current: tensor(memory), spare: null, programs: 0 };
+      if (next !== null && preallocate && !inPlace) cell.spare ??= tensor();
+      cell.programs++;
+      this.#states.set(name, { name, next, inPlace, cell });
     }
   }
 
+  /** The state of this name for another program; undefined where there is none. Throws `bad-graph` for another shape. */
+  #sharedCell(name: string, shape: readonly number[]): Cell | undefined {
+    const cell = this.#states.get(name)?.cell;
+    if (cell && cell.shape.join() !== shape.join()) {
+      throw new TensorError('bad-graph', `load: state "${name}" is [${shape}], and [${cell.shape}] where it is held`);
+    }
+    return cell;
+  }
+
   /**
-   * Loads the bytes; `shared` are states in memory that others read and write between runs.
+   * Loads the bytes; `shared` are states in memory that others read and write between runs, `owner` is a program whose states this one uses.
    * Throws `bad-model` where decodeOnnx or ONNX Runtime refuses them, and the errors of checkNames.
    */
   static async load(
@@ -138,6 +158,7 @@ export class SessionProgram {
     graph: CompiledGraph,
     settings: SessionSettings,
     shared: ReadonlyMap<string, Float32Array> = new Map(),
+    owner: SessionProgram | null = null,
   ): Promise<SessionProgram> {
     // A graph with tensors beside it was made here, and so need not be read before ONNX Runtime reads it; none of its states moves.
     const inPlaceStates = graph.beside ? new Set<string>() : safeInPlace(decodeOnnx(graph.onnx), graph.states);
@@ -153,7 +174,7 @@ export class SessionProgram {
       if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
     }
     try {
-      return new SessionProgram(ort, session, graph, settings, inPlaceStates, shared);
+      return new SessionProgram(ort, session, graph, settings, inPlaceStates, shared, owner);
     } catch (error) {
       await session.release();
       throw error;
@@ -163,7 +184,7 @@ export class SessionProgram {
   /** Takes over the arrays as the new values; the caller must not use them afterwards. All are checked before any is set. */
   writeState(values: ReadonlyMap<string, Float32Array>): void {
     for (const [name, data] of values) {
-      const { length, shape } = this.#state('writeState', name);
+      const { length, shape } = this.#state('writeState', name).cell;
       if (!(data instanceof Float32Array)) {
         throw new TensorError('bad-dtype', `writeState: state "${name}" must be a Float32Array`);
       }
@@ -175,9 +196,9 @@ export class SessionProgram {
       }
     }
     for (const [name, data] of values) {
-      const state = this.#state('writeState', name);
-      freeOnGpu(state.current);
-      state.current = new this.#ort.Tensor('float32', data, state.shape);
+      const { cell } = this.#state('writeState', name);
+      freeOnGpu(cell.current);
+      cell.current = new this.#ort.Tensor('float32', data, cell.shape);
     }
   }
 
@@ -186,11 +207,11 @@ export class SessionProgram {
     const states = names.map((name) => this.#state('readState', name));
     const copies = new Map<string, Float32Array>();
     const byGraph = states.filter(
-      ({ current }) => current.location === 'gpu-buffer' && this.#settings.statesOnGpu === 'read-by-graph',
+      ({ cell }) => cell.current.location === 'gpu-buffer' && this.#settings.statesOnGpu === 'read-by-graph',
     );
     const copied = await this.#copyOffGpu(byGraph);
-    for (const { name, current } of states) {
-      const data = copied.get(name) ?? ((await current.getData(true)) as Float32Array).slice();
+    for (const { name, cell } of states) {
+      const data = copied.get(name) ?? ((await cell.current.getData(true)) as Float32Array).slice();
       copies.set(name, data);
     }
     return copies;
@@ -203,7 +224,7 @@ export class SessionProgram {
       this.#copiers.get(key) ?? this.#ort.InferenceSession.create(copyingGraph(states), this.#settings.session);
     this.#copiers.set(key, copier);
     try {
-      const feeds = Object.fromEntries(states.map(({ current }, i) => [`state ${i}`, current]));
+      const feeds = Object.fromEntries(states.map(({ cell }, i) => [`state ${i}`, cell.current]));
       const results = await (await copier).run(feeds, RUN_OPTIONS);
       return new Map(states.map(({ name }, i) => [name, results[`copy ${i}`].data as Float32Array]));
     } catch (error) {
@@ -220,15 +241,16 @@ export class SessionProgram {
       const { dtype, data, shape } = inputs[name];
       feeds[name] = new this.#ort.Tensor(dtype, data, shape);
     }
-    for (const state of this.#states.values()) feeds[state.name] = state.current;
+    for (const state of this.#states.values()) feeds[state.name] = state.cell.current;
     const results = await (this.#settings.preallocate
       ? this.#runIntoBuffers(feeds, lengths)
       : this.#runIntoNewArrays(feeds));
     for (const state of this.#states.values()) {
       if (state.next === null || state.inPlace) continue;
-      if (state.spare !== null) state.spare = state.current;
-      else freeOnGpu(state.current);
-      state.current = results[state.next]!;
+      const { cell } = state;
+      if (cell.spare !== null) cell.spare = cell.current;
+      else freeOnGpu(cell.current);
+      cell.current = results[state.next]!;
     }
     return Object.fromEntries(this.#graph.outputs.map((name) => [name, asTensorData(results[name]!)]));
   }
@@ -242,8 +264,8 @@ export class SessionProgram {
       const data = dtype === 'float32' ? new Float32Array(length) : new Int32Array(length);
       fetches[name] = new this.#ort.Tensor(dtype, data, shape);
     }
-    for (const { next, inPlace, current, spare } of this.#states.values()) {
-      if (next !== null) fetches[next] = inPlace ? current : spare;
+    for (const { next, inPlace, cell } of this.#states.values()) {
+      if (next !== null) fetches[next] = inPlace ? cell.current : cell.spare;
     }
     try {
       await this.#session.run(feeds, fetches, RUN_OPTIONS);
@@ -263,7 +285,10 @@ export class SessionProgram {
   }
 
   async close(): Promise<void> {
-    for (const { current } of this.#states.values()) freeOnGpu(current);
+    for (const { cell } of this.#states.values()) {
+      cell.programs--;
+      if (cell.programs === 0) freeOnGpu(cell.current);
+    }
     this.#states.clear();
     for (const copier of this.#copiers.values()) await (await copier).release();
     this.#copiers.clear();
@@ -316,7 +341,11 @@ export class SessionProgram {
 
 /** A graph whose outputs are its inputs: run without a wish where they are to be, it brings them to the CPU. */
 function copyingGraph(states: readonly State[]): Uint8Array {
-  const value = (name: string, { shape }: State): NamedTensor => ({ name, dtype: 'float32', shape: [...shape] });
+  const value = (name: string, { cell: { shape } }: State): NamedTensor => ({
+    name,
+    dtype: 'float32',
+    shape: [...shape],
+  });
   return encodeOnnx({
     inputs: states.map((state, i) => value(`state ${i}`, state)),
     outputs: states.map((state, i) => value(`copy ${i}`, state)),

@@ -31,6 +31,11 @@ export class TeamRuntime implements Runtime {
     return this.#wholeRuntime().load(graph);
   }
 
+  async loadSharing(graph: CompiledGraph, owner: Program): Promise<Program> {
+    this.#checkOpen();
+    return this.#wholeRuntime().loadSharing(graph, owner);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([this.#whole, ...this.#members].map((runtime) => runtime?.close()));
