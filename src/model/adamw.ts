@@ -41,7 +41,8 @@ export interface Update {
 }
 
 /**
- * Advances parameters and their moments, which become states of the graph; `norm` is the global norm of all gradients.
+ * Advances parameters and their moments, which become states of the graph; `norm` is the global norm of all gradients. With `share`, a
+ * scalar, the gradients are the given ones times it, and `norm` is theirs.
  * Returns the parameters' next values, each computed after everything else of its update.
  * Declares the inputs learning_rate, and bias_correction1 and 2 (1 - βᵗ), each [].
  */
@@ -50,11 +51,13 @@ export function adamw(
   updates: readonly Update[],
   norm: Value,
   { beta1, beta2, epsilon, weight_decay, clip }: AdamwOptions,
+  share?: Value,
 ): Value[] {
   const learningRate = graph.input('learning_rate', 'float32', []);
   const correction1 = graph.input('bias_correction1', 'float32', []);
   const correction2 = graph.input('bias_correction2', 'float32', []);
-  const scale = minimum(div(clip, add(norm, CLIP_EPSILON)), 1);
+  const clipped = minimum(div(clip, add(norm, CLIP_EPSILON)), 1);
+  const scale = share ? mul(clipped, share) : clipped;
   // m̂ / (√v̂ + ε) = m · (√c2 / c1) / (√v + ε √c2): the corrections go into two scalars.
   const root2 = sqrt(correction2);
   const step = div(mul(learningRate, root2), correction1);

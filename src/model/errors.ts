@@ -20,6 +20,8 @@ export type ModelErrorCode =
   | 'bad-signature'
   /** Files differ from the signed manifest; `details` names them. */
   | 'changed-files'
+  /** What came from a neighbouring stage has another length, or values that are not finite; or what was computed for it is not. */
+  | 'bad-activations'
   /** A token, position or option outside its range. */
   | 'bad-input';
 

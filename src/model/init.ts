@@ -17,13 +17,13 @@ function normal(random: Random): number {
 
 /**
  * Initial weights: matrices normal, projections back into the residual stream scaled by 1/√(2 · layers) as in GPT-2,
- * norms 1, biases 0. They follow from config and seed alone.
+ * norms 1, biases 0. They follow from config and seed alone, each for itself: `specs` may be some of the model's parameters.
  */
-export function initialWeights(config: LlamaConfig, seed: string | number): Weights {
+export function initialWeights(config: LlamaConfig, seed: string | number, specs = parameterSpecs(config)): Weights {
   const deviation = Math.min(LARGEST_DEVIATION, Math.sqrt(VARIANCE_TIMES_WIDTH / config.hidden_size));
   const residual = deviation / Math.sqrt(2 * config.num_hidden_layers);
   const weights = new Map<string, Float32Array>();
-  for (const { name, shape, decay } of parameterSpecs(config)) {
+  for (const { name, shape, decay } of specs) {
     const values = new Float32Array(sizeOf(shape));
     if (!decay) values.fill(name.endsWith('.bias') ? 0 : 1);
     else {

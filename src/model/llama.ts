@@ -14,9 +14,9 @@ import { rotaryTable } from './rotary-table.ts';
 /** The model's weights as values of a graph, by their Hugging Face names. */
 export type Parameters = ReadonlyMap<string, Value>;
 
-/** Declares every parameter as a state of the graph, in canonical order. */
-export function parameterStates(graph: Graph, config: LlamaConfig): Parameters {
-  return new Map(parameterSpecs(config).map(({ name, shape }) => [name, graph.state(name, shape)]));
+/** Declares parameters, by default all of the model, as states of the graph, in canonical order. */
+export function parameterStates(graph: Graph, config: LlamaConfig, specs = parameterSpecs(config)): Parameters {
+  return new Map(specs.map(({ name, shape }) => [name, graph.state(name, shape)]));
 }
 
 /** One parameter by name; the head is the embedding where the two are tied. */
@@ -147,16 +147,39 @@ export function hiddenStates(
   tokens: Value,
   options: LlamaOptions = {},
 ): Value {
-  const [batch, context] = tokens.shape;
-  const { graph } = tokens;
+  const x = embedded(parameters, tokens);
+  const { after, query_blocks } = options;
+  const layers = { first: 0, end: config.num_hidden_layers, batch: tokens.shape[0], query_blocks };
+  return finalNorm(config, parameters, decoderLayers(config, parameters, after ? add(x, after) : x, layers));
+}
+
+/** The embedding of int32 tokens [batch, context]: [batch · context, hidden_size]. */
+export function embedded(parameters: Parameters, tokens: Value): Value {
+  return gatherRows(parameter(parameters, 'model.embed_tokens'), reshape(tokens, [-1]));
+}
+
+/** The norm between the last layer and the head. */
+export function finalNorm(config: LlamaConfig, parameters: Parameters, x: Value): Value {
+  return rmsNorm(x, parameter(parameters, 'model.norm'), config.rms_norm_eps);
+}
+
+/** Layers first … end - 1 of the model, on the residual stream [batch · context, hidden_size] of so many sequences. */
+export function decoderLayers(
+  config: LlamaConfig,
+  parameters: Parameters,
+  input: Value,
+  options: { readonly first: number; readonly end: number; readonly batch: number; readonly query_blocks?: number },
+): Value {
+  const { graph } = input;
+  const { batch } = options;
+  const context = input.shape[0] / batch;
   const eps = config.rms_norm_eps;
   // The scale of the scores is folded into the rotation of the queries.
   const rotateQuery = rotation(graph, config, context, 1 / Math.sqrt(config.head_dim));
   const rotateKey = rotation(graph, config, context);
   const norm = (x: Value, name: string): Value => rmsNorm(x, parameter(parameters, name), eps);
-  let x = gatherRows(parameter(parameters, 'model.embed_tokens'), reshape(tokens, [batch * context]));
-  if (options.after) x = add(x, options.after);
-  for (let layer = 0; layer < config.num_hidden_layers; layer++) {
+  let x = input;
+  for (let layer = options.first; layer < options.end; layer++) {
     const at = `model.layers.${layer}`;
     const { q, k, v } = attentionProjection(norm(x, `${at}.input_layernorm`), config, parameters, at, batch);
     const attended = causalAttention(rotary(q, rotateQuery), rotary(k, rotateKey), v, {
@@ -166,5 +189,5 @@ export function hiddenStates(
     x = add(x, projection(fromHeads(attended), parameters, `${at}.self_attn.o_proj`));
     x = add(x, mlp(norm(x, `${at}.post_attention_layernorm`), parameters, at));
   }
-  return norm(x, 'model.norm');
+  return x;
 }

@@ -48,7 +48,13 @@ export function activationBytes(config: LlamaConfig, sequences: number, context:
   return 4 * sequences * context * config.hidden_size;
 }
 
-function lossRows(config: LlamaConfig, { batch, context }: BatchShape): number {
+/** The logits that exist at once. */
+export function logitsBytes(config: LlamaConfig, shape: BatchShape): number {
+  return 4 * config.vocab_size * lossRows(config, shape);
+}
+
+/** As many rows of the head as keep their logits near LOGITS_BYTES. */
+export function lossRows(config: LlamaConfig, { batch, context }: BatchShape): number {
   return Math.min(batch * context, Math.max(1, Math.floor(LOGITS_BYTES / (4 * config.vocab_size))));
 }
 

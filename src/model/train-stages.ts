@@ -184,7 +184,7 @@ function updatePart(share: readonly GradientSpec[], options: AdamwOptions, parts
 }
 
 /** Zeros that are written only after a value is there; zeros also where the value is NaN. */
-function zerosAfter(value: Value, shape: readonly number[]): Value {
+export function zerosAfter(value: Value, shape: readonly number[]): Value {
   const corner = value.shape.reduce((x, _, axis) => slice(x, axis, 0, 1), value);
   const one = reshape(corner, []);
   return expand(mul(cast(less(one, one), 'float32'), 0), shape);

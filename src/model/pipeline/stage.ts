@@ -1,0 +1,251 @@
+// One stage of a model on a device's runtime: the interface for who passes activations and gradients between stages.
+import { TensorError } from '../../tensor/errors.ts';
+import type { Program, Runtime, TensorData } from '../../tensor/runtime.ts';
+import { sizeOf } from '../../tensor/shape.ts';
+import { momentNames } from '../adamw.ts';
+import type { LlamaConfig, ParameterSpec, Weights } from '../config.ts';
+import { ModelError } from '../errors.ts';
+import { decodeFloats, encodeFloats } from './boundary.ts';
+import { type GradientSum, type StageOptions, stageGraphs } from './graphs.ts';
+
+/** What a stage reads of a micro-batch: its tokens, batch × context, row-major, and what the stage before sent; null in the first stage. */
+export interface StageInput {
+  readonly tokens: Int32Array;
+  readonly activations: Uint8Array | null;
+}
+
+/** The result of a backward pass: the gradient for the stage before, null in the first stage; in the last stage the micro-batch's mean loss in nats. */
+export interface BackwardResult {
+  readonly gradient: Uint8Array | null;
+  readonly loss: number | null;
+}
+
+/** AdamW's moments of a stage and their number of steps. */
+export interface StageOptimiser {
+  readonly steps: number;
+  readonly first: Weights;
+  readonly second: Weights;
+}
+
+/**
+ * A stage in training. It remembers nothing of a micro-batch between calls: who passes one on keeps the input for the backward pass.
+ * Bytes of a wrong length or with values that are not finite are ModelErrors `bad-activations`, tokens outside the vocabulary `bad-input`.
+ */
+export interface Stage {
+  /** The parameters that it trains, by the model's names. */
+  readonly specs: readonly ParameterSpec[];
+  /** What the next stage gets. Throws ModelError `bad-input` in the last stage, which has `losses`. */
+  forward(input: StageInput): Promise<Uint8Array>;
+  /** The last stage only: the mean cross-entropy in nats of every sequence. */
+  losses(input: StageInput, targets: Int32Array): Promise<Float32Array>;
+  /**
+   * Adds a micro-batch's gradients to the sums. `from` is the gradient that the next stage sent for the output of `forward` on the same input,
+   * or in the last stage the targets.
+   */
+  backward(input: StageInput, from: Uint8Array | Int32Array): Promise<BackwardResult>;
+  /** An AdamW step with the mean gradient of the micro-batches since the last one, which must be at least one; empties the sums. */
+  step(learning_rate: number): Promise<{ readonly gradient_norm: number; readonly micro_batches: number }>;
+  /** Micro-batches since the last step. */
+  readonly pending: number;
+  /** The sums of their gradients, in the shape of the weights. */
+  gradients(): Promise<Weights>;
+  /** Empties the sums without a step. */
+  forget(): Promise<void>;
+  weights(): Promise<Weights>;
+  setWeights(weights: Weights): Promise<void>;
+  optimiserState(): Promise<StageOptimiser>;
+  setOptimiserState(state: StageOptimiser): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Loads a stage. Weights must be set before its first micro-batch; moments and sums begin at zero. Weights, moments and sums are held once
+ * for all its graphs. Throws as stageSpecs does, and TensorError `unavailable` on a runtime without `loadSharing`.
+ */
+export async function openStage(runtime: Runtime, config: LlamaConfig, options: StageOptions): Promise<Stage> {
+  if (!runtime.loadSharing) {
+    throw new TensorError(
+      'unavailable',
+      `a stage needs a runtime whose programs share states, ${runtime.class} does not`,
+    );
+  }
+  const graphs = stageGraphs(config, options);
+  const step = await runtime.load(graphs.step);
+  const share = async (graph: typeof graphs.step | null): Promise<Program | null> =>
+    graph && (await runtime.loadSharing!(graph, step));
+  const [backward, forward, losses] = [
+    await share(graphs.backward),
+    await share(graphs.forward),
+    await share(graphs.losses),
+  ];
+  return new LoadedStage(config, options, graphs.sums, { step, backward: backward!, forward, losses });
+}
+
+interface Programs {
+  readonly step: Program;
+  readonly backward: Program;
+  readonly forward: Program | null;
+  readonly losses: Program | null;
+}
+
+class LoadedStage implements Stage {
+  readonly specs: readonly ParameterSpec[];
+  readonly #config: LlamaConfig;
+  readonly #options: StageOptions;
+  readonly #sums: readonly GradientSum[];
+  readonly #programs: Programs;
+  #steps = 0;
+  #pending = 0;
+
+  constructor(config: LlamaConfig, options: StageOptions, sums: readonly GradientSum[], programs: Programs) {
+    this.specs = sums.map(({ spec }) => spec);
+    this.#config = config;
+    this.#options = options;
+    this.#sums = sums;
+    this.#programs = programs;
+  }
+
+  get pending(): number {
+    return this.#pending;
+  }
+
+  async forward(input: StageInput): Promise<Uint8Array> {
+    const { forward } = this.#programs;
+    if (!forward) throw new ModelError('bad-input', 'forward: the last stage sends nothing on, it has losses');
+    const outputs = await forward.run(this.#inputs(input));
+    return encodeFloats(outputs['activations/out'].data as Float32Array);
+  }
+
+  async losses(input: StageInput, targets: Int32Array): Promise<Float32Array> {
+    const { losses } = this.#programs;
+    if (!losses) throw new ModelError('bad-input', 'losses: only the last stage knows the loss');
+    const outputs = await losses.run({ ...this.#inputs(input), targets: this.#tokens('targets', targets) });
+    return outputs.losses.data as Float32Array;
+  }
+
+  async backward(input: StageInput, from: Uint8Array | Int32Array): Promise<BackwardResult> {
+    const outputs = await this.#programs.backward.run({ ...this.#inputs(input), ...this.#received(from) });
+    this.#pending++;
+    const gradient = outputs['gradient/in'];
+    return {
+      gradient: gradient ? encodeFloats(gradient.data as Float32Array) : null,
+      loss: outputs.loss ? outputs.loss.data[0] : null,
+    };
+  }
+
+  async step(learning_rate: number) {
+    const { beta1, beta2 } = this.#options.adamw;
+    const micro_batches = this.#pending;
+    if (micro_batches === 0) throw new ModelError('bad-input', 'step: expected a micro-batch since the last step');
+    if (!Number.isFinite(learning_rate)) {
+      throw new ModelError('bad-input', `step: expected a finite learning rate, got ${learning_rate}`);
+    }
+    this.#steps++;
+    this.#pending = 0;
+    const outputs = await this.#programs.step.run({
+      share: scalar(1 / micro_batches),
+      learning_rate: scalar(learning_rate),
+      bias_correction1: scalar(1 - beta1 ** this.#steps),
+      bias_correction2: scalar(1 - beta2 ** this.#steps),
+    });
+    return { gradient_norm: outputs.gradient_norm.data[0], micro_batches };
+  }
+
+  async gradients(): Promise<Weights> {
+    const values = await this.#programs.step.readState(this.#sums.map(({ name }) => name));
+    return new Map(
+      this.#sums.map(({ spec, name, shape, transposed }) => {
+        const sum = values.get(name)!;
+        return [spec.name, transposed ? turned(sum, shape) : sum];
+      }),
+    );
+  }
+
+  async forget(): Promise<void> {
+    this.#pending = 0;
+    const zeros = this.#sums.map(({ name, shape }) => [name, new Float32Array(sizeOf(shape))] as const);
+    await this.#programs.step.writeState(new Map(zeros));
+  }
+
+  weights(): Promise<Weights> {
+    return this.#programs.step.readState(this.specs.map(({ name }) => name));
+  }
+
+  async setWeights(weights: Weights): Promise<void> {
+    await this.#write(weights, (name) => name);
+  }
+
+  async optimiserState(): Promise<StageOptimiser> {
+    const read = async (which: 'first' | 'second') => {
+      const values = await this.#programs.step.readState(this.specs.map(({ name }) => momentNames(name)[which]));
+      return new Map(this.specs.map(({ name }) => [name, values.get(momentNames(name)[which])!]));
+    };
+    return { steps: this.#steps, first: await read('first'), second: await read('second') };
+  }
+
+  async setOptimiserState({ steps, first, second }: StageOptimiser): Promise<void> {
+    await this.#write(first, (name) => momentNames(name).first);
+    await this.#write(second, (name) => momentNames(name).second);
+    this.#steps = steps;
+  }
+
+  async close(): Promise<void> {
+    for (const program of Object.values(this.#programs) as (Program | null)[]) await program?.close();
+  }
+
+  /** Writes a value for every parameter; refuses a missing one and another length. Others are ignored: a stage takes its own of a model's. */
+  async #write(weights: Weights, stateOf: (name: string) => string): Promise<void> {
+    const values = this.specs.map(({ name, shape }) => {
+      const data = weights.get(name);
+      if (data?.length !== sizeOf(shape)) {
+        const fact = `"${name}" has ${data?.length ?? 'no'} values, expected ${sizeOf(shape)}`;
+        throw new ModelError('wrong-weights', fact, { name });
+      }
+      return [stateOf(name), data] as const;
+    });
+    await this.#programs.step.writeState(new Map(values));
+  }
+
+  #inputs({ tokens, activations }: StageInput): Record<string, TensorData> {
+    const { range, batch, context } = this.#options;
+    if (range.embedding) return { tokens: this.#tokens('tokens', tokens) };
+    if (!activations) throw new ModelError('bad-input', 'activations: expected those of the stage before, got none');
+    return { activations: this.#floats(activations, batch * context) };
+  }
+
+  /** What the gradient of this stage's output follows from. */
+  #received(from: Uint8Array | Int32Array): Record<string, TensorData> {
+    const { range, batch, context } = this.#options;
+    if (range.head !== from instanceof Int32Array) {
+      const expected = range.head ? 'targets' : 'the gradient of the next stage';
+      throw new ModelError('bad-input', `backward: expected ${expected}`);
+    }
+    if (from instanceof Int32Array) return { targets: this.#tokens('targets', from) };
+    return { gradient: this.#floats(from, batch * context) };
+  }
+
+  #floats(bytes: Uint8Array, rows: number): TensorData {
+    const width = this.#config.hidden_size;
+    return { dtype: 'float32', shape: [rows, width], data: decodeFloats(bytes, rows * width) };
+  }
+
+  #tokens(name: string, data: Int32Array): TensorData {
+    const { batch, context } = this.#options;
+    const wrong = data.find((token) => token < 0 || token >= this.#config.vocab_size);
+    if (data.length !== batch * context || wrong !== undefined) {
+      const got = wrong === undefined ? `${data.length} of them` : wrong;
+      const fact = `${name}: expected ${batch} × ${context} tokens below ${this.#config.vocab_size}, got ${got}`;
+      throw new ModelError('bad-input', fact, { name });
+    }
+    return { dtype: 'int32', shape: [batch, context], data };
+  }
+}
+
+const scalar = (value: number): TensorData => ({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
+
+/** A matrix of this shape, transposed. */
+function turned(values: Float32Array, [rows, columns]: readonly number[]): Float32Array {
+  const result = new Float32Array(values.length);
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) result[j * rows + i] = values[i * columns + j];
+  return result;
+}
