@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import fc from 'fast-check';
 import { ANY_DEVICE, openPool, type Pool } from '../src/hub/serving/pool.ts';
 import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
+import { limitsBy } from '../src/hub/serving/verdict.ts';
 import { LlamaConfigSchema } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/init.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
@@ -51,6 +52,8 @@ before(async () => {
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     models: () => [{ hash: model.hash, names: ['poems'], created_ms: 0, licence: null }],
     ownerOf: () => null,
+    limitsOf: () => limitsBy(undefined),
+    decided() {},
     counts: NO_COUNTS,
   });
   const engine = await open();

@@ -42,6 +42,7 @@ const WORDS = [
   'run end',
   'rules',
   'rules show',
+  'rules limits',
   'rules propose',
   'game',
   'game new',

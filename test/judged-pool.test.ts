@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { ANY_DEVICE, openPool, type Pool } from '../src/hub/serving/pool.ts';
 import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
+import { limitsBy } from '../src/hub/serving/verdict.ts';
 import { serveEngine } from '../src/peer/served-model.ts';
 import type { ServedModel } from '../src/peer/serving.ts';
 import { systemClock } from '../src/protocol/clock.ts';
@@ -40,6 +41,7 @@ class World {
   constructor() {
     this.pool = openPool({
       ...{ clock: systemClock, randomBytes: (length) => new Uint8Array(randomBytes(length)), ownerOf: () => null },
+      ...{ limitsOf: () => limitsBy(undefined), decided() {} },
       models: () => [{ hash: TINY_HASH, names: ['tiny'], created_ms: 0, licence: null, chat: false, tools: false }],
       counts: {
         ...NO_COUNTS,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { byteTokenizer } from '../model/tokenizer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
+import { seededRandom } from '../protocol/random.ts';
 import type { AnswerRequest } from '../serving/answers.ts';
 import { limitsFrom } from '../serving/calibration.ts';
 import type { Engine } from '../serving/engine.ts';
@@ -21,25 +22,34 @@ import { mean } from '../training/statistics.ts';
 import { type Report, text, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
 import { table } from './report.ts';
+import { answersUntilOut, earnedInMonth, monthsKept } from './serve-limits-month.ts';
 import { type TrainedModel, trainModels } from './served-models.ts';
 
 export const options = {
   data: text('text to learn from; otherwise the documentation that npm installed', 'PATH'),
   steps: whole('training steps of the models', { from: 10, to: 100_000, usual: 700, quick: 60 }),
-  prompts: whole('prompts, each served under every rule', { from: 2, to: 10_000, usual: 16, quick: 2 }),
+  prompts: whole('prompts, each served under one of four rules in turn', { from: 8, to: 10_000, usual: 112, quick: 8 }),
+  months: whole('months of honest devices that are drawn from the answers', {
+    from: 1,
+    to: 100_000,
+    usual: 400,
+    quick: 20,
+  }),
   tokens: whole('the most tokens of an answer', { from: 8, to: 200, usual: 119, quick: 24 }),
   out: text('where to write the limits as JSON, as a run publishes them', 'FILE'),
 };
 
 export const notes = `A small model is trained, served by each honest engine and by liars, and every answer is judged by one prefill. Limits are taken from the honest answers
-of every other prompt; the table says which part of the rest keeps them, and which part of the liars' answers: that is what a lie earns.
+of every other four prompts; the table says which part of the rest keeps them one by one, and which part of honest devices is not found by the sum of their margins in a month of 10,000 judged answers.
+Of a lie it says which part of its answers a single judgement lets pass, after how many answers on average a device that always lies is out, by one answer or by the sum of all, and what part of an honest device's month
+it is paid for when it comes back again and again: all of its answers are judged then, and it is out for twice as long each time.
 Promised and judged are quantisations: weights in blocks of 32 with 8 or 4 bits. A judge may have another quantisation than was promised only where
-honest margins are as small. What a liar serves that is what an honest server would have served is not counted. From 300 steps and 100 tokens on the bench fails where less than
-99.5 % of honest answers or more than 5 % of a liar's keep the limits.`;
+honest margins are as small. What a liar serves that is what an honest server would have served is not counted. From 300 steps, 100 tokens and 100 prompts on the bench fails where less than
+99.5 % of honest answers or of honest devices' months keep the limits, or a liar is paid for more than 5 % of a month.`;
 
 const PROMISE = { honest: 0.995, lies: 0.05 } as const;
-/** A model that has learned less, and shorter answers, say nothing about the promise. */
-const MEANINGFUL = { steps: 300, tokens: 100 } as const;
+/** A model that has learned less, and shorter or fewer answers, say nothing about the promise. */
+const MEANINGFUL = { steps: 300, tokens: 100, prompts: 100 } as const;
 const PROMPT_CHARACTERS = 40;
 const END_ID = 256;
 
@@ -103,7 +113,13 @@ interface Row {
   readonly judged: Promised;
   readonly what: string;
   readonly answers: number;
+  /** The part of the answers that keep the limits one by one. */
   readonly kept: number;
+  /** Of an honest device: the part of months in which the sum does not find it. */
+  readonly months_kept: number | null;
+  /** Of a liar: after how many judged answers it is out; null: never. And which part of a month it is paid for. */
+  readonly out_after: number | null;
+  readonly earned: number | null;
   readonly mean_margin: number;
   readonly least: number;
   readonly most: number;
@@ -111,7 +127,7 @@ interface Row {
   readonly limits: JudgingLimits;
 }
 
-export async function run({ data, steps, prompts, tokens, out }: Values<typeof options>): Promise<Report> {
+export async function run({ data, steps, prompts, months, tokens, out }: Values<typeof options>): Promise<Report> {
   const runtimes = [await createNativeRuntime({ threads: 1 }), await createWasmRuntime({ threads: 1 })];
   const folder = mkdtempSync(join(tmpdir(), 'potluck-serve-limits-'));
   const opened: Server[] = [];
@@ -124,14 +140,15 @@ export async function run({ data, steps, prompts, tokens, out }: Values<typeof o
     const rows: Row[] = [];
     for (const promised of PROMISED) {
       for (const judged of JUDGES[promised]) {
-        rows.push(...(await rowsOf({ promised, judged, servers, liars, requests, served })));
+        rows.push(...(await rowsOf({ promised, judged, servers, liars, requests, served, months })));
         console.error(`${promised} judged by ${judged}: done`);
       }
     }
     const honest = rows.filter((row) => row.honest);
     const limits = honest.map((row) => ({ promised: row.promised, judged: row.judged, ...row.limits }));
     if (out !== null) writeFileSync(out, `${JSON.stringify(limits, null, 2)}\n`);
-    const meaningful = steps >= MEANINGFUL.steps && tokens >= MEANINGFUL.tokens;
+    const { steps: learned, tokens: long, prompts: many } = MEANINGFUL;
+    const meaningful = steps >= learned && tokens >= long && prompts >= many;
     const classes = servers.map(({ engine }) => engine.class);
     return { data: { limits, rows, classes }, text: reportOf(rows), failure: meaningful ? failureOf(rows) : null };
   } finally {
@@ -172,35 +189,26 @@ async function openServers(
   return { servers, liars };
 }
 
-type Asked = { readonly rule: RuleName; readonly prompt: number; readonly request: AnswerRequest };
+/** `half`: limits are taken from answers to the one half, and looked at with those to the other; both have all rules. */
+type Asked = { readonly rule: RuleName; readonly half: number; readonly request: AnswerRequest };
 
 function requestsFor(text: string, prompts: number, max_tokens: number): Asked[] {
   const bytes = byteTokenizer();
   const stride = Math.floor((text.length - PROMPT_CHARACTERS) / prompts);
-  return Array.from({ length: prompts }, (_, i) =>
-    (Object.keys(RULES) as RuleName[]).map((rule) => {
-      const prompt = Array.from(bytes.encode(text.slice(i * stride, i * stride + PROMPT_CHARACTERS), false));
-      const sampling = {
-        presence_penalty: 0,
-        frequency_penalty: 0,
-        ...RULES[rule],
-        seed: `${i}`,
-        logit_bias: [...RULES[rule].logit_bias],
-      };
-      const request: AnswerRequest = {
-        ...{
-          model: 'bench',
-          prompt: { kind: 'ids', ids: [END_ID, ...prompt] },
-          written: [],
-          max_tokens,
-          stop: [],
-          sampling,
-        },
-        ...{ top_logprobs: 0, echo: false, format: { kind: 'text' } },
-      };
-      return { rule, prompt: i, request };
-    }),
-  ).flat();
+  const rules = Object.keys(RULES) as RuleName[];
+  return Array.from({ length: prompts }, (_, i) => {
+    const rule = rules[i % rules.length];
+    const prompt = Array.from(bytes.encode(text.slice(i * stride, i * stride + PROMPT_CHARACTERS), false));
+    const sampling = {
+      ...{ presence_penalty: 0, frequency_penalty: 0, ...RULES[rule], seed: `${i}` },
+      logit_bias: [...RULES[rule].logit_bias],
+    };
+    const request: AnswerRequest = {
+      ...{ model: 'bench', prompt: { kind: 'ids', ids: [END_ID, ...prompt] }, written: [], max_tokens, stop: [] },
+      ...{ sampling, top_logprobs: 0, echo: false, format: { kind: 'text' } },
+    };
+    return { rule, half: Math.floor(i / rules.length) % 2, request };
+  });
 }
 
 const never = new AbortController().signal;
@@ -228,19 +236,20 @@ interface Trial {
   readonly servers: readonly Server[];
   readonly liars: Readonly<Record<'earlier' | 'smaller' | 'q4_0', Server>>;
   readonly requests: readonly Asked[];
+  readonly months: number;
   /** Serves each request once by each server, whoever judges it. */
   readonly served: (by: Server, request: AnswerRequest) => Promise<ServedAnswer>;
 }
 
-/** One pair of quantisations: the honest answers, of which those to every other prompt give the limits, and each lie. */
-async function rowsOf({ promised, judged, servers, liars, requests, served }: Trial): Promise<Row[]> {
+/** One pair of quantisations: the honest answers, of which those of one half give the limits, and each lie. */
+async function rowsOf({ promised, judged, servers, liars, requests, served, months }: Trial): Promise<Row[]> {
   const honest = servers.filter(({ quantisation }) => quantisation === promised);
   const judges = servers.filter(({ quantisation }) => quantisation === judged);
   const halves: [Judged[], Judged[]] = [[], []];
-  for (const { request, prompt } of requests) {
+  for (const { request, half } of requests) {
     for (const server of honest) {
       const answer = await served(server, request);
-      for (const judge of judges) halves[prompt % 2].push(await judgeAnswer(judge, request, answer, never));
+      for (const judge of judges) halves[half].push(await judgeAnswer(judge, request, answer, never));
     }
   }
   const limits = limitsFrom(halves[0]);
@@ -248,7 +257,11 @@ async function rowsOf({ promised, judged, servers, liars, requests, served }: Tr
     const means = list.map(({ tally }) => tally.margin / Math.max(1, tally.draws)).sort((a, b) => a - b);
     const kept = list.filter((one) => faultOf(one, limits) === null).length;
     const part = { answers: list.length, kept: kept / list.length, honest: is_honest, mean_margin: mean(means) };
-    return { promised, judged, what, ...part, least: means[0], most: means.at(-1)!, limits };
+    const out_after = is_honest ? null : answersUntilOut(list, limits);
+    const month = is_honest
+      ? { months_kept: monthsKept(list, limits, months, seededRandom('serve-limits', promised, judged)), earned: null }
+      : { months_kept: null, earned: earnedInMonth(out_after) };
+    return { promised, judged, what, ...part, out_after, ...month, least: means[0], most: means.at(-1)!, limits };
   };
   const rows = [row('honest', halves[1], true)];
   for (const { name, by, rules, change = (asked: AnswerRequest) => asked } of LIES) {
@@ -282,23 +295,33 @@ function remembering(): Trial['served'] {
 const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
 
 function reportOf(rows: readonly Row[]): string {
-  const cells = rows.map(({ promised, judged, what, answers, kept, mean_margin, least, most }) => [
-    ...[`${promised} → ${judged}`, what, String(answers), percent(kept)],
-    ...[mean_margin, least, most].map((value) => value.toFixed(5)),
+  const cells = rows.map((row) => [
+    ...[`${row.promised} → ${row.judged}`, row.what, String(row.answers), percent(row.kept)],
+    ...[row.months_kept === null ? '' : percent(row.months_kept)],
+    ...(row.honest ? ['', ''] : [row.out_after?.toFixed(1) ?? 'never', percent(row.earned!)]),
+    ...[row.mean_margin, row.least, row.most].map((value) => value.toFixed(5)),
   ]);
   const limits = rows
     .filter(({ honest }) => honest)
     .map(({ promised, judged, limits }) => `${promised} → ${judged}: ${JSON.stringify(limits)}`);
-  const head = ['promised → judged', 'served', 'answers', 'kept the limits', 'mean margin', 'least', 'most'];
+  const head = [
+    ...['promised → judged', 'served', 'answers', 'kept one by one', 'months kept', 'out after', 'earned in a month'],
+    ...['mean margin', 'least', 'most'],
+  ];
   return `${table(head, cells)}\n\n${limits.join('\n')}`;
 }
 
 function failureOf(rows: readonly Row[]): BenchError | null {
-  const broken = rows.find(({ honest, kept }) => (honest ? kept < PROMISE.honest : kept > PROMISE.lies));
+  const isBroken = ({ honest, kept, months_kept, earned }: Row): boolean =>
+    honest ? Math.min(kept, months_kept!) < PROMISE.honest : earned! > PROMISE.lies;
+  const broken = rows.find(isBroken);
   if (!broken) return null;
-  const { promised, judged, what, kept } = broken;
+  const { promised, judged, what, kept, months_kept, earned } = broken;
+  const where = `${promised} judged by ${judged}, "${what}"`;
   return new BenchError(
     'bound-broken',
-    `${promised} judged by ${judged}: ${percent(kept)} of "${what}" kept the limits`,
+    earned === null
+      ? `${where}: ${percent(kept)} of the answers and ${percent(months_kept!)} of the months kept the limits`
+      : `${where}: paid for ${percent(earned)} of a month`,
   );
 }

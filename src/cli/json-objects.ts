@@ -620,6 +620,11 @@ export const JSON_OBJECTS = {
   }),
   // Rules and games.
   rules: object('rules show', { run: id, rules: nested }),
+  limits: object('rules limits: by what answers are judged, in millionths of a nat, by quantisation', {
+    run: id,
+    published: count,
+    margins: nested,
+  }),
   backtest: object('rules propose: who would have earned what', {
     run: id,
     name: z.string(),

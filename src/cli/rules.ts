@@ -11,6 +11,7 @@ import { nameOf } from '../protocol/shown-name.ts';
 import { ownerKeyFile } from './folders.ts';
 import { A_RUN, DEFAULT_HUB, integer, jsonOption, logPlace, runHandle } from './options.ts';
 import { CliError, formatCount, openOutput } from './output.ts';
+import { limitsCommand } from './rules-limits.ts';
 
 const LAST_ROUND = 1_000_000;
 
@@ -23,6 +24,7 @@ export function rulesCommand(): Command {
   return new Command('rules')
     .addCommand(showCommand())
     .addCommand(proposeCommand())
+    .addCommand(limitsCommand())
     .addHelpText(
       'after',
       '\nExamples:\n  $ potluck rules show 3fa9c1\n  $ potluck rules propose 3fa9c1 --file fewer-shares.json',

@@ -1,9 +1,9 @@
 // A hub without its disk and its port: the log's state, the rounds, the connections and the models, assembled on any clock.
 
 import { ownerNow } from '../core/devices.ts';
-import type { LoggedEvent } from '../core/events.ts';
+import type { EventBody, LoggedEvent } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
-import type { NetworkState, RunState } from '../core/state.ts';
+import type { RunState } from '../core/state.ts';
 import type { LoadGame } from '../games/registry.ts';
 import { type BlobStore, createMemoryBlobStore } from '../ledger/blob-store.ts';
 import type { TransparencyLog } from '../ledger/transparency-log.ts';
@@ -30,9 +30,11 @@ import { watchRuns } from './run-news.ts';
 import { openRunPolicy, type RunPolicy } from './run-policy.ts';
 import { problemsOf } from './run-problems.ts';
 import type { Sequencer } from './sequencer.ts';
-import { modelsOfRuns } from './serving/models.ts';
+import { marginsOf, modelsOfRuns } from './serving/models.ts';
 import { openPool, type Pool } from './serving/pool.ts';
 import { NO_COUNTS, type PoolCounts } from './serving/pool-metrics.ts';
+import { limitsBy } from './serving/verdict.ts';
+import { openVerdictCounts, type VerdictCounts } from './serving/verdict-counts.ts';
 import type { Keepsake, Snapshots } from './snapshots.ts';
 import type { StateHost } from './state-host.ts';
 import { openKept } from './statuses.ts';
@@ -123,7 +125,7 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
     problemsOf(run, condition.last, rounds?.problemOf(run) ?? null, time.ahead_ms());
   const statuses = openKept(() => runStatuses(state, time, telemetry, denseBytes.of, problemOf), clock);
   const now_ms = () => Math.round(time.now_ms());
-  const pool = poolOf(state, options);
+  const { pool, verdicts } = openServing(sequencer, onError, options);
   const services = {
     ...{ id: identity.id, state, clock, time, randomBytes: options.randomBytes, blobs, log },
     ...{ telemetry, rates, samples, workers, statuses, isKnown, onError, pool },
@@ -171,6 +173,7 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
       condition.close();
       // Otherwise, what waits for disk space would wait for ever.
       if (sequencer.standing !== 'taking') await sequencer.close();
+      await verdicts.close();
       await rounds?.close();
       await sweeps?.close();
       connections.close();
@@ -179,13 +182,24 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
   };
 }
 
-/** The pool of devices that serve the models of a hub's runs. */
-function poolOf(state: NetworkState, { clock, randomBytes, poolCounts = NO_COUNTS }: HubCoreOptions): Pool {
-  return openPool({
-    ...{ clock, randomBytes, counts: poolCounts },
+/** The pool of devices that serve the models of a hub's runs, and what its judges say on its way into the log. */
+function openServing(
+  sequencer: Sequencer,
+  onError: OnError,
+  { clock, randomBytes, poolCounts = NO_COUNTS }: HubCoreOptions,
+): { readonly pool: Pool; readonly verdicts: VerdictCounts } {
+  const { state } = sequencer;
+  const verdicts = openVerdictCounts({
+    ...{ state, clock, write: (body: () => EventBody) => sequencer.write(body) },
+    onError: (error) => onError(error, 'counting verdicts on answers'),
+  });
+  const pool = openPool({
+    ...{ clock, randomBytes, decided: verdicts.decided, counts: poolCounts },
+    limitsOf: (offer) => limitsBy(marginsOf(state, offer)),
     models: () => modelsOfRuns(state),
     ownerOf: (peer) => ownerNow(state, peer),
   });
+  return { pool, verdicts };
 }
 
 type OnError = (error: unknown, where: string) => void;

@@ -29,16 +29,6 @@ export function addDraw(tally: MarginTally, drawn: Margin, served: number, end_i
   };
 }
 
-export function addTallies(a: MarginTally, b: MarginTally): MarginTally {
-  return {
-    draws: a.draws + b.draws,
-    margin: a.margin + b.margin,
-    differing: a.differing + b.differing,
-    end_margin: Math.max(a.end_margin, b.end_margin),
-    impossible: a.impossible + b.impossible,
-  };
-}
-
 /**
  * What honest margins of a model stay below, served and judged in given quantisations (`npm run bench serve-limits` measures it). The sum of n
  * draws: `allowance + n · per_draw`. An honest answer's few differing tokens may come at once, hence the allowance; a liar's sum grows

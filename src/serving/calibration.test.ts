@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { limitsFrom } from './calibration.ts';
+import { addToSum, isFound, NO_SUM } from '../model/margin-sum.ts';
+import { seededRandom } from '../protocol/random.ts';
+import { JUDGED_A_MONTH, limitsFrom } from './calibration.ts';
 import { faultOf } from './judge-answer.ts';
 
 const judgedOf = (draws: number, margin: number, end_margin = 0, logprob_distance: number | null = null) => ({
@@ -27,10 +29,45 @@ test('every honest answer that was measured keeps the limits', () => {
   );
 });
 
-test('answers that are twice as bad as the worst do not', () => {
+test('answers that are four times as bad as the worst do not', () => {
   const honest = Array.from({ length: 50 }, (_, i) => judgedOf(100, i === 7 ? 0.4 : 0.01, 0.3, 0.01));
   const limits = limitsFrom(honest);
-  assert.equal(faultOf(judgedOf(100, 0.8, 0, 0), limits), 'margin');
-  assert.equal(faultOf(judgedOf(100, 0.1, 0.6, 0), limits), 'end');
-  assert.equal(faultOf(judgedOf(100, 0.1, 0, 0.02), limits), 'logprobs');
+  assert.equal(faultOf(judgedOf(100, 1.6, 0, 0), limits), 'margin');
+  assert.equal(faultOf(judgedOf(100, 0.1, 1.2, 0), limits), 'end');
+  assert.equal(faultOf(judgedOf(100, 0.1, 0, 0.04), limits), 'logprobs');
+});
+
+/** Adds answers, each judged by somebody else, until the sum finds the device; null: it does not. */
+function foundAfter(margins: Iterable<number>, limits: ReturnType<typeof limitsFrom>): number | null {
+  let sum = NO_SUM;
+  let answers = 0;
+  for (const margin of margins) {
+    sum = addToSum(sum, { word: String(answers++ % 5), draws: 100, margin }, limits);
+    if (isFound(sum, limits)) return answers;
+  }
+  return null;
+}
+
+test('the sum finds honest devices as seldom as promised, and ten times their excess within some answers', () => {
+  // One answer in ten has a margin, as large as an exponential draw; a hundred of them were measured.
+  const random = seededRandom('calibration');
+  const margin = (mean: number) => (random.below(10) === 0 ? -mean * Math.log((random.below(1e9) + 1) / 1e9) : 0);
+  const limits = limitsFrom(Array.from({ length: 300 }, () => judgedOf(100, margin(0.05))));
+  const month = function* (mean: number) {
+    for (let i = 0; i < JUDGED_A_MONTH; i++) yield margin(mean);
+  };
+  const found = Array.from({ length: 30 }, () => foundAfter(month(0.05), limits)).filter((one) => one !== null);
+  assert.deepEqual(found, []);
+  for (let i = 0; i < 10; i++) {
+    const answers = foundAfter(month(0.5), limits);
+    assert.ok(answers !== null && answers <= 200, `${answers} answers, ${JSON.stringify(limits)}`);
+  }
+});
+
+test('the height of the sum follows from how often answers are bad, not only from how bad', () => {
+  const height = (bad: number): number =>
+    limitsFrom(Array.from({ length: 1000 }, (_, i) => judgedOf(100, i < bad ? 0.5 : 0))).sum;
+  assert.ok(height(1) < height(6), `${height(1)}, ${height(6)}`); // so few that the usual excess is the least one
+  const { usual_per_draw, sum } = limitsFrom([]);
+  assert.deepEqual([usual_per_draw, sum], [1e-4, 0.5], 'where nothing was measured');
 });

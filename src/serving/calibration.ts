@@ -1,26 +1,36 @@
-// Limits of judging, from what honest answers of a model measured: a rate, an allowance, and limits of single draws and of logprobs.
+// Limits of judging, from what honest answers of a model measured: of single answers, of single draws, of logprobs, and of a device's answers together.
 import type { Judged, JudgingLimits } from './judge-answer.ts';
 
-/** Honest answers of other prompts and engines may be a little worse than the worst that was measured. */
-const SAFETY = 1.5;
-/** Where engines agree to the last bits nothing was measured at all: another engine would differ by this, and lies by far more. */
-const LEAST: JudgingLimits = { per_draw: 2e-4, allowance: 0.05, end_margin: 0.1, logprob_distance: 2e-3 };
-
 /**
- * Limits that these honest answers keep with room to spare. The rate is three times their mean: where single answers are better or worse than others
- * the allowance takes what is above it.
+ * Honest answers of other prompts and engines may be worse than the worst that was measured. A single answer so far beyond is refused; what is a little
+ * too much each time is found by the sum.
  */
-export function limitsFrom(honest: readonly Pick<Judged, 'tally' | 'logprob_distance'>[]): JudgingLimits {
-  const sum = (of: (judged: (typeof honest)[number]) => number): number =>
-    honest.reduce((all, one) => all + of(one), 0);
-  const most = (of: (judged: (typeof honest)[number]) => number): number => Math.max(0, ...honest.map(of));
-  const mean =
-    sum(({ tally }) => tally.margin) /
-    Math.max(
-      1,
-      sum(({ tally }) => tally.draws),
-    );
-  const per_draw = Math.max(LEAST.per_draw, 3 * mean);
+const SAFETY = 3;
+/** Of honest devices' mean: less is usual. */
+const USUAL_TIMES = 3;
+/** Where engines agree to the last bits nothing was measured at all: another engine would differ by this, and lies by far more. */
+const LEAST: JudgingLimits = {
+  ...{ per_draw: 2e-4, allowance: 0.05, end_margin: 0.1, logprob_distance: 2e-3 },
+  ...{ usual_per_draw: 1e-4, sum: 0.5 },
+};
+/** One answer adds at most a quarter of `sum` (model/margin-sum.ts): the worst honest one that was measured counts whole. */
+const ANSWERS_OF_SUM = 4;
+
+/** What honest devices are promised: of so many judged answers, which a busy device has in a month, the sum finds one device of … */
+export const JUDGED_A_MONTH = 10_000;
+/** … two hundred by mistake. */
+export const FOUND_BY_MISTAKE = 0.005;
+
+type Honest = readonly Pick<Judged, 'tally' | 'logprob_distance'>[];
+
+/** Limits that these honest answers keep with room to spare. */
+export function limitsFrom(honest: Honest): JudgingLimits {
+  const most = (of: (judged: Honest[number]) => number): number => Math.max(0, ...honest.map(of));
+  const draws = honest.reduce((sum, { tally }) => sum + tally.draws, 0);
+  const mean = honest.reduce((sum, { tally }) => sum + tally.margin, 0) / Math.max(1, draws);
+  const per_draw = Math.max(LEAST.per_draw, USUAL_TIMES * mean);
+  const usual_per_draw = rounded(Math.max(LEAST.usual_per_draw, USUAL_TIMES * mean));
+  const worst = most(({ tally }) => tally.margin);
   return {
     per_draw: rounded(per_draw),
     allowance: rounded(Math.max(LEAST.allowance, SAFETY * most(({ tally }) => tally.margin - per_draw * tally.draws))),
@@ -28,8 +38,30 @@ export function limitsFrom(honest: readonly Pick<Judged, 'tally' | 'logprob_dist
     logprob_distance: rounded(
       Math.max(LEAST.logprob_distance, SAFETY * most(({ logprob_distance }) => logprob_distance ?? 0)),
     ),
+    usual_per_draw,
+    sum: rounded(Math.max(LEAST.sum, ANSWERS_OF_SUM * worst, heightOf(honest, usual_per_draw, SAFETY * worst))),
   };
 }
+
+/**
+ * How high the sum of margins above `usual_per_draw` may rise, so that honest devices reach it as seldom as promised. Where the mean of exp(θ · x) over
+ * answers that add x is at most 1, a sum that begins with any one answer ever rises above h with a chance of at most exp(−θ · h) (Ville's inequality);
+ * a month has so many beginnings. To the measured answers comes one that is worse than all: it was just not met.
+ */
+function heightOf(honest: Honest, usual_per_draw: number, unmet: number): number {
+  const added = [...honest.map(({ tally }) => tally.margin - usual_per_draw * tally.draws), unmet];
+  const isWithin = (theta: number): boolean => added.reduce((sum, x) => sum + Math.exp(theta * x), 0) <= added.length;
+  let [low, high] = [0, 1e6];
+  for (let step = 0; step < 60; step++) {
+    const middle = (low + high) / 2;
+    if (isWithin(middle)) low = middle;
+    else high = middle;
+  }
+  return low === 0 ? LARGEST_SUM : Math.min(LARGEST_SUM, Math.log(JUDGED_A_MONTH / FOUND_BY_MISTAKE) / low);
+}
+
+/** Nats. Where so few answers were measured that nothing follows from them, the sum finds nobody for a long time. */
+const LARGEST_SUM = 1000;
 
 /** To two digits, upwards: a limit is for people, too. */
 function rounded(value: number): number {

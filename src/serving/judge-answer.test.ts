@@ -19,7 +19,10 @@ const coarse = await ready('a', true);
 const other = await ready('b');
 
 /** The same weights on the same runtime: margins are 0, so that the smallest limits hold. */
-const LIMITS: JudgingLimits = { per_draw: 1e-3, allowance: 0.05, end_margin: 0.05, logprob_distance: 1e-3 };
+const LIMITS: JudgingLimits = {
+  ...{ per_draw: 1e-3, allowance: 0.05, end_margin: 0.05, logprob_distance: 1e-3 },
+  ...{ usual_per_draw: 1e-3, sum: 1 },
+};
 
 async function serve(by: ReadyModel, request: AnswerRequest): Promise<ServedAnswer> {
   const { ids, written, ended } = await wholeAnswer(writeAnswer(by, request, never));

@@ -1,5 +1,6 @@
 // Judges an answer that somebody else has served: one prefill gives the logits of every draw, and each draw is repeated (model/margin.ts).
 import { marginOf } from '../model/margin.ts';
+import type { SumLimits } from '../model/margin-sum.ts';
 import { addDraw, type MarginLimits, type MarginTally, marginFault, NO_DRAWS } from '../model/margin-tally.ts';
 import { type AnswerProgress, answerProgress, answerRoom } from './answer-progress.ts';
 import type { AnswerRequest } from './answers.ts';
@@ -139,12 +140,12 @@ function pushFlaw(progress: AnswerProgress, id: number): AnswerFlaw | null {
 }
 
 /** What honest answers of a model stay below, served in one quantisation and judged in another. */
-export interface JudgingLimits extends MarginLimits {
+export interface JudgingLimits extends MarginLimits, SumLimits {
   /** Of the logprobs that are sent beside tokens, in nats. */
   readonly logprob_distance: number;
 }
 
-/** The verdict on an answer: null, or what is wrong with it. Margins may be summed over several answers of one device first. */
+/** The verdict on an answer: null, or what is wrong with it. What is a little too much each time is for the sum of many answers to find. */
 export function faultOf(judged: Judged, limits: JudgingLimits): AnswerFlaw | 'margin' | 'end' | 'logprobs' | null {
   const fault = judged.flaw ?? marginFault(judged.tally, limits);
   if (fault) return fault;

@@ -1,4 +1,6 @@
 // The devices that offer to serve: what each has room for, and what the hub has measured of it. Nothing of it outlives the hub.
+
+import { addToSum, isFound, isNear, type MarginSum, NO_SUM, type SumLimits } from '../../model/margin-sum.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
 import type { FleetRow } from '../../protocol/fleet.ts';
 import type { Offer } from '../../protocol/serving-from-peer.ts';
@@ -12,7 +14,9 @@ export const DEVICE_LIMITS = {
   records: 8192, // keys whose speed is remembered after they have left; the least recently used one is forgotten
   outcomes: 100, // leases of which the success is counted, as routers of models count it
   warm: 16, // prompts whose beginning a device has read lately
-  distrusted_ms: 600_000, // how long a device that did not keep to the form of answers, or was refused by judges, gets no other
+  distrusted_ms: 600_000, // how long a device that did not keep to the form of answers, or was refused by judges, gets no other …
+  doublings: 8, // … twice as long each time that judges refuse it again, up to two days: who is found every time earns next to nothing
+  forgiven: 500, // … until so many parts were accepted in a row: an honest device was refused by accident
 } as const;
 
 /** What a device is told whose offer is not taken. */
@@ -50,6 +54,10 @@ interface DeviceRecord {
   judged: number;
   refused: number;
   accepted: number;
+  /** Refusals since the last forgiven one. */
+  strikes: number;
+  /** By model, how far its accepted answers are off together. */
+  readonly sums: Map<ModelKey, MarginSum>;
   /** Verdicts of this device that two other judges have contradicted. */
   contradicted: number;
 }
@@ -85,6 +93,9 @@ interface AskedOfDevice {
   readonly left_tokens: number;
 }
 
+/** What a judge has found of a part, and whose word that is. */
+export type JudgedPart = Parameters<typeof addToSum>[1];
+
 export interface Devices {
   readonly all: ReadonlyMap<string, PoolDevice>;
   /** Throws ProtocolError `malformed` for an offer that contradicts what was sent. @returns what is wrong with it for now */
@@ -100,6 +111,10 @@ export interface Devices {
   distrust(device: PoolDevice): void;
   /** Judges have decided on what it wrote. Whoever is refused begins anew: nothing that it did before counts as well done. */
   judged(device: PoolDevice, refused: boolean): void;
+  /** An accepted part is added to a device's others. @returns whether together they are further off than honest ones: they count no more then */
+  added(device: PoolDevice, key: ModelKey, part: JudgedPart, limits: SumLimits): boolean;
+  /** Whether its answers together come near to that. */
+  isSuspected(device: PoolDevice, key: ModelKey, limits: SumLimits): boolean;
   usual(key: ModelKey): Speed;
   /** When a device is late, by its own times; none is allowed to be much slower than the pool. */
   usualOf(device: PoolDevice, key: ModelKey, read_tokens: number): Usual;
@@ -172,17 +187,36 @@ class MeasuredDevices implements Devices {
   }
 
   distrust({ record }: PoolDevice): void {
-    record.distrusted_until_ms = this.#now_ms() + DEVICE_LIMITS.distrusted_ms;
+    this.#distrustFor(record, DEVICE_LIMITS.distrusted_ms);
   }
 
   judged(device: PoolDevice, refused: boolean): void {
     const { record } = device;
     record.judged++;
     record.accepted = refused ? 0 : record.accepted + 1;
+    if (record.accepted >= DEVICE_LIMITS.forgiven) record.strikes = 0;
     if (!refused) return;
     record.refused++;
     record.outcomes.fill(false);
-    this.distrust(device);
+    const { distrusted_ms, doublings } = DEVICE_LIMITS;
+    this.#distrustFor(record, distrusted_ms * 2 ** Math.min(record.strikes++, doublings));
+  }
+
+  added({ record: { sums } }: PoolDevice, key: ModelKey, part: JudgedPart, limits: SumLimits): boolean {
+    const sum = addToSum(sums.get(key) ?? NO_SUM, part, limits);
+    const found = isFound(sum, limits);
+    sums.delete(key);
+    if (!found && sum !== NO_SUM) sums.set(key, sum);
+    keepFew(sums, DEVICE_LIMITS.offers * 2);
+    return found;
+  }
+
+  isSuspected({ record: { sums } }: PoolDevice, key: ModelKey, limits: SumLimits): boolean {
+    return isNear(sums.get(key) ?? NO_SUM, limits);
+  }
+
+  #distrustFor(record: DeviceRecord, duration_ms: number): void {
+    record.distrusted_until_ms = Math.max(record.distrusted_until_ms, this.#now_ms() + duration_ms);
   }
 
   usual(key: ModelKey): Speed {
@@ -258,7 +292,7 @@ class MeasuredDevices implements Devices {
   #recordOf(peer: string): DeviceRecord {
     const fresh: DeviceRecord = {
       ...{ speeds: new Map(), outcomes: [], distrusted_until_ms: Number.NEGATIVE_INFINITY },
-      ...{ judged: 0, refused: 0, accepted: 0, contradicted: 0 },
+      ...{ judged: 0, refused: 0, accepted: 0, strikes: 0, sums: new Map(), contradicted: 0 },
     };
     const record = this.#records.get(peer) ?? fresh;
     this.#records.delete(peer);

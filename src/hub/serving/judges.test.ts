@@ -93,6 +93,70 @@ describe('the pool’s judges', () => {
     assert.deepEqual(world.judgings.toSorted(), ['accepted', 'refused']);
   });
 
+  test('find a device whose answers are accepted one by one, when they are too much together, and for longer each time', async () => {
+    const world = new PoolWorld();
+    // Judges find a little in what it writes, each time: weights of four bits would do that.
+    const twist: Habits['twist'] = (message) => [message.type === 'judged' ? { ...message, margin: 0.3 } : message];
+    const coarse = world.device({ gap_ms: 5 });
+    const others = [1, 2, 3].map(() => world.device({ twist }));
+    const found = async (): Promise<number> => {
+      const before = rowOf(world, coarse).refused;
+      for (let answers = 1; answers <= 30; answers++) {
+        for (const other of others) other.offer(0);
+        const reading = world.read();
+        for (const other of others) other.offer(4);
+        await world.clock.run(reading);
+        await world.clock.pass(500);
+        if (rowOf(world, coarse).refused > before) return answers;
+      }
+      return Number.POSITIVE_INFINITY;
+    };
+    // 0.28 above what is usual, each time, and 3 are too much; no judge's word counts for more than half of it.
+    const first = await found();
+    assert.ok(first >= 11 && first <= 16, `${first} answers`);
+    assert.deepEqual(world.judgings.slice(-2), ['accepted', 'found']);
+    assert.deepEqual(world.decisions.get(coarse.peer), [first - 1, 1]);
+    assert.ok(rowOf(world, coarse).doubted);
+    await world.clock.pass(600_000);
+    assert.ok((await found()) <= 16);
+    await world.clock.pass(600_000);
+    assert.ok(rowOf(world, coarse).doubted, 'twice as long');
+    await world.clock.pass(600_000);
+    assert.ok(!rowOf(world, coarse).doubted);
+  });
+
+  test('harm no honest device by margins that one of them alone finds', async () => {
+    const world = new PoolWorld();
+    const honest = world.device({ gap_ms: 5 });
+    const twist: Habits['twist'] = (message) => [message.type === 'judged' ? { ...message, margin: 0.5 } : message];
+    const judges = [world.device({ twist }), world.device(), world.device()];
+    for (let i = 0; i < 40; i++) {
+      for (const judge of judges) judge.offer(0);
+      const reading = world.read();
+      for (const judge of judges) judge.offer(4);
+      await world.clock.run(reading);
+      await world.clock.pass(500);
+    }
+    assert.equal(rowOf(world, honest).refused, 0);
+    assert.ok(judges.every((one) => counted(one, 'judge') > 2));
+  });
+
+  test('go by what the owner of a model’s run has published', async () => {
+    const world = new PoolWorld();
+    world.margins = {
+      ...{ per_draw_micro: 200, allowance_micro: 50_000, end_margin_micro: 100_000, logprob_distance_micro: 2000 },
+      ...{ usual_per_draw_micro: 100, sum_micro: 500_000 },
+    };
+    const twist: Habits['twist'] = (message) => [message.type === 'judged' ? { ...message, margin: 0.06 } : message];
+    const device = world.device();
+    const reading = world.read();
+    world.device({ twist });
+    world.device({ twist });
+    await world.clock.run(reading);
+    await world.clock.pass(500);
+    assert.equal(rowOf(world, device).refused, 1, 'the hub itself would let it pass');
+  });
+
   test('harm nobody by one word alone: whoever accuses all is contradicted, and asked last from then on', async () => {
     const world = new PoolWorld();
     const honest = [1, 2, 3, 4].map(() => world.device());
@@ -286,7 +350,7 @@ describe('the pool’s judges', () => {
     for (let i = 0; i < 100 && rowOf(world, device).refused === 0; i++) await readFrom();
     assert.equal(rowOf(world, device).refused, 1, 'one of twenty is enough');
     for (let i = 2; i < 6; i++) {
-      await world.clock.pass(600_000);
+      await world.clock.pass(600_000 * 2 ** (i - 2)); // longer each time
       await readFrom();
       assert.equal(rowOf(world, device).refused, i);
     }

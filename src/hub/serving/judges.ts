@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../../protocol/clock.ts';
 import { orNull, ProtocolError } from '../../protocol/errors.ts';
 import { packRequest } from '../../protocol/serving-bytes.ts';
 import type { FromServingPeer, Offer } from '../../protocol/serving-from-peer.ts';
+import type { JudgingLimits } from '../../serving/judge-answer.ts';
 import type { JudgeTask } from '../../serving/judge-task.ts';
 import type { Devices, ModelKey, PoolConnection, PoolDevice } from './devices.ts';
 import { between } from './plan.ts';
@@ -35,7 +36,15 @@ export interface WrittenPart {
   may(device: PoolDevice): boolean;
 }
 
-interface JudgesServices {
+/** What the log has to say of judging, and hears of it. */
+export interface JudgedBy {
+  /** What is held against answers of a model. */
+  limitsOf(offer: Pick<Offer, 'model' | 'quantisation'>): JudgingLimits;
+  /** Judges have decided on a part of an answer. `refused`: or its device was found by all of its parts together. */
+  decided(device: string, refused: boolean): void;
+}
+
+interface JudgesServices extends JudgedBy {
   readonly clock: Clock;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly counts: Pick<PoolCounts, 'judged'>;
@@ -55,7 +64,12 @@ interface Case {
   readonly part: WrittenPart;
   readonly packed: Uint8Array;
   /** Judges who have answered. */
-  readonly verdicts: { readonly device: PoolDevice; readonly refused: boolean }[];
+  readonly verdicts: {
+    readonly device: PoolDevice;
+    readonly refused: boolean;
+    readonly draws: number;
+    readonly margin: number;
+  }[];
   /** Keys that were asked, and how often anybody was. */
   readonly asked: Set<string>;
   asks: number;
@@ -88,7 +102,7 @@ export class Judges {
   /** A device has said its last token of a part: only now is it drawn whether anybody looks. */
   written(part: WrittenPart): void {
     const { clock, counts } = this.#services;
-    if (!this.#isDrawn(part.device)) return;
+    if (!this.#isDrawn(part)) return;
     const packed = orNull(() => packRequest(part.task)); // null: no message could carry it
     if (!packed || !this.#hasRoom(part, packed.length) || this.#judgesOf(part, [], new Set()).length === 0) {
       counts.judged('unjudgeable');
@@ -122,14 +136,15 @@ export class Judges {
     const { type: _, lease: __, flaw, prompt_tokens, logprob_distance, ...tally } = message;
     const { task, prompt_tokens: counted } = one.part;
     const found = { flaw, prompt_tokens, logprob_distance, tally };
-    const refused = refuses(found, { ids: task.served.ids.length, prompt_tokens: counted });
+    const about = { ids: task.served.ids.length, prompt_tokens: counted };
+    const refused = refuses(found, about, this.#services.limitsOf(one.part.offer));
     if (refused === null) {
       this.#services.devices.distrust(judge);
       this.#next(one, 'malformed');
       const fact = `${tally.draws} draws of ${task.served.ids.length}, ${tally.differing} differ`;
       throw new ProtocolError('malformed', `judged: expected the sums of all draws, got ${fact}`);
     }
-    one.verdicts.push({ device: judge, refused });
+    one.verdicts.push({ device: judge, refused, draws: tally.draws, margin: tally.margin });
     this.#free(one, null);
     this.#decide(one);
     this.look();
@@ -145,8 +160,10 @@ export class Judges {
   }
 
   /** By the hub's own randomness, which no device sees. */
-  #isDrawn({ record }: PoolDevice): boolean {
-    if (record.accepted < JUDGES_LIMITS.newcomer) return true;
+  #isDrawn({ device, key, offer }: WrittenPart): boolean {
+    const { devices, limitsOf } = this.#services;
+    if (device.record.accepted < JUDGES_LIMITS.newcomer) return true;
+    if (devices.isSuspected(device, key, limitsOf(offer))) return true;
     return this.#below(JUDGES_LIMITS.one_in) === 0;
   }
 
@@ -167,7 +184,7 @@ export class Judges {
   #judgesOf({ key, device, may }: WrittenPart, verdicts: Case['verdicts'], asked: ReadonlySet<string>): PoolDevice[] {
     const { devices, ownerOf } = this.#services;
     const spoken = new Set(verdicts.map((one) => ownerOf(one.device.peer)));
-    spoken.delete(ownerOf(device.peer));
+    spoken.delete(ownerOf(device.peer)); // see #wordOf
     return [...devices.all.values()].filter(
       (one) =>
         one.peer !== device.peer &&
@@ -219,12 +236,32 @@ export class Judges {
       this.#askOrEnd(one);
       return;
     }
-    const { devices, convict } = this.#services;
+    const { devices, decided, convict } = this.#services;
+    const { device } = one.part;
     const isRefused = outcome === 'refused';
-    for (const { device, refused } of one.verdicts) if (refused !== isRefused) device.record.contradicted++;
-    devices.judged(one.part.device, isRefused);
-    this.#end(one, outcome);
-    if (isRefused) convict(one.part.device);
+    for (const { device: judge, refused } of one.verdicts) if (refused !== isRefused) judge.record.contradicted++;
+    const isFound = !isRefused && this.#addAccepted(one);
+    devices.judged(device, isRefused || isFound);
+    decided(device.peer, isRefused || isFound);
+    this.#end(one, isFound ? 'found' : outcome);
+    if (isRefused || isFound) convict(device);
+  }
+
+  /** Adds what judges have accepted to what they have accepted before. @returns whether it is too much together */
+  #addAccepted({ part: { device, key, offer }, verdicts }: Case): boolean {
+    const { devices, limitsOf } = this.#services;
+    const limits = limitsOf(offer);
+    const said = verdicts.filter(({ refused }) => !refused);
+    return said.some(({ device: judge, draws, margin }) =>
+      devices.added(device, key, { word: this.#wordOf(judge, device), draws, margin }, limits),
+    );
+  }
+
+  /** The keys of one owner, and all keys without one, have one word against others; against a device of their own owner a word each. */
+  #wordOf(judge: PoolDevice, device: PoolDevice): string {
+    const { ownerOf } = this.#services;
+    const owner = ownerOf(judge.peer);
+    return owner === ownerOf(device.peer) ? judge.peer : (owner ?? 'nobody');
   }
 
   /** A judge has not answered; others may. */
@@ -248,7 +285,7 @@ export class Judges {
     this.#services.leaseEnded(lease.judge, lease.id, why);
   }
 
-  #end(one: Case, how: 'accepted' | 'refused' | 'unjudgeable' | null): void {
+  #end(one: Case, how: 'accepted' | 'refused' | 'found' | 'unjudgeable' | null): void {
     if (!this.#cases.delete(one)) return;
     this.#bytes -= one.packed.length;
     this.#services.clock.clearTimeout(one.expires);

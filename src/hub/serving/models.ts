@@ -1,4 +1,5 @@
 // The models of the pool by the names that callers use: what the hub knows of a model, and what devices offer of it.
+import type { Margins } from '../../core/events/limits-published.ts';
 import type { NetworkState } from '../../core/state.ts';
 import type { Offer } from '../../protocol/serving-from-peer.ts';
 import type { OfferedModel } from '../../serving/answers.ts';
@@ -78,4 +79,17 @@ export function modelsOfRuns(state: Pick<NetworkState, 'runs'>): KnownModel[] {
       ...{ hash, names: [name, `${name}@${hash.slice(0, 8)}`] as const, created_ms: run.opened_ms, licence: null },
     }));
   });
+}
+
+/** What the owner of a model's run has published of honest answers; undefined: nothing. */
+export function marginsOf(
+  { runs }: Pick<NetworkState, 'runs'>,
+  { model, quantisation }: Pick<Offer, 'model' | 'quantisation'>,
+): Margins | undefined {
+  for (const run of runs.values()) {
+    const isOfRun = run.model === model || run.recent.some((merged) => merged.model === model);
+    const margins = isOfRun ? run.serving.margins.get(quantisation) : undefined;
+    if (margins) return margins;
+  }
+  return undefined;
 }

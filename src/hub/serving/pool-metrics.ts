@@ -23,7 +23,10 @@ export interface PoolCounts {
   lease(why: string): void;
   leaseEnded(how: string): void;
   tokens(count: number): void;
-  /** Of a part of an answer that was drawn for judging: `accepted`, `refused`, or `unjudgeable` where too few could judge. */
+  /**
+   * Of a part of an answer that was drawn for judging: `accepted`, `refused`, `found` where it alone is accepted, but the device's parts
+   * together are not, or `unjudgeable` where too few could judge.
+   */
   judged(end: string): void;
   /** From the last token of one device to the first of the next, as the caller notices it. */
   pause(seconds: number): void;

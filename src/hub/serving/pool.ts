@@ -19,7 +19,7 @@ import {
   type PoolDevice,
   REFUSED_OFFERS,
 } from './devices.ts';
-import { Judges } from './judges.ts';
+import { type JudgedBy, Judges } from './judges.ts';
 import { hearOfLease, type OfLease } from './lease-words.ts';
 import { type KnownModel, modelNamed, offeredModels } from './models.ts';
 import { between, type LeaseReason } from './plan.ts';
@@ -47,7 +47,7 @@ export interface Caller {
 }
 export const ANY_DEVICE: Caller = { owners: null, region: null, most_price: null };
 
-export interface PoolOptions {
+export interface PoolOptions extends JudgedBy {
   readonly clock: Clock;
   readonly randomBytes: (length: number) => Uint8Array;
   /** The models that devices may offer, the newest of each name first. */
@@ -104,9 +104,8 @@ class LeasingPool implements Pool {
       end: (lease, how, why) => this.#endLease(lease, how, why),
       wants: (answer, wants) => void (wants ? this.#wanting.add(answer) : this.#wanting.delete(answer)),
     };
-    const { clock, randomBytes, counts, ownerOf } = options;
     this.#judges = new Judges({
-      ...{ clock, randomBytes, counts, ownerOf, devices: this.#devices, newLease: () => this.#newLease() },
+      ...{ ...options, devices: this.#devices, newLease: () => this.#newLease() },
       busy: (key) => this.#waits(key),
       leaseEnded: ({ connection }, lease, why) => this.#forget(connection, lease, why),
       convict: (device) => this.#convict(device),

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { Margins } from '../../core/events/limits-published.ts';
+import { inMicro } from '../../core/serving/margins.ts';
 import type { Judged } from '../../serving/judge-answer.ts';
-import { outcomeOf, refuses } from './verdict.ts';
+import { limitsBy, outcomeOf, refuses } from './verdict.ts';
 
 const found = (change: Partial<Judged['tally']> = {}, more: Partial<Judged> = {}): Judged => ({
   ...{ flaw: null, prompt_tokens: 3, logprob_distance: null },
@@ -37,16 +39,30 @@ test('one liar among three judges changes no outcome that is a refusal or not, w
 });
 
 test('honest sums are accepted, garbage is refused, and sums of something else are no verdict', () => {
-  assert.equal(refuses(found(), part), false);
-  assert.equal(refuses(found({ margin: 0.2, differing: 2, end_margin: 0.5 }), part), false);
-  assert.equal(refuses(found({ margin: 40, differing: 18 }), part), true);
-  assert.equal(refuses(found({ end_margin: 0.7 }), part), true);
-  assert.equal(refuses(found({ impossible: 1 }), part), true);
-  assert.equal(refuses(found({}, { logprob_distance: 0.1 }), part), true);
-  assert.equal(refuses(found({}, { prompt_tokens: 4 }), part), true);
-  assert.equal(refuses(found({ draws: 3 }, { flaw: 'past-the-end' }), part), true);
-  assert.equal(refuses(found({ draws: 19 }), part), null);
-  assert.equal(refuses(found({ draws: 21 }, { flaw: 'past-the-end' }), part), null);
-  assert.equal(refuses(found({ differing: 21 }), part), null);
-  assert.equal(refuses(found({ impossible: 21 }), part), null);
+  assert.equal(refuses(found(), part, limitsBy(undefined)), false);
+  assert.equal(refuses(found({ margin: 0.5, differing: 2, end_margin: 0.5 }), part, limitsBy(undefined)), false);
+  assert.equal(refuses(found({ margin: 40, differing: 18 }), part, limitsBy(undefined)), true);
+  assert.equal(refuses(found({ end_margin: 0.7 }), part, limitsBy(undefined)), true);
+  assert.equal(refuses(found({ impossible: 1 }), part, limitsBy(undefined)), true);
+  assert.equal(refuses(found({}, { logprob_distance: 0.1 }), part, limitsBy(undefined)), true);
+  assert.equal(refuses(found({}, { prompt_tokens: 4 }), part, limitsBy(undefined)), true);
+  assert.equal(refuses(found({ draws: 3 }, { flaw: 'past-the-end' }), part, limitsBy(undefined)), true);
+  assert.equal(refuses(found({ draws: 19 }), part, limitsBy(undefined)), null);
+  assert.equal(refuses(found({ draws: 21 }, { flaw: 'past-the-end' }), part, limitsBy(undefined)), null);
+  assert.equal(refuses(found({ differing: 21 }), part, limitsBy(undefined)), null);
+  assert.equal(refuses(found({ impossible: 21 }), part, limitsBy(undefined)), null);
+});
+
+test('what a run’s owner has published is held against answers in place of the hub’s own', () => {
+  const margins: Margins = {
+    ...{ per_draw_micro: 200, allowance_micro: 50_000, end_margin_micro: 100_000, logprob_distance_micro: 2000 },
+    ...{ usual_per_draw_micro: 100, sum_micro: 500_000 },
+  };
+  const limits = limitsBy(margins);
+  assert.deepEqual(inMicro(limits), margins);
+  const refused = (one: Judged): boolean | null => refuses(one, part, limits);
+  assert.deepEqual([refused(found({ margin: 0.053 })), refused(found({ margin: 0.055 }))], [false, true]);
+  assert.deepEqual([refused(found({ end_margin: 0.1 })), refused(found({ end_margin: 0.11 }))], [false, true]);
+  const told = (logprob_distance: number) => refused(found({}, { logprob_distance }));
+  assert.deepEqual([told(0.002), told(0.0021)], [false, true]);
 });

@@ -1,22 +1,34 @@
 // What judges say of a device's part of an answer, and what follows: pure. No single word takes anything from anybody.
+import type { Margins } from '../../core/events/limits-published.ts';
+import { inNats } from '../../core/serving/margins.ts';
 import { faultOf, type Judged, type JudgingLimits } from '../../serving/judge-answer.ts';
 
 /**
- * What a judge's sums may come to. Twice what a serving run takes where its owner has measured nothing: the hub knows no model's own limits,
- * and lies that matter to callers (another model, another seed, no model at all) are a hundred times as far away.
+ * What a judge's sums may come to where a run's owner has published nothing: what honest engines of any quantisation keep, as far as they were measured
+ * (docs/experiments.md). Lies that matter to callers (another model, another seed, no model at all) are a hundred times as far away.
  */
-const LIMITS: JudgingLimits = { per_draw: 1e-3, allowance: 0.2, end_margin: 0.6, logprob_distance: 0.03 };
+const UNPUBLISHED: JudgingLimits = {
+  ...{ per_draw: 1e-3, allowance: 0.5, end_margin: 0.6, logprob_distance: 0.03 },
+  ...{ usual_per_draw: 1e-3, sum: 3 },
+};
+
+/** By what a part is judged. @param margins as the owner of the model's run has published them */
+export const limitsBy = (margins: Margins | undefined): JudgingLimits => (margins ? inNats(margins) : UNPUBLISHED);
 
 /** Judges who refuse, before a device is believed to lie. */
 const REFUSALS = 2;
 
 /** Whether a judge's findings refuse a part of `ids` tokens; null: they cannot be of that part. */
-export function refuses(found: Judged, part: { readonly ids: number; readonly prompt_tokens: number }): boolean | null {
+export function refuses(
+  found: Judged,
+  part: { readonly ids: number; readonly prompt_tokens: number },
+  limits: JudgingLimits,
+): boolean | null {
   const { draws, differing, impossible } = found.tally;
   const isWhole = found.flaw !== null ? draws <= part.ids : draws === part.ids;
   if (!isWhole || differing > draws || impossible > draws) return null;
   // A prompt that the device has counted otherwise was cut, or is charged for more than it has.
-  return found.prompt_tokens !== part.prompt_tokens || faultOf(found, LIMITS) !== null;
+  return found.prompt_tokens !== part.prompt_tokens || faultOf(found, limits) !== null;
 }
 
 /**

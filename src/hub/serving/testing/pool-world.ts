@@ -1,4 +1,5 @@
 // A pool on a clock that stands still, with devices that speak over the wire's own bytes: honest ones, that die, freeze and drip, and callers.
+import type { Margins } from '../../../core/events/limits-published.ts';
 import type { Clock, Timer } from '../../../protocol/clock.ts';
 import { encodeMessage } from '../../../protocol/encode-message.ts';
 import { decodeFromPeer, type FromPeer } from '../../../protocol/from-peer.ts';
@@ -12,6 +13,7 @@ import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema } from '../..
 import { JudgeTaskSchema } from '../../../serving/judge-task.ts';
 import { ANY_DEVICE, type Caller, openPool, type Pool } from '../pool.ts';
 import { NO_COUNTS, type WatchedPool } from '../pool-metrics.ts';
+import { limitsBy } from '../verdict.ts';
 
 export const MODEL = 'ab'.repeat(32);
 export const NAME = 'poems';
@@ -204,6 +206,10 @@ export class PoolWorld {
   /** How judgings have ended, and what the pool lets itself be watched for. */
   readonly judgings: string[] = [];
   watched: WatchedPool | null = null;
+  /** By device, how often judges have accepted and refused what it wrote. */
+  readonly decisions = new Map<string, [accepted: number, refused: number]>();
+  /** What owners have published of the models here. */
+  margins: Margins | undefined;
   readonly #draws = seededRandom('pool world');
   #number = 0;
   #random = 0;
@@ -218,6 +224,11 @@ export class PoolWorld {
       },
       models: () => [{ hash: MODEL, names: [NAME, `${NAME}@1`], created_ms: 0, licence: null }],
       ownerOf: (peer) => this.owners.get(peer) ?? null,
+      limitsOf: () => limitsBy(this.margins),
+      decided: (peer, refused) => {
+        const [accepted, before] = this.decisions.get(peer) ?? [0, 0];
+        this.decisions.set(peer, [accepted + Number(!refused), before + Number(refused)]);
+      },
       counts: {
         ...NO_COUNTS,
         judged: (end) => void this.judgings.push(end),
