@@ -15,6 +15,7 @@ import { potluckHere } from './called-as.ts';
 import { homeFolder } from './folders.ts';
 import { sayUsage } from './hub-usage.ts';
 import type { JsonObject } from './json-objects.ts';
+import { openKeptUsage } from './kept-usage.ts';
 import { keysFromFile } from './key-file.ts';
 import { untilStopped } from './lifetime.ts';
 import {
@@ -129,6 +130,7 @@ async function runHub(options: HubFlags): Promise<void> {
   if (options.usage) return sayUsage(folder, output);
   const stopped = untilStopped();
   const failed = new AbortController();
+  const api = await apiOf(options, output);
   const hub = await openHub({
     folder,
     host: options.host,
@@ -138,7 +140,7 @@ async function runHub(options: HubFlags): Promise<void> {
     public_url: options.public,
     proxies: options.trustedProxy.length > 0 ? options.trustedProxy : undefined,
     metrics_public: options.metricsPublic,
-    api: await apiOf(options),
+    api,
     owners: options.owners,
     runs: options.openRuns ? 'limited' : options.owners ? 'named' : undefined,
     witnesses: options.witness,
@@ -161,17 +163,22 @@ async function runHub(options: HubFlags): Promise<void> {
     // Whatever went wrong, what listens must not keep the command alive.
     stopBuilding();
     await hub.close();
+    api?.usage?.close();
   }
   if (failed.signal.aborted) throw failed.signal.reason;
   output.say('The hub has stopped.', { type: 'stopped' });
 }
 
 /** Who may ask the devices that serve; undefined: what is usual for where the hub listens. */
-async function apiOf({ api, apiOwners, host, public: address }: HubFlags): Promise<HubOptions['api']> {
+async function apiOf({ api, apiOwners, host, public: address }: HubFlags, output: Output): Promise<HubOptions['api']> {
   const isOpen = address !== undefined || !isOwnHost(host);
   if (isOpen && !api && !apiOwners) return undefined;
   const owners = apiOwners ? new Set(apiOwners) : null;
-  return { keys: api || isOpen ? keysFromFile() : null, owners, own: await ownAccounts() };
+  const usage = openKeptUsage((error) => {
+    const [where, message] = ['the count of usage', messageOf(error)];
+    output.say(`problem in ${where}: ${message}`, { type: 'problem', level: 'error', where, message });
+  });
+  return { keys: api || isOpen ? keysFromFile() : null, owners, own: await ownAccounts(), usage };
 }
 
 /** Listeners that print what a hub says, up to a level. */

@@ -316,11 +316,16 @@ export const JSON_OBJECTS = {
     ...{ id: z.string(), name: z.string(), key: z.string() },
   }),
   keys: object('serve keys list', {
+    since: z.string().meta({ description: 'the first day that is counted, in UTC' }),
     keys: z.array(
       z.strictObject({
         ...{ id: z.string(), name: z.string(), created_ms: count },
         ...{ requests_per_minute: count.nullable(), tokens_per_minute: count.nullable() },
         owners: z.array(id).nullable().meta({ description: 'whose devices alone may answer it; null: any' }),
+        used: z.strictObject({
+          ...{ requests: count, input_tokens: count, output_tokens: count, errors: count },
+          too_many: count.meta({ description: 'answered with 429' }),
+        }),
       }),
     ),
   }),

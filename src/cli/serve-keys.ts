@@ -1,10 +1,12 @@
 // `potluck serve keys`: who may ask this machine's API when it listens to others.
 import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
-import { makeKey } from '../serving/api/keys.ts';
+import { type KeyRecord, makeKey } from '../serving/api/keys.ts';
+import { addedUp, dayBefore, NOTHING, USAGE_LIMITS, type UsageCounts } from '../serving/api/usage-book.ts';
+import { usageSince } from './kept-usage.ts';
 import { keyFile, readKeys, writeKeys } from './key-file.ts';
 import { deviceName, integer, jsonOption } from './options.ts';
-import { CliError, openOutput } from './output.ts';
+import { CliError, formatCount, openOutput } from './output.ts';
 import { mineOrNamed } from './own-accounts.ts';
 import { columnsOf, padTo } from './text-columns.ts';
 
@@ -60,30 +62,42 @@ Examples:
 
 function listCommand(): Command {
   return new Command('list')
-    .description('the keys that there are')
+    .description('the keys that there are, and how much was asked with each')
+    .option('--days <n>', 'days that are counted, today included, in UTC', integer(1, USAGE_LIMITS.days), 30)
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  $ potluck serve keys list --json')
-    .action(async (_: unknown, command: Command) => {
-      const keys = (await readKeys()).map(({ hash: _hash, ...rest }) => rest);
-      const most = (limit: number | null, of: string): string =>
-        limit === null ? `any ${of}` : `${limit} ${of} a minute`;
-      const rows = keys.map(({ id, name, created_ms, requests_per_minute, tokens_per_minute, owners }) => [
-        id,
-        name,
-        new Date(created_ms).toISOString().slice(0, 10),
-        `${most(requests_per_minute, 'requests')}, ${most(tokens_per_minute, 'tokens')}`,
-        owners === null ? 'any device' : `devices of ${owners.map((owner) => owner.slice(0, 12)).join(', ')}`,
-      ]);
-      const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => columnsOf(row[i])))) ?? [];
-      const lines = rows.map((row) =>
-        row
-          .map((cell, i) => padTo(cell, widths[i]))
-          .join('  ')
-          .trimEnd(),
-      );
-      const text = lines.join('\n') || 'There are no keys: nobody but this machine may ask.';
-      outputOf(command).say(text, { type: 'keys', keys });
+    .addHelpText('after', '\nExample:\n  $ potluck serve keys list --days 7')
+    .action(async (flags: { days: number }, command: Command) => {
+      const since = dayBefore(Date.now(), flags.days - 1);
+      const usage = usageSince(since);
+      const keys = (await readKeys()).map(({ hash: _hash, ...rest }) => ({
+        ...rest,
+        used: usage.filter(({ key }) => key === rest.id).reduce<UsageCounts>(addedUp, NOTHING),
+      }));
+      const text = keys.length === 0 ? 'There are no keys: nobody but this machine may ask.' : tableOf(keys, since);
+      outputOf(command).say(text, { type: 'keys', since, keys });
     });
+}
+
+type ListedKey = Omit<KeyRecord, 'hash'> & { readonly used: UsageCounts };
+
+function tableOf(keys: readonly ListedKey[], since: string): string {
+  const most = (limit: number | null, of: string): string => (limit === null ? `any ${of}` : `${limit} ${of} a minute`);
+  const rows = keys.map(({ id, name, created_ms, requests_per_minute, tokens_per_minute, owners, used }) => [
+    ...[id, name, new Date(created_ms).toISOString().slice(0, 10)],
+    `${most(requests_per_minute, 'requests')}, ${most(tokens_per_minute, 'tokens')}`,
+    owners === null ? 'any device' : `devices of ${owners.map((owner) => owner.slice(0, 12)).join(', ')}`,
+    `${formatCount(used.requests)} requests, ${formatCount(used.input_tokens)} tokens read, ${formatCount(used.output_tokens)} written` +
+      (used.errors > 0 ? `, ${formatCount(used.errors)} errors` : '') +
+      (used.too_many > 0 ? `, ${formatCount(used.too_many)} too many` : ''),
+  ]);
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => columnsOf(row[i]))));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, i) => padTo(cell, widths[i]))
+      .join('  ')
+      .trimEnd(),
+  );
+  return [...lines, `Counted since ${since}; the last seconds may be missing.`].join('\n');
 }
 
 function removeCommand(): Command {

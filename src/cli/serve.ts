@@ -17,9 +17,11 @@ import type { Answered } from '../serving/api/answering.ts';
 import { openaiApi } from '../serving/api/app.ts';
 import { ApiError } from '../serving/api/errors.ts';
 import { TRUST_HEADER } from '../serving/api/trust.ts';
+import type { UsageBook } from '../serving/api/usage-book.ts';
 import { committee } from '../serving/committee.ts';
 import { checkedBy, likeliestToAll } from '../serving/committee-verifiers.ts';
 import { potluckHere } from './called-as.ts';
+import { openKeptUsage } from './kept-usage.ts';
 import { keysFromFile, readKeys } from './key-file.ts';
 import { untilStopped } from './lifetime.ts';
 import { integer, jsonOption, SERVE_PORT } from './options.ts';
@@ -110,8 +112,10 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
     verifier,
     onFailed: (model, error) => tellProblem(output, error, model, `${model} of a committee`),
   });
+  const usage = openKeptUsage((error) => tellProblem(output, error, 'the count of usage'));
   try {
-    const http = httpServer(server, { needs_keys, origins: flags.origin, own: await ownAccounts() }, output);
+    const own = await ownAccounts();
+    const http = httpServer(server, { needs_keys, origins: flags.origin, own, usage }, output);
     const url = await listen(http, flags.host, flags.port);
     output.say(welcome(`${url}/v1`, server.models(), needs_keys), {
       type: 'serving',
@@ -126,6 +130,7 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
     await closed;
   } finally {
     await alone.close();
+    usage?.close();
   }
   output.say('The API has stopped.', { type: 'stopped' });
 }
@@ -151,9 +156,10 @@ interface Door {
   readonly origins: readonly string[];
   /** Whose device this is. */
   readonly own: readonly string[];
+  readonly usage: UsageBook | undefined;
 }
 
-function httpServer(server: AnswerServer, { needs_keys, origins, own }: Door, output: Output): Server {
+function httpServer(server: AnswerServer, { needs_keys, origins, own, usage }: Door, output: Output): Server {
   const trusting = (owners: ReadonlySet<string>): AnswerServer => {
     if (own.some((owner) => owners.has(owner))) return server;
     throw new ApiError('unsupported', `${TRUST_HEADER}: the one device that answers here is of another owner`);
@@ -166,6 +172,7 @@ function httpServer(server: AnswerServer, { needs_keys, origins, own }: Door, ou
       newId: () => randomBytes(12).toString('hex'),
       keys: needs_keys ? keysFromFile() : null,
       own,
+      usage,
       trusting,
       // Where every caller needs a key, the key decides; else no page of a stranger may use what only this machine should.
       ...(!needs_keys && { admits: (addressed) => isFromHere(addressed, origins) }),

@@ -1,12 +1,14 @@
 // The OpenAI API of a hub, at /v1: its callers are answered by the devices that serve here.
-import type { Hono } from 'hono';
+import type { Context, Hono } from 'hono';
 import type { Clock } from '../../protocol/clock.ts';
 import type { AnswerServer } from '../../serving/answers.ts';
 import { openaiApi } from '../../serving/api/app.ts';
 import { ApiError } from '../../serving/api/errors.ts';
 import type { Keys } from '../../serving/api/keys.ts';
 import { TRUST_HEADER } from '../../serving/api/trust.ts';
-import { addressOfAsker } from '../answers.ts';
+import type { UsageBook } from '../../serving/api/usage-book.ts';
+import { addressOfAsker, incomingOf } from '../answers.ts';
+import { comesFromHere, isOwnHost } from '../askers.ts';
 import type { RateLimits } from '../rate-limits.ts';
 import { ANY_DEVICE, type Pool } from './pool.ts';
 
@@ -18,6 +20,8 @@ export interface ApiAccess {
   readonly owners: ReadonlySet<string> | null;
   /** The accounts whose devices are the own ones of whoever needs no key. */
   readonly own?: readonly string[];
+  /** Where it is kept how much each key asks; whoever has opened it closes it. Without it nothing is kept. */
+  readonly usage?: UsageBook;
 }
 
 interface ApiServices {
@@ -29,7 +33,7 @@ interface ApiServices {
 }
 
 /** Adds what begins with /v1, and who serves there. Of what is asked and answered nothing is kept or told. */
-export function serveApi(app: Hono, { keys, owners, own }: ApiAccess, hub: ApiServices): void {
+export function serveApi(app: Hono, { keys, owners, own, usage }: ApiAccess, hub: ApiServices): void {
   const { pool, clock, rates, randomHex: newId, onError } = hub;
   app.use('/v1/*', async (c, next) => {
     rates.take('api_address', addressOfAsker(c));
@@ -47,5 +51,11 @@ export function serveApi(app: Hono, { keys, owners, own }: ApiAccess, hub: ApiSe
     throw new ApiError('unsupported', fact, { param: TRUST_HEADER });
   };
   const server = pool.serverFor({ ...ANY_DEVICE, owners });
-  app.route('/', openaiApi(server, { clock, newId, keys, own, trusting, onError }));
+  app.route('/', openaiApi(server, { clock, newId, keys, own, usage, isOperator, trusting, onError }));
+}
+
+/** A program of this machine, or a page that this hub has served there: no page of others, under whatever name. */
+function isOperator(c: Context): boolean {
+  const host = c.req.header('host')?.replace(/:\d*$/, '') ?? '';
+  return comesFromHere(incomingOf(c)) && isOwnHost(host) && c.req.header('origin') === undefined;
 }

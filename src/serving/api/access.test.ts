@@ -440,6 +440,7 @@ test('the OpenAPI document names every path, and its schemas say what is taken',
     '/v1/models',
     '/v1/models/{model}',
     '/v1/responses',
+    '/v1/usage',
   ]);
   const chat = document.paths['/v1/chat/completions'].post.requestBody!.content['application/json'].schema;
   assert.ok('messages' in chat.properties && 'logit_bias' in chat.properties);

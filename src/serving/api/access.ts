@@ -5,11 +5,14 @@ import { ApiError } from './errors.ts';
 import type { Caller, Keys } from './keys.ts';
 import { type Quotas, quotaHeaders } from './quota.ts';
 import { TRUST_HEADER, trustedOwners } from './trust.ts';
+import type { UsageBook, UsageCounts } from './usage-book.ts';
 
 /** What requests carry through the app. */
 export interface ApiVariables {
   request_id: string;
   caller: Caller;
+  /** The model as usage names it; empty until the request has named one. */
+  model: string;
   /** Who may answer this request. */
   server: AnswerServer;
   /** The accounts whose devices alone may; null: any. */
@@ -33,6 +36,10 @@ export interface AccessOptions {
   readonly own?: readonly string[];
   /** Where only devices of these owners may answer. Throws ApiError where that cannot be kept; without it nothing of the kind can. */
   readonly trusting?: (owners: ReadonlySet<string>) => AnswerServer;
+  /** Where it is kept how much each caller asks; without it nothing is kept. */
+  readonly usage?: UsageBook;
+  /** Whether a request comes from whoever runs the server, and so needs no key to see what all asked. */
+  readonly isOperator?: (c: Context) => boolean;
   /** Whether a request is meant for this server; any is where this is missing. */
   readonly admits?: (addressed: Addressed) => boolean;
 }
@@ -78,17 +85,38 @@ export function opening({ newId, admits }: AccessOptions): ApiMiddleware {
 }
 
 /** Finds out who asks, and counts the request. Throws ApiError `no-key`, `too-fast`. */
-export function counting({ keys }: AccessOptions, quotas: Quotas): ApiMiddleware {
+export function counting({ keys, usage }: AccessOptions, quotas: Quotas): ApiMiddleware {
   return async (c, next) => {
     const caller = await callerOf(c, keys);
     c.set('caller', caller);
+    c.set('model', '');
+    let status: number = TOO_MANY;
     try {
       if (c.req.method === 'POST') quotas.takeRequest(caller);
       await next();
+      status = c.res.status;
     } finally {
       sayQuota(c, quotas);
+      if (c.req.method === 'POST') usage?.add(caller.id, c.get('model'), countsOf(status));
     }
   };
+}
+
+const TOO_MANY = 429;
+/** With which a client that has gone is answered, which nobody reads. */
+const GONE = 408;
+
+const countsOf = (status: number): Partial<UsageCounts> => ({
+  requests: 1,
+  errors: status >= 400 && status !== TOO_MANY && status !== GONE ? 1 : 0,
+  too_many: status === TOO_MANY ? 1 : 0,
+});
+
+/** Whoever runs the server, where a request comes from there; else the caller by its key. null: the operator. Throws ApiError `no-key`. */
+export async function userOf(c: ApiContext, { keys, isOperator }: AccessOptions): Promise<Caller | null> {
+  if (keys === null) return null;
+  const named = c.req.header('authorization') !== undefined;
+  return !named && isOperator?.(c) ? null : callerOf(c, keys);
 }
 
 /** Finds out who may answer. Throws ApiError `bad-request`, `unsupported`. */

@@ -5,6 +5,7 @@ import { answersOf, type ChoiceEvent } from './choices.ts';
 import type { Caller } from './keys.ts';
 import type { Quotas } from './quota.ts';
 import { countingUsage, type Usage } from './usage.ts';
+import type { UsageBook } from './usage-book.ts';
 
 /** What became of a request, for whoever runs the server. It says nothing of what was asked or answered. */
 export interface Answered extends Usage {
@@ -19,6 +20,7 @@ export interface Answered extends Usage {
 export interface Accounting {
   readonly quotas: Quotas;
   readonly clock: Clock;
+  readonly usage?: UsageBook;
   readonly onAnswered?: (answered: Answered) => void;
 }
 
@@ -33,10 +35,19 @@ interface Account {
   close(usage: Usage, end: Answered['end']): void;
 }
 
+/** Who asks for what. */
+export interface Asked {
+  readonly caller: Caller;
+  readonly request: string;
+  readonly model: string;
+  /** The model's name in the usage that is kept. */
+  readonly counted_as: string;
+}
+
 /** Takes what a request may need from the caller's tokens. Throws ApiError `too-fast`, `beyond-quota`. */
 export function openAccount(
-  { quotas, clock, onAnswered }: Accounting,
-  { caller, request, model }: { readonly caller: Caller; readonly request: string; readonly model: string },
+  { quotas, clock, usage: book, onAnswered }: Accounting,
+  { caller, request, model, counted_as }: Asked,
   prompt_tokens: number,
   answer_tokens: number,
 ): Account {
@@ -45,6 +56,8 @@ export function openAccount(
   return {
     close(usage, end) {
       taken.settle(usage.total_tokens);
+      const { prompt_tokens: input_tokens, completion_tokens: output_tokens } = usage;
+      book?.add(caller.id, counted_as, { input_tokens, output_tokens });
       const duration_ms = Math.round(clock.elapsed_ms() - begun_ms);
       onAnswered?.({ request, caller: caller.id, model, end, ...usage, duration_ms });
     },
@@ -55,13 +68,11 @@ export function openAccount(
 export function openAnswers(
   accounting: Accounting,
   server: AnswerServer,
-  caller: Caller,
-  request: string,
+  asked: Asked,
   answers: readonly AnswerRequest[],
 ): (signal: AbortSignal) => AsyncGenerator<ChoiceEvent> {
   const tokens = answers.reduce((sum, answer) => sum + Math.min(answer.max_tokens, RESERVED_TOKENS), 0);
-  const [{ model }] = answers;
-  const account = openAccount(accounting, { caller, request, model }, promptTokens(answers), tokens);
+  const account = openAccount(accounting, asked, promptTokens(answers), tokens);
   return async function* (signal) {
     const usage = countingUsage(answers);
     let end: Answered['end'] = 'gone';

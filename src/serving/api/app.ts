@@ -12,8 +12,9 @@ import {
   counting,
   opening,
   sayQuota,
+  userOf,
 } from './access.ts';
-import { type Accounting, type Answered, openAccount, openAnswers } from './answering.ts';
+import { type Accounting, type Answered, type Asked, openAccount, openAnswers } from './answering.ts';
 import { chatChunks, chatCompletion, fingerprintOf, type Heading } from './chat.ts';
 import { ChatRequestSchema, chatAnswers } from './chat-request.ts';
 import type { ChoiceEvent } from './choices.ts';
@@ -28,6 +29,7 @@ import { openQuotas } from './quota.ts';
 import { requestBody } from './request-body.ts';
 import { type EventCounter, emptyResponse, failedResponse, responseEvents, wholeResponse } from './responses.ts';
 import { ResponseRequestSchema, responseAnswer } from './responses-request.ts';
+import { usageList } from './usage-list.ts';
 
 export interface ApiOptions extends AccessOptions {
   readonly clock: Clock;
@@ -51,7 +53,7 @@ interface Form {
 export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Variables: ApiVariables }> {
   const { clock, newId, onError, keep_alive_ms = API_LIMITS.keep_alive_ms } = options;
   const quotas = openQuotas(clock);
-  const accounting: Accounting = { quotas, clock, onAnswered: options.onAnswered };
+  const accounting: Accounting = { quotas, clock, usage: options.usage, onAnswered: options.onAnswered };
   const app = new Hono<{ Variables: ApiVariables }>();
 
   /** What failed as the API says it; what is this server's own fault is told to whoever runs it. */
@@ -71,6 +73,12 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
 
   app.use('/v1/*', opening(options));
   app.get('/v1/openapi.json', (c) => c.json(openapiDocument(options.keys !== null)));
+  app.get('/v1/usage', async (c) => {
+    const caller = await userOf(c, options);
+    if (!options.usage) throw new ApiError('no-such-path', 'this server keeps no usage');
+    const query = { days: c.req.query('days'), now_ms: clock.now_ms() };
+    return c.json(await usageList(options.usage, options.keys, caller, query), 200, { 'cache-control': 'no-store' });
+  });
   app.use('/v1/*', counting(options, quotas));
   app.use('/v1/*', choosing(options, server));
   app.use('/v1/*', bodyLimit({ maxSize: API_LIMITS.body_bytes, onError: tooLarge }));
@@ -82,13 +90,17 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
     streamed: boolean,
     form: Form,
   ): Promise<Response> => {
-    const open = openAnswers(accounting, c.get('server'), c.get('caller'), c.get('request_id'), answers);
+    const open = openAnswers(accounting, c.get('server'), askedBy(c, answers[0].model), answers);
     sayQuota(c, quotas);
     const gone = c.req.raw.signal;
     if (!streamed) return c.json(await form.whole(open(gone)));
     const body = await eventStream((signal) => form.stream(open(signal)), {
       ...{ clock, keep_alive_ms, gone },
-      onFailure: (error) => form.failed(told(error, `a stream of ${c.req.path}`)),
+      onFailure: (error) => {
+        // The status of the answer said that all was well.
+        options.usage?.add(c.get('caller').id, c.get('model'), { errors: 1 });
+        return form.failed(told(error, `a stream of ${c.req.path}`));
+      },
     });
     c.header('content-type', 'text/event-stream; charset=utf-8');
     c.header('cache-control', 'no-store');
@@ -103,7 +115,7 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
 
   app.post('/v1/chat/completions', async (c) => {
     const request = await requestBody(c, ChatRequestSchema);
-    const model = modelNamed(c.get('server'), request.model);
+    const model = modelFor(c, request.model);
     const answers = chatAnswers(request, model, newId());
     const heading = headingFor('chatcmpl', model);
     return write(c, answers, request.stream ?? false, {
@@ -115,7 +127,7 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
 
   app.post('/v1/completions', async (c) => {
     const request = await requestBody(c, CompletionRequestSchema);
-    const model = modelNamed(c.get('server'), request.model);
+    const model = modelFor(c, request.model);
     const answers = completionAnswers(request, model, newId());
     const heading = headingFor('cmpl', model);
     return write(c, answers, request.stream ?? false, {
@@ -127,7 +139,7 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
 
   app.post('/v1/responses', async (c) => {
     const request = await requestBody(c, ResponseRequestSchema);
-    const model = modelNamed(c.get('server'), request.model);
+    const model = modelFor(c, request.model);
     const answer = responseAnswer(request, model, newId());
     const empty = emptyResponse(`resp_${newId()}`, seconds(clock), request, answer);
     const counter: EventCounter = { next: 0 };
@@ -140,9 +152,8 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
 
   app.post('/v1/embeddings', async (c) => {
     const request = await requestBody(c, EmbeddingRequestSchema);
-    const model = modelNamed(c.get('server'), request.model);
-    const asked = { caller: c.get('caller'), request: c.get('request_id'), model: model.name };
-    const account = openAccount(accounting, asked, inputTokens(request), 0);
+    const model = modelFor(c, request.model);
+    const account = openAccount(accounting, askedBy(c, model.name), inputTokens(request), 0);
     const usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
     let end: Answered['end'] = 'failed';
     try {
@@ -179,6 +190,20 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
   });
   return app;
 }
+
+/** The model that a request means. Throws ApiError `unknown-model`. */
+function modelFor(c: ApiContext, name: string): OfferedModel {
+  const server = c.get('server');
+  const model = modelNamed(server, name);
+  // Callers may make up as many names of committees as they like.
+  const isListed = server.models().some((listed) => listed.name === model.name);
+  c.set('model', isListed ? model.name : model.name.replace(/:.*/, ''));
+  return model;
+}
+
+const askedBy = (c: ApiContext, model: string): Asked => ({
+  ...{ caller: c.get('caller'), request: c.get('request_id'), model, counted_as: c.get('model') },
+});
 
 const tooLarge = (): never => {
   throw new ApiError('too-large', `expected a body of at most ${API_LIMITS.body_bytes} bytes`);

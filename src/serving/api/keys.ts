@@ -41,6 +41,8 @@ export interface Caller extends Quota {
 export interface Keys {
   /** Whose key this is; null for nobody's. */
   callerOf(key: string): Promise<Caller | null>;
+  /** All that there are, for whoever runs the server. */
+  all(): Promise<readonly Caller[]>;
 }
 
 /** @param random_bytes fresh and unforeseeable */
@@ -61,5 +63,8 @@ const hashOf = (key: string): string => sha256Hex(utf8(key));
 
 /** Looks keys up by their hash: how long that takes says nothing about a key. */
 export function keysIn(records: () => Promise<ReadonlyMap<string, KeyRecord>>): Keys {
-  return { callerOf: async (key) => (await records()).get(hashOf(key)) ?? null };
+  return {
+    callerOf: async (key) => (await records()).get(hashOf(key)) ?? null,
+    all: async () => [...(await records()).values()],
+  };
 }

@@ -9,6 +9,8 @@ import { ModelListSchema, ModelSchema } from './models.ts';
 import { ResponseSchema } from './responses.ts';
 import { ResponseRequestSchema } from './responses-request.ts';
 import { TRUST_HEADER, TRUST_WORDS } from './trust.ts';
+import { USAGE_LIMITS } from './usage-book.ts';
+import { UsageListSchema } from './usage-list.ts';
 
 export const ErrorSchema = z.strictObject({
   error: z.strictObject({
@@ -91,6 +93,18 @@ export function openapiDocument(needs_key: boolean): object {
         ResponseRequestSchema,
         ResponseSchema,
         z.looseObject({ type: z.string(), sequence_number: z.int() }),
+      ),
+      '/v1/usage': reading(
+        'How much the key asked, by day and model; of all keys for whoever runs the server',
+        UsageListSchema,
+        [
+          {
+            name: 'days',
+            in: 'query',
+            required: false,
+            schema: { type: 'integer', minimum: 1, maximum: USAGE_LIMITS.days },
+          },
+        ],
       ),
       '/v1/models': reading('What can be asked', ModelListSchema),
       '/v1/models/{model}': reading('One model', ModelSchema, [model]),

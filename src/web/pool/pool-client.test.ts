@@ -49,7 +49,7 @@ describe('the pool, as the page asks it', { concurrency: false }, () => {
       assert.match(error.message, /no model "another": there is small/);
       return true;
     });
-    const closed = await listeningApi(server, { keys: { callerOf: async () => null } });
+    const closed = await listeningApi(server, { keys: { callerOf: async () => null, all: async () => [] } });
     t.after(() => closed.close());
     assert.deepEqual(await poolModels({ base_url: closed.base_url, key: '' }), { kind: 'key-needed' });
   });

@@ -1,0 +1,168 @@
+// Usage that is kept: sums that no batching, restart or second process changes, an end to what is kept, and a file for its owner alone.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, test } from 'node:test';
+import fc from 'fast-check';
+import { type Clock, systemClock } from '../../protocol/clock.ts';
+import { addedUp, NOTHING, openUsageBook, readUsage, USAGE_LIMITS, type UsageRow } from './usage-book.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'potluck-usage-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+let files = 0;
+const newFile = (): string => join(root, `${files++}`, 'usage.sqlite');
+const ALL = { key: null, since: '0000-00-00' };
+const DAY_MS = 86_400_000;
+
+/** A clock that only the test moves. */
+function handClock() {
+  let now_ms = Date.UTC(2026, 10, 29, 23, 59);
+  const timers = new Map<number, { at_ms: number; run: () => void }>();
+  let ids = 0;
+  const clock: Clock = {
+    ...systemClock,
+    now_ms: () => now_ms,
+    elapsed_ms: () => now_ms,
+    setTimeout(run, delay_ms) {
+      timers.set(++ids, { at_ms: now_ms + delay_ms, run });
+      return ids;
+    },
+    clearTimeout: (timer) => void timers.delete(timer as number),
+  };
+  const pass = (time_ms: number): void => {
+    now_ms += time_ms;
+    for (const [id, { at_ms, run }] of [...timers]) if (at_ms <= now_ms && timers.delete(id)) run();
+  };
+  return { clock, pass, timers };
+}
+
+test('whatever comes in which order and is written when, the sums are right', () => {
+  const step = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        key: fc.constantFrom('a', 'b'),
+        model: fc.constantFrom('', 'm', 'm 2'),
+        requests: fc.nat(3),
+        input_tokens: fc.nat(100),
+      }),
+    },
+    { weight: 1, arbitrary: fc.constantFrom('wait' as const, 'restart' as const, 'look' as const, 'day' as const) },
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const { clock, pass } = handClock();
+      const path = newFile();
+      const expected = new Map<string, UsageRow>();
+      let book = openUsageBook(path, clock, assert.ifError);
+      for (const one of steps) {
+        if (one === 'wait') pass(USAGE_LIMITS.write_ms);
+        else if (one === 'day') pass(DAY_MS);
+        else if (one === 'look') book.rows(ALL);
+        else if (one === 'restart') {
+          book.close();
+          book = openUsageBook(path, clock, assert.ifError);
+        } else {
+          const { key, model, ...counts } = one;
+          book.add(key, model, counts);
+          const day = new Date(clock.now_ms()).toISOString().slice(0, 10);
+          const at = JSON.stringify([day, key, model]);
+          const before = expected.get(at) ?? NOTHING;
+          expected.set(at, { day, key, model, ...addedUp(before, { ...NOTHING, ...counts }) });
+        }
+      }
+      const sorted = (rows: readonly UsageRow[]) =>
+        [...rows].map((row) => JSON.stringify(row, Object.keys(row).sort())).sort();
+      assert.deepEqual(sorted(book.rows(ALL)), sorted([...expected.values()]));
+      assert.deepEqual(
+        sorted(book.rows({ ...ALL, key: 'a' })),
+        sorted([...expected.values()].filter(({ key }) => key === 'a')),
+      );
+      book.close();
+      assert.deepEqual(sorted(readUsage(path, ALL)), sorted([...expected.values()]));
+    }),
+    { numRuns: 15 },
+  );
+});
+
+test('it is written after two seconds, not at each request, and a day that began at midnight is its own', () => {
+  const { clock, pass } = handClock();
+  const path = newFile();
+  const book = openUsageBook(path, clock, assert.ifError);
+  for (let i = 0; i < 100; i++) book.add('a', 'm', { requests: 1 });
+  pass(USAGE_LIMITS.write_ms - 1);
+  assert.deepEqual(readUsage(path, ALL), []);
+  pass(1);
+  assert.deepEqual(readUsage(path, ALL), [{ ...NOTHING, day: '2026-11-29', key: 'a', model: 'm', requests: 100 }]);
+  pass(60_000);
+  book.add('a', 'm', { requests: 1 });
+  assert.deepEqual(
+    book.rows(ALL).map(({ day, requests }) => [day, requests]),
+    [
+      ['2026-11-30', 1],
+      ['2026-11-29', 100],
+    ],
+  );
+  assert.equal(readUsage(path, { ...ALL, since: '2026-11-30' }).length, 1);
+  book.close();
+});
+
+test('two processes that keep one file add up', () => {
+  const { clock, pass } = handClock();
+  const path = newFile();
+  const books = [0, 1].map(() => openUsageBook(path, clock, assert.ifError));
+  for (const book of books) book.add('a', 'm', { requests: 2, errors: 1 });
+  pass(USAGE_LIMITS.write_ms);
+  assert.deepEqual(
+    books[0].rows(ALL).map(({ requests, errors }) => [requests, errors]),
+    [[4, 2]],
+  );
+  for (const book of books) book.close();
+});
+
+test('after 400 days a day is forgotten', () => {
+  const { clock, pass } = handClock();
+  const path = newFile();
+  const book = openUsageBook(path, clock, assert.ifError);
+  book.add('a', 'm', { requests: 1 });
+  pass(400 * DAY_MS);
+  book.add('a', 'm', { requests: 1 });
+  assert.equal(book.rows(ALL).length, 2);
+  pass(DAY_MS);
+  book.add('a', 'm', { requests: 1 });
+  assert.equal(book.rows(ALL).length, 2);
+  book.close();
+});
+
+test('a file that cannot be written stops nobody; what was counted is written when it can be, and memory has an end', () => {
+  const { clock, pass } = handClock();
+  const path = newFile();
+  const errors: unknown[] = [];
+  const book = openUsageBook(path, clock, (error) => errors.push(error));
+  const other = new DatabaseSync(path);
+  other.exec('BEGIN IMMEDIATE');
+  book.add('a', 'm', { requests: 1 });
+  pass(USAGE_LIMITS.write_ms);
+  book.add('a', 'm', { requests: 1 });
+  assert.equal(book.rows(ALL)[0].requests, 2);
+  assert.ok(errors.length > 0);
+  for (let i = 0; i < USAGE_LIMITS.waiting + 10; i++) book.add(`${i}`, 'm', { requests: 1 });
+  other.exec('ROLLBACK');
+  other.close();
+  pass(USAGE_LIMITS.write_ms);
+  assert.equal(readUsage(path, ALL).length, USAGE_LIMITS.waiting);
+  assert.equal(readUsage(path, { ...ALL, key: 'a' })[0].requests, 2);
+  book.close();
+});
+
+test('nobody else of this machine reads it', { skip: process.platform === 'win32' }, () => {
+  const { clock } = handClock();
+  const path = newFile();
+  const book = openUsageBook(path, clock, assert.ifError);
+  book.add('a', 'm', { requests: 1 });
+  book.rows(ALL);
+  for (const end of ['', '-wal', '-shm']) assert.equal(statSync(`${path}${end}`).mode & 0o077, 0, end);
+  book.close();
+});

@@ -1,0 +1,60 @@
+// GET /v1/usage: how much was asked, by day and model: a caller's own, or of all keys for whoever runs the server.
+import { z } from 'zod';
+import { ApiError } from './errors.ts';
+import type { Keys } from './keys.ts';
+import { dayBefore, USAGE_LIMITS, type UsageBook } from './usage-book.ts';
+
+const count = z.int();
+const UsageRowSchema = z.strictObject({
+  /** In UTC. */
+  day: z.string(),
+  key: z.strictObject({ id: z.string(), name: z.string().nullable() }),
+  /** Empty for requests that were refused before they named one. */
+  model: z.string(),
+  requests: count,
+  input_tokens: count,
+  output_tokens: count,
+  /** Refused or failed, those that came too fast apart. */
+  errors: count,
+  /** Answered with 429. */
+  too_many: count,
+});
+export const UsageListSchema = z.strictObject({
+  object: z.literal('list'),
+  /** Whose usage it is: that of the key, or of all. */
+  of: z.enum(['key', 'all']),
+  /** The first day that is counted. */
+  since: z.string(),
+  /** The newest day first. */
+  data: z.array(UsageRowSchema),
+  /** All keys that there are, also those that were not used; only where the usage is that of all. */
+  keys: z.array(z.strictObject({ id: z.string(), name: z.string(), owners: z.array(z.string()).nullable() })),
+});
+export type UsageList = z.infer<typeof UsageListSchema>;
+
+const DAYS = 30;
+
+/** How many days a query asks for. Throws ApiError `bad-request`. */
+function daysOf(text: string | undefined): number {
+  const days = text === undefined ? DAYS : /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (days >= 1 && days <= USAGE_LIMITS.days) return days;
+  throw new ApiError('bad-request', `days: expected 1 to ${USAGE_LIMITS.days}`, { param: 'days' });
+}
+
+/** @param caller null: whoever runs the server. Throws ApiError `bad-request`. */
+export async function usageList(
+  book: UsageBook,
+  keys: Keys | null,
+  caller: { readonly id: string; readonly name: string } | null,
+  { days, now_ms }: { readonly days: string | undefined; readonly now_ms: number },
+): Promise<UsageList> {
+  const since = dayBefore(now_ms, daysOf(days) - 1);
+  const all = caller === null ? ((await keys?.all()) ?? []) : [];
+  const names = new Map([...all, ...(caller ? [caller] : [])].map(({ id, name }) => [id, name]));
+  const rows = book.rows({ key: caller?.id ?? null, since });
+  return {
+    ...{ object: 'list', of: caller ? 'key' : 'all', since },
+    data: rows.map(({ key, ...row }) => ({ ...row, key: { id: key, name: names.get(key) ?? null } })),
+    keys: all.map(({ id, name, owners }) => ({ id, name, owners: owners && [...owners] })),
+  };
+}
