@@ -199,6 +199,30 @@ describe('a pool', async () => {
   const weights = randomWeights(plain);
   const model = { config: plain, weights };
 
+  test('sequences that leave their company, one after another, and the last of all go on', async () => {
+    const pool = await openDecodePool(runtime, model);
+    const lengths = [70, 63, 90];
+    const sequences = lengths.map(() => pool.open(CONTEXT));
+    const alone = await Promise.all(
+      lengths.map(async (length, n) => {
+        const other = pool.open(CONTEXT);
+        const logits = await other.append(textOf(n).subarray(0, length + 5), 'last');
+        other.close();
+        return logits;
+      }),
+    );
+    const append = (n: number, from: number, to: number) => sequences[n].append(textOf(n).subarray(from, to), 'last');
+    await Promise.all(lengths.map((length, n) => append(n, 0, length)));
+    await Promise.all(lengths.map((length, n) => append(n, length, length + 1)));
+    // The second and the third go on in other memory than the first, which stays idle.
+    await Promise.all([1, 2].map((n) => append(n, lengths[n] + 1, lengths[n] + 2)));
+    const last = append(1, 65, 68);
+    sequences[2].close(); // while another's run is under way
+    assertNear(await last, alone[1], 1e-5, 'the one that was left');
+    assertNear(await append(0, 71, 75), alone[0], 1e-5, 'the one that was idle');
+    await pool.close();
+  });
+
   test('a text that is given up in the middle is as before, and another goes on', async () => {
     const pool = await openDecodePool(runtime, model);
     const [long, other] = [pool.open(CONTEXT), pool.open(CONTEXT)];

@@ -2,7 +2,7 @@
 import type { Program, Runtime, TensorData, TensorMap } from '../tensor/runtime.ts';
 import type { LlamaConfig, Weights } from './config.ts';
 import { cacheNames, type DecodeModel, type DecodeOptions, decodeModel } from './decode-graph.ts';
-import { type Chunk, embedded, mask, rotations } from './decode-inputs.ts';
+import { type Chunk, embedded, InputMemory, mask, rotations } from './decode-inputs.ts';
 import { ModelError } from './errors.ts';
 import { joinValues } from './join-values.ts';
 import { floats, KeyValueCache } from './key-value-cache.ts';
@@ -40,10 +40,9 @@ export interface DecodePool {
 interface Text {
   /** The order in which sequences stand side by side, whoever asked first. */
   readonly id: number;
-  readonly cache: KeyValueCache;
+  /** Its own, or a part of the stack's. */
+  cache: KeyValueCache;
   length: number;
-  /** Changes with each write to the cache, so that a stack knows whether its copy is still good. */
-  writes: number;
   state: 'idle' | 'busy' | 'closed';
 }
 
@@ -99,6 +98,7 @@ class Pool implements DecodePool {
   readonly #program: Program;
   readonly #model: DecodeModel;
   readonly #waiting: Job[] = [];
+  readonly #memory = new InputMemory();
   #open = 0;
   #opened = 0;
   #running: Promise<void> | null = null;
@@ -113,7 +113,7 @@ class Pool implements DecodePool {
 
   open(capacity: number): PooledSequence {
     const cache = new KeyValueCache(this.#config);
-    const text: Text = { id: this.#opened++, cache, length: 0, writes: 0, state: 'idle' };
+    const text: Text = { id: this.#opened++, cache, length: 0, state: 'idle' };
     const bad = (fact: string) => new ModelError('bad-input', `decoder: ${fact}`);
     const { vocab_size } = this.#config;
     this.#open++;
@@ -150,7 +150,7 @@ class Pool implements DecodePool {
       close: () => {
         if (text.state !== 'closed') this.#open--;
         text.state = 'closed';
-        if (this.#stack?.texts.includes(text)) this.#stack = null;
+        if (this.#stack?.isOver()) this.#unstack();
       },
     };
   }
@@ -218,24 +218,21 @@ class Pool implements DecodePool {
       ids: ids.subarray(done, done + chunk),
       start: text.length,
     }));
-    for (const { cache, length } of texts) cache.reserve(length + chunk);
-    const stack = jobs.length === 1 ? null : this.#stacked(texts);
-    const cache = stack?.cache ?? first.text.cache;
+    if (jobs.length === 1) first.text.cache.reserve(first.text.length + chunk);
+    const cache = jobs.length === 1 ? first.text.cache : this.#stacked(texts);
     const wanted =
       first.wanted === 'all' && jobs.length === 1 ? [...Array(chunk).keys()] : jobs.map((_, i) => (i + 1) * chunk - 1);
     const { logits, hidden, fresh } = await this.#program.run(this.#inputs(chunks, cache, wanted));
     for (const [i, job] of jobs.entries()) {
       if (!this.#waiting.includes(job)) continue; // the pool was closed meanwhile
-      job.text.cache.write(fresh.data as Float32Array, i, chunk, 0, job.text.length);
-      stack?.cache.write(fresh.data as Float32Array, i, chunk, i, job.text.length);
-      job.text.writes++;
+      job.text.cache.reserve(job.text.length + chunk); // it may have left the stack meanwhile
+      job.text.cache.write(fresh.data as Float32Array, i, chunk, job.text.length);
       job.text.length += chunk;
       job.done += chunk;
       const source = job.wanted === 'hidden' ? hidden : logits;
       const rows = source.data as Float32Array;
       job.rows.push(jobs.length === 1 ? rows : rowOf(rows, i, jobs.length));
     }
-    stack?.agree();
     for (const job of jobs) this.#advance(job);
   }
 
@@ -256,9 +253,9 @@ class Pool implements DecodePool {
     const { held } = cache;
     const batch = chunks.length;
     const inputs: Record<string, TensorData> = {
-      embedded: embedded(chunks, this.#model, hidden_size),
-      rotation: rotations(chunks, this.#config),
-      mask: mask(chunks, held, sliding_window),
+      embedded: embedded(this.#memory, chunks, this.#model, hidden_size),
+      rotation: rotations(this.#memory, chunks, this.#config),
+      mask: mask(this.#memory, chunks, held, sliding_window),
       wanted: { dtype: 'int32', shape: [wanted.length], data: Int32Array.from(wanted) },
     };
     for (const [layer, { keys, values }] of cache.layers.entries()) {
@@ -269,43 +266,71 @@ class Pool implements DecodePool {
     return inputs;
   }
 
-  /** The caches of these sequences side by side: those of the last run, if they still are the same. */
-  #stacked(texts: readonly Text[]): Stack {
-    if (!this.#stack?.fits(texts)) this.#stack = new Stack(this.#config, texts);
-    this.#stack.update();
-    return this.#stack;
+  /** The caches of these sequences side by side, with room for a token each: those of the last run, if they still are the same. */
+  #stacked(texts: readonly Text[]): KeyValueCache {
+    if (!this.#stack?.fits(texts)) {
+      const stack = new Stack(this.#config, texts);
+      this.#unstack();
+      this.#stack = stack;
+    }
+    return this.#stack!.reserved();
+  }
+
+  #unstack(): void {
+    this.#stack?.release();
+    this.#stack = null;
   }
 }
 
-/** The caches of several sequences in one memory. It is kept from run to run, so that only new rows are written to it. */
+/** The caches of several sequences in one memory, of which each one's own cache becomes a part. It is kept from run to run. */
 class Stack {
-  readonly texts: readonly Text[];
-  readonly cache: KeyValueCache;
-  /** The state of each sequence's cache that this has a copy of. */
-  #writes: number[];
+  readonly #texts: readonly Text[];
+  readonly #cache: KeyValueCache;
 
   constructor(config: LlamaConfig, texts: readonly Text[]) {
-    this.texts = [...texts];
-    this.cache = new KeyValueCache(config, texts.length);
-    this.#writes = texts.map(() => -1);
+    this.#texts = [...texts];
+    this.#cache = new KeyValueCache(config, texts.length);
+    this.#cache.reserve(this.#room);
+    for (const [i, { cache, length }] of texts.entries()) this.#cache.take(cache, length, i);
+    this.#divide();
   }
 
+  get #room(): number {
+    return Math.max(...this.#texts.map(({ length }) => length + 1));
+  }
+
+  /** Whether these are its sequences, and none has grown out of it. */
   fits(texts: readonly Text[]): boolean {
-    return texts.length === this.texts.length && texts.every((text, i) => text === this.texts[i]);
+    return texts.length === this.#texts.length && texts.every((text, i) => text === this.#texts[i] && this.#has(text));
   }
 
-  /** Makes room, and copies what was written elsewhere. */
-  update(): void {
-    this.cache.reserve(Math.max(...this.texts.map(({ length }) => length + 1)));
-    for (const [i, { cache, length, writes }] of this.texts.entries()) {
-      if (writes !== this.#writes[i]) this.cache.take(cache, length, i);
+  /** Whether at most one sequence is left, which would keep the memory of all. */
+  isOver(): boolean {
+    return this.#texts.filter(({ state }) => state !== 'closed').length <= 1;
+  }
+
+  /** The memory of all, with room for one more token each. */
+  reserved(): KeyValueCache {
+    if (this.#room > this.#cache.held) {
+      this.#cache.reserve(this.#room);
+      this.#divide();
     }
-    this.agree();
+    return this.#cache;
   }
 
-  /** After a run has written the same rows here and there. */
-  agree(): void {
-    this.#writes = this.texts.map(({ writes }) => writes);
+  /** Gives those who are still here memory of their own, so that none of them keeps that of all. */
+  release(): void {
+    for (const text of this.#texts) {
+      if (text.state !== 'closed' && this.#has(text)) text.cache = text.cache.copy(text.length);
+    }
+  }
+
+  #has({ cache }: Text): boolean {
+    return cache.isIn(this.#cache);
+  }
+
+  #divide(): void {
+    for (const [i, text] of this.#texts.entries()) text.cache = this.#cache.part(i);
   }
 }
 

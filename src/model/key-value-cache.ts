@@ -54,9 +54,12 @@ export class KeyValueCache {
     const { num_hidden_layers, num_key_value_heads, head_dim } = this.#shape;
     this.#held = Math.ceil(wanted / BLOCK) * BLOCK;
     const heads = this.#sequences * num_key_value_heads;
-    this.#layers = Array.from({ length: num_hidden_layers }, () => ({
-      keys: floats(heads * head_dim * this.#held),
-      values: floats(heads * head_dim * this.#held),
+    // One memory for all: what each message to a worker names costs by the buffer.
+    const part = heads * head_dim * this.#held;
+    const all = floats(2 * num_hidden_layers * part);
+    this.#layers = Array.from({ length: num_hidden_layers }, (_, layer) => ({
+      keys: all.subarray(2 * layer * part, (2 * layer + 1) * part),
+      values: all.subarray((2 * layer + 1) * part, (2 * layer + 2) * part),
     }));
     for (const [i, { keys, values }] of from.entries()) {
       copyRows(keys, before, this.#layers[i].keys, this.#held, heads * head_dim, before);
@@ -66,24 +69,48 @@ export class KeyValueCache {
 
   /**
    * Writes the new rows of a run to the positions from `start` on: `fresh` is [batch, chunk, 2 · layers · kv_heads, head_dim], of which this
-   * takes sequence `row`.
+   * takes `row` as its only sequence.
    */
-  write(fresh: Float32Array, row: number, chunk: number, sequence: number, start: number): void {
+  write(fresh: Float32Array, row: number, chunk: number, start: number): void {
     const { num_key_value_heads: kv_heads, head_dim } = this.#shape;
     const held = this.#held;
     let at = row * chunk * 2 * this.#layers.length * kv_heads * head_dim;
     for (let position = start; position < start + chunk; position++) {
       for (const { keys, values } of this.#layers) {
         for (let head = 0; head < kv_heads; head++, at += head_dim) {
-          const first = (sequence * kv_heads + head) * head_dim * held + position;
+          const first = head * head_dim * held + position;
           for (let i = 0; i < head_dim; i++) keys[first + i * held] = fresh[at + i];
         }
         for (let head = 0; head < kv_heads; head++, at += head_dim) {
-          const first = ((sequence * kv_heads + head) * held + position) * head_dim;
+          const first = (head * held + position) * head_dim;
           values.set(fresh.subarray(at, at + head_dim), first);
         }
       }
     }
+  }
+
+  /** The cache of one of several sequences, in the same memory until it needs more room. */
+  part(sequence: number): KeyValueCache {
+    const part = new KeyValueCache(this.#shape);
+    const { num_key_value_heads, head_dim } = this.#shape;
+    const length = num_key_value_heads * head_dim * this.#held;
+    const of = (all: Float32Array): Float32Array => all.subarray(sequence * length, (sequence + 1) * length);
+    part.#held = this.#held;
+    part.#layers = this.#layers.map(({ keys, values }) => ({ keys: of(keys), values: of(values) }));
+    return part;
+  }
+
+  /** Whether this is still a part of `whole`. */
+  isIn(whole: KeyValueCache): boolean {
+    return this.#layers[0]?.keys.buffer === whole.#layers[0]?.keys.buffer;
+  }
+
+  /** The first positions of a cache of one sequence in memory of their own. */
+  copy(positions: number): KeyValueCache {
+    const copy = new KeyValueCache(this.#shape);
+    copy.reserve(positions);
+    if (positions > 0) copy.take(this, positions, 0);
+    return copy;
   }
 
   /** Copies the first positions of a cache of one sequence into this one's `sequence`; there must be room. */

@@ -2,6 +2,7 @@
 import { TensorError } from './errors.ts';
 import type { CompiledGraph, Program, Runtime, TensorData, TensorMap } from './runtime.ts';
 import type { Answer, Call, Request, Response } from './runtime-messages.ts';
+import { isShared, sameShape } from './session-values.ts';
 
 /** The owner's end of a worker; worker_threads and browsers differ only here. */
 export interface WorkerPort {
@@ -156,6 +157,8 @@ class WorkerProgram implements Program {
   readonly #runtime: WorkerRuntime;
   readonly #program: number;
   readonly #frozen: ReadonlySet<string>;
+  /** The inputs of the last run that the worker reads in shared memory: each message costs by what it names. */
+  #told: ReadonlyMap<string, TensorData> = new Map();
   #closed: Promise<void> | null = null;
 
   constructor(runtime: WorkerRuntime, program: number, frozen: ReadonlySet<string>) {
@@ -184,11 +187,27 @@ class WorkerProgram implements Program {
 
   async run(inputs: TensorMap): Promise<TensorMap> {
     this.#checkOpen('run');
-    const copies = Object.entries(inputs).map(([name, { dtype, shape, data }]) => {
-      return [name, { dtype, shape: [...shape], data: this.#runtime.copyOf(data) } as TensorData] as const;
-    });
-    const call = { method: 'run', program: this.#program, inputs: Object.fromEntries(copies) } as const;
-    return (await this.#runtime.call(call, ownBuffers(copies.map(([, tensor]) => tensor.data)))) as TensorMap;
+    const sent: Record<string, TensorData> = {};
+    const as_before: string[] = [];
+    const told = new Map<string, TensorData>();
+    for (const [name, { dtype, shape, data }] of Object.entries(inputs)) {
+      const before = this.#told.get(name);
+      const copy = this.#runtime.copyOf(data);
+      if (before?.data === data && before.dtype === dtype && sameShape(before.shape, shape)) as_before.push(name);
+      else sent[name] = { dtype, shape: [...shape], data: copy } as TensorData;
+      if (copy === data) told.set(name, sent[name] ?? before);
+    }
+    this.#told = told;
+    const call = { method: 'run', program: this.#program, inputs: sent, as_before } as const;
+    try {
+      return (await this.#runtime.call(
+        call,
+        ownBuffers(Object.values(sent).map((tensor) => tensor.data)),
+      )) as TensorMap;
+    } catch (error) {
+      this.#told = new Map(); // the worker has forgotten them, too
+      throw error;
+    }
   }
 
   close(): Promise<void> {
@@ -205,10 +224,6 @@ class WorkerProgram implements Program {
     if (this.#closed !== null) throw new TensorError('closed', `${call}: the program is closed`);
   }
 }
-
-/** Pages that are not cross-origin isolated have no SharedArrayBuffer. */
-const isShared = ({ buffer }: ArrayBufferView): boolean =>
-  typeof SharedArrayBuffer === 'function' && buffer instanceof SharedArrayBuffer;
 
 /** The buffers that are handed over with a call. */
 function ownBuffers(arrays: Iterable<ArrayBufferView>): ArrayBuffer[] {

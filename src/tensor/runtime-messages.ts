@@ -15,7 +15,13 @@ export type Call =
     }
   | { readonly method: 'writeState'; readonly program: number; readonly values: ReadonlyMap<string, Float32Array> }
   | { readonly method: 'readState'; readonly program: number; readonly names: readonly string[] }
-  | { readonly method: 'run'; readonly program: number; readonly inputs: TensorMap }
+  /** `as_before`: inputs in shared memory that are those of the last run. */
+  | {
+      readonly method: 'run';
+      readonly program: number;
+      readonly inputs: TensorMap;
+      readonly as_before: readonly string[];
+    }
   | { readonly method: 'release'; readonly program: number }
   /** Releases everything; after the answer the worker may be ended. */
   | { readonly method: 'close' };

@@ -44,7 +44,7 @@ export function serveRuntime(port: OwnerPort, ort: Promise<OrtModule>, settings:
     if (program === undefined) throw new TensorError('closed', `${call.method}: the program is closed`);
     if (call.method === 'writeState') program.writeState(call.values);
     if (call.method === 'readState') return program.readState(call.names);
-    if (call.method === 'run') return program.run(call.inputs);
+    if (call.method === 'run') return program.run(call.inputs, call.as_before);
     if (call.method === 'release') {
       programs.delete(call.program);
       await program.close();

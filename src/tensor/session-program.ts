@@ -8,6 +8,7 @@ import { decodeOnnx } from './onnx-reader.ts';
 import type { CompiledGraph, TensorData, TensorMap } from './runtime.ts';
 import {
   checkNames,
+  isShared,
   type Lengths,
   quoted,
   sameShape,
@@ -76,6 +77,12 @@ interface State {
   readonly cell: Cell;
 }
 
+/** An input in shared memory, which the next run may take again. */
+interface Kept {
+  readonly given: TensorData;
+  readonly tensor: Tensor;
+}
+
 const errorText = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function sessionOptions({ states, beside }: CompiledGraph, settings: SessionSettings): InferenceSession.SessionOptions {
@@ -100,6 +107,8 @@ export class SessionProgram {
   readonly #outputs: ValueTypes;
   readonly #states = new Map<string, State>();
   readonly #settings: SessionSettings;
+  /** The last run's inputs in shared memory. */
+  #kept: ReadonlyMap<string, Kept> = new Map();
   /** Graphs that copy states off the GPU, by the names of the states. */
   readonly #copiers = new Map<string, Promise<InferenceSession>>();
 
@@ -233,13 +242,24 @@ export class SessionProgram {
     }
   }
 
-  /** One run; see Program.run. The arrays in the answer belong to the caller. */
-  async run(inputs: TensorMap): Promise<TensorMap> {
+  /**
+   * One run; see Program.run. The arrays in the answer belong to the caller. `as_before` names inputs in shared memory that are those of the
+   * last run, which did not fail.
+   */
+  async run(told: TensorMap, as_before: readonly string[] = []): Promise<TensorMap> {
+    const before = this.#kept;
+    this.#kept = new Map(); // where this run fails
+    const inputs: Record<string, TensorData> = { ...told };
+    for (const name of as_before) if (before.has(name)) inputs[name] = before.get(name)!.given;
     const lengths = this.#checkInputs(inputs);
     const feeds: Record<string, Tensor> = {};
+    const kept = new Map<string, Kept>();
     for (const name of this.#graph.inputs) {
-      const { dtype, data, shape } = inputs[name];
-      feeds[name] = new this.#ort.Tensor(dtype, data, shape);
+      const given = inputs[name];
+      const tensor =
+        name in told ? new this.#ort.Tensor(given.dtype, given.data, given.shape) : before.get(name)!.tensor;
+      feeds[name] = tensor;
+      if (isShared(given.data)) kept.set(name, { given, tensor });
     }
     for (const state of this.#states.values()) feeds[state.name] = state.cell.current;
     const results = await (this.#settings.preallocate
@@ -252,6 +272,7 @@ export class SessionProgram {
       else freeOnGpu(cell.current);
       cell.current = results[state.next]!;
     }
+    this.#kept = kept;
     return Object.fromEntries(this.#graph.outputs.map((name) => [name, asTensorData(results[name]!)]));
   }
 

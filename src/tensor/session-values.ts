@@ -37,6 +37,10 @@ export function sameShape(
   });
 }
 
+/** Pages that are not cross-origin isolated have no SharedArrayBuffer. */
+export const isShared = ({ buffer }: ArrayBufferView): boolean =>
+  typeof SharedArrayBuffer === 'function' && buffer instanceof SharedArrayBuffer;
+
 export function quoted(names: Iterable<string>): string {
   const list = [...names];
   const shown = list.slice(0, 8).map((name) => `"${name}"`);

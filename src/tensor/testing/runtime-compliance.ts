@@ -325,6 +325,40 @@ export function runtimeSuite(
       await assert.rejects(runtime.load({ ...anyRows(w), beside: new Map() }), refused('bad-model'));
     });
 
+    test('inputs in the same shared memory are read anew in each run, also after one that failed', async () => {
+      const program = await runtime.load(anyRows(Float32Array.from({ length: 512 }, (_, i) => Number(i % 33 === 0))));
+      const shared = (rows: number, width: number): TensorData => ({
+        ...{ dtype: 'float32', shape: [rows, width] },
+        data: new Float32Array(new SharedArrayBuffer(rows * width * 4)),
+      });
+      // w is a diagonal of ones, so the first 16 of a row of y are x + z.
+      const firstOf = async (x: TensorData, z: TensorData): Promise<number> => (await program.run({ x, z })).y.data[0];
+      const [x, z] = [shared(2, 16), shared(2, 32)];
+      for (const [ofX, ofZ] of [
+        [1, 10],
+        [2, 10],
+        [3, 30],
+      ]) {
+        x.data[0] = ofX;
+        z.data[0] = ofZ;
+        assert.equal(await firstOf(x, z), ofX + ofZ);
+      }
+      // The same memory in another shape, and other memory of the same shape.
+      const one = (of: TensorData, width: number): TensorData =>
+        ({ ...of, shape: [1, width], data: of.data.subarray(0, width) }) as TensorData;
+      assert.equal(await firstOf(one(x, 16), one(z, 32)), 33);
+      const other = shared(2, 16);
+      other.data[0] = 5;
+      assert.equal(await firstOf(other, z), 35);
+      // What follows a run that failed may name what that run should have brought.
+      const wrong = program.run({ x, z: shared(3, 32) });
+      const [, after] = await Promise.allSettled([wrong, program.run({ x, z })]);
+      await assert.rejects(wrong, refused('bad-shape'));
+      if (after.status === 'fulfilled') assert.equal(after.value.y.data[0], 33);
+      assert.equal(await firstOf(x, z), 33);
+      await program.close();
+    });
+
     test('the same inputs give the same bits twice', async () => {
       assert.equal(await bitsOf(runtime), await bitsOf(runtime));
     });
