@@ -3,17 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Child, startChild } from '../cli/children.ts';
-import { byteTokenizer } from '../model/tokenizer.ts';
-import { createRun } from '../owner/owner.ts';
-import { trainingFor } from '../owner/run-settings.ts';
-import { createIdentity } from '../protocol/identity.ts';
+import type { Child } from '../cli/children.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
-import { defaultCorpus } from '../training/corpus-default.ts';
 import { decimal, type Report, text, type Values, whole } from './bench.ts';
-import { LEARNING_RATE, shapeOf, WORKLOADS } from './compute-workload.ts';
 import { BenchError } from './errors.ts';
-import { startHub } from './hub-process.ts';
+import { metricsOf, type PoolProcesses, startPool } from './pool-processes.ts';
 import { table, valueAt } from './report.ts';
 import { type CallerOutcome, readAnswer } from './serve-callers.ts';
 
@@ -39,35 +33,16 @@ type Options = Values<typeof options>;
 /** So many different requests are asked again and again. */
 const REQUESTS = 12;
 const MOST_PAUSE_S = 1.5;
-const MODEL = { ...shapeOf(WORKLOADS.small), max_position_embeddings: 256 };
-const SHAPE = { batch: WORKLOADS.small.batch, context: WORKLOADS.small.context, learning_rate: LEARNING_RATE };
-
 export async function run(options: Options): Promise<Report> {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-'));
-  const children: Child[] = [];
+  let pool: PoolProcesses | null = null;
   try {
-    const { child, listening } = startHub(folder, '--no-page');
-    children.push(child);
-    const { url } = await listening;
-    const training = trainingFor({ ...SHAPE, rounds: 1, round_seconds: 10, steps: 1, min_workers: 1 });
-    const settings = { name: 'bench', texts: defaultCorpus(), tokenizer: byteTokenizer(), model: MODEL, seed: 'bench' };
-    await createRun(url, createIdentity(), join(folder, 'owner'), { ...settings, ...training });
-    const devices = Array.from({ length: options.devices }, (_, i) => startDevice(url, folder, i));
-    children.push(...devices);
-    await untilCount(url, 'potluck_pool_devices', options.devices);
-    return await measure(url, devices, options);
+    pool = await startPool(folder, options.devices);
+    return await measure(pool.url, pool.devices, options);
   } finally {
-    const [hub, ...devices] = children;
-    await Promise.all(devices.map((one) => one.stop()));
-    await hub?.stop();
+    await pool?.stop();
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function startDevice(url: string, folder: string, i: number): Child {
-  const name = `device-${i}`;
-  const words = ['--serve-only', '--alone', '--device', 'cpu', '--name', name, '--folder', join(folder, name)];
-  return startChild({ args: ['join', url, ...words], restart_ms: 1000, onLine() {}, onDeath() {} });
 }
 
 async function measure(url: string, devices: readonly Child[], options: Options): Promise<Report> {
@@ -191,25 +166,6 @@ function figuresOf(outcomes: readonly CallerOutcome[], undisturbed: readonly Cal
     first_token_p50_s: at(0.5, (one) => one.first_token_s),
     longest_gap_p95_s: at(0.95, (one) => one.longest_gap_s),
   };
-}
-
-async function metricsOf(url: string): Promise<Map<string, number>> {
-  const lines = (await (await fetch(new URL('/metrics', url))).text()).split('\n');
-  return new Map(
-    lines
-      .filter((line) => line && !line.startsWith('#'))
-      .map((line) => {
-        const space = line.lastIndexOf(' ');
-        return [line.slice(0, space), Number(line.slice(space + 1))] as const;
-      }),
-  );
-}
-
-async function untilCount(url: string, name: string, count: number): Promise<void> {
-  for (let tries = 0; ((await metricsOf(url)).get(name) ?? 0) < count; tries++) {
-    if (tries > 600) throw new BenchError('engine-failed', `expected ${count} of ${name}, they did not come`);
-    await wait(200);
-  }
 }
 
 /** The pauses in which another device went on, from the hub's histogram: each bucket holds all that are at most so long. */

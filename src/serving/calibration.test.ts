@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { addToSum, isFound, NO_SUM } from '../model/margin-sum.ts';
 import { seededRandom } from '../protocol/random.ts';
-import { JUDGED_A_MONTH, limitsFrom } from './calibration.ts';
+import { FOUND_BY_MISTAKE, JUDGED_A_MONTH, limitsFrom } from './calibration.ts';
 import { faultOf } from './judge-answer.ts';
 
 const judgedOf = (draws: number, margin: number, end_margin = 0, logprob_distance: number | null = null) => ({
@@ -48,7 +48,7 @@ function foundAfter(margins: Iterable<number>, limits: ReturnType<typeof limitsF
   return null;
 }
 
-test('the sum finds honest devices as seldom as promised, and ten times their excess within some answers', () => {
+test('the sum finds honest devices as seldom as promised, and thirty times their excess within some answers', () => {
   // One answer in ten has a margin, as large as an exponential draw; a hundred of them were measured.
   const random = seededRandom('calibration');
   const margin = (mean: number) => (random.below(10) === 0 ? -mean * Math.log((random.below(1e9) + 1) / 1e9) : 0);
@@ -59,8 +59,22 @@ test('the sum finds honest devices as seldom as promised, and ten times their ex
   const found = Array.from({ length: 30 }, () => foundAfter(month(0.05), limits)).filter((one) => one !== null);
   assert.deepEqual(found, []);
   for (let i = 0; i < 10; i++) {
-    const answers = foundAfter(month(0.5), limits);
+    const answers = foundAfter(month(1.5), limits);
     assert.ok(answers !== null && answers <= 200, `${answers} answers, ${JSON.stringify(limits)}`);
+  }
+});
+
+test('one answer three times as bad as the worst may come for all that were measured', () => {
+  for (const [answers, worst] of [
+    [50, 0.4],
+    [1000, 0.2],
+  ] as const) {
+    // biome-ignore format: one line
+    const honest = Array.from({ length: answers }, (_, i) => judgedOf(100, i === 3 ? worst : 0));
+    // It alone makes the mean of exp(θ · x) more than 1 from about θ = ln(answers) / x on.
+    const least = (3 * worst * Math.log(JUDGED_A_MONTH / FOUND_BY_MISTAKE)) / Math.log(2 * answers);
+    const { sum } = limitsFrom(honest);
+    assert.ok(sum >= least && sum < 3 * least, `${sum}, ${least}`);
   }
 });
 

@@ -29,8 +29,10 @@ export function limitsFrom(honest: Honest): JudgingLimits {
   const draws = honest.reduce((sum, { tally }) => sum + tally.draws, 0);
   const mean = honest.reduce((sum, { tally }) => sum + tally.margin, 0) / Math.max(1, draws);
   const per_draw = Math.max(LEAST.per_draw, USUAL_TIMES * mean);
-  const usual_per_draw = rounded(Math.max(LEAST.usual_per_draw, USUAL_TIMES * mean));
   const worst = most(({ tally }) => tally.margin);
+  // One that is worse than all was just not met.
+  const unmet = SAFETY * worst;
+  const usual_per_draw = rounded(Math.max(LEAST.usual_per_draw, USUAL_TIMES * (mean + unmet / Math.max(1, draws))));
   return {
     per_draw: rounded(per_draw),
     allowance: rounded(Math.max(LEAST.allowance, SAFETY * most(({ tally }) => tally.margin - per_draw * tally.draws))),
@@ -39,14 +41,14 @@ export function limitsFrom(honest: Honest): JudgingLimits {
       Math.max(LEAST.logprob_distance, SAFETY * most(({ logprob_distance }) => logprob_distance ?? 0)),
     ),
     usual_per_draw,
-    sum: rounded(Math.max(LEAST.sum, ANSWERS_OF_SUM * worst, heightOf(honest, usual_per_draw, SAFETY * worst))),
+    sum: rounded(Math.max(LEAST.sum, ANSWERS_OF_SUM * worst, heightOf(honest, usual_per_draw, unmet))),
   };
 }
 
 /**
  * How high the sum of margins above `usual_per_draw` may rise, so that honest devices reach it as seldom as promised. Where the mean of exp(θ · x) over
  * answers that add x is at most 1, a sum that begins with any one answer ever rises above h with a chance of at most exp(−θ · h) (Ville's inequality);
- * a month has so many beginnings. To the measured answers comes one that is worse than all: it was just not met.
+ * a month has so many beginnings.
  */
 function heightOf(honest: Honest, usual_per_draw: number, unmet: number): number {
   const added = [...honest.map(({ tally }) => tally.margin - usual_per_draw * tally.draws), unmet];
@@ -57,11 +59,8 @@ function heightOf(honest: Honest, usual_per_draw: number, unmet: number): number
     if (isWithin(middle)) low = middle;
     else high = middle;
   }
-  return low === 0 ? LARGEST_SUM : Math.min(LARGEST_SUM, Math.log(JUDGED_A_MONTH / FOUND_BY_MISTAKE) / low);
+  return Math.log(JUDGED_A_MONTH / FOUND_BY_MISTAKE) / low;
 }
-
-/** Nats. Where so few answers were measured that nothing follows from them, the sum finds nobody for a long time. */
-const LARGEST_SUM = 1000;
 
 /** To two digits, upwards: a limit is for people, too. */
 function rounded(value: number): number {

@@ -118,27 +118,32 @@ describe('the pool’s judges', () => {
     assert.deepEqual(world.decisions.get(coarse.peer), [first - 1, 1]);
     assert.ok(rowOf(world, coarse).doubted);
     await world.clock.pass(600_000);
-    assert.ok((await found()) <= 16);
+    const second = await found();
+    assert.ok(second >= 11 && second <= 16, `${second} answers: its sum began anew`);
     await world.clock.pass(600_000);
     assert.ok(rowOf(world, coarse).doubted, 'twice as long');
     await world.clock.pass(600_000);
     assert.ok(!rowOf(world, coarse).doubted);
   });
 
-  test('harm no honest device by margins that one of them alone finds', async () => {
-    const world = new PoolWorld();
-    const honest = world.device({ gap_ms: 5 });
-    const twist: Habits['twist'] = (message) => [message.type === 'judged' ? { ...message, margin: 0.5 } : message];
-    const judges = [world.device({ twist }), world.device(), world.device()];
-    for (let i = 0; i < 40; i++) {
-      for (const judge of judges) judge.offer(0);
-      const reading = world.read();
-      for (const judge of judges) judge.offer(4);
-      await world.clock.run(reading);
-      await world.clock.pass(500);
+  test('harm no honest device by margins that one of them alone finds, or the keys of one owner alone', async () => {
+    for (const owners of [[], ['me', 'liar', 'liar', 'liar', 'you', 'they']]) {
+      const world = new PoolWorld();
+      const honest = world.device({ gap_ms: 5 });
+      const twist: Habits['twist'] = (message) => [message.type === 'judged' ? { ...message, margin: 0.5 } : message];
+      const liars = owners.length > 0 ? 3 : 1;
+      const judges = [1, 2, 3, 4, 5].map((i) => world.device(i <= liars ? { twist } : {}));
+      for (const [i, { peer }] of [honest, ...judges].entries()) if (owners[i]) world.owners.set(peer, owners[i]);
+      for (let i = 0; i < 30; i++) {
+        for (const judge of judges) judge.offer(0);
+        const reading = world.read();
+        for (const judge of judges) judge.offer(4);
+        await world.clock.run(reading);
+        await world.clock.pass(500);
+      }
+      assert.equal(rowOf(world, honest).refused, 0);
+      assert.ok(judges.every((one) => counted(one, 'judge') > 0));
     }
-    assert.equal(rowOf(world, honest).refused, 0);
-    assert.ok(judges.every((one) => counted(one, 'judge') > 2));
   });
 
   test('go by what the owner of a model’s run has published', async () => {
@@ -299,6 +304,25 @@ describe('the pool’s judges', () => {
     assert.ok(later >= 5 && later <= 30, `${later} of 300`);
   });
 
+  test('are drawn less often for a short answer to a long prompt, which a judge would have to read whole', async () => {
+    const world = new PoolWorld();
+    world.device({ gap_ms: 5, first_ms: 5, offer: { context_tokens: 100_000 } });
+    const judge = world.device({ places: 1, offer: { context_tokens: 20 } });
+    const long = world.device({ places: 0, offer: { context_tokens: 100_000 } });
+    const reads = async (count: number, ids: readonly number[]): Promise<void> => {
+      for (let i = 0; i < count; i++) {
+        await world.clock.run(world.read(ask({ prompt: { kind: 'ids', ids: [...ids] }, max_tokens: 4 })));
+        await world.clock.pass(100);
+      }
+    };
+    await reads(JUDGES_LIMITS.newcomer, [1, 2]);
+    assert.equal(counted(judge, 'judge'), JUDGES_LIMITS.newcomer);
+    await reads(200, Array(156).fill(7)); // ten times as long as what is drawn always: one of 200
+    const waiting = world.judgings.filter((end) => end === 'unjudgeable').length + world.watched!.judging();
+    assert.ok(waiting <= 5, `${waiting} of 200`);
+    assert.equal(counted(long, 'answer'), 0);
+  });
+
   test('that say nothing are given up after a while, and the next one is asked', async () => {
     const world = new PoolWorld();
     const garbage = world.device(GARBAGE);
@@ -347,7 +371,7 @@ describe('the pool’s judges', () => {
     };
     for (let i = 0; i < JUDGES_LIMITS.newcomer; i++) await readFrom();
     isGarbage = true;
-    for (let i = 0; i < 100 && rowOf(world, device).refused === 0; i++) await readFrom();
+    for (let i = 0; i < 300 && rowOf(world, device).refused === 0; i++) await readFrom();
     assert.equal(rowOf(world, device).refused, 1, 'one of twenty is enough');
     for (let i = 2; i < 6; i++) {
       await world.clock.pass(600_000 * 2 ** (i - 2)); // longer each time

@@ -14,7 +14,8 @@ import { outcomeOf, refuses } from './verdict.ts';
 
 export const JUDGES_LIMITS = {
   newcomer: 10, // parts of a key that were accepted in a row: until then each is judged
-  one_in: 20, // of later ones: with a prefill at a fifth of an answer's work, judging costs the pool about one hundredth
+  one_in: 20, // of later ones: a judge's prefill is a fifth of an answer's work, so that judging costs the pool one hundredth (bench serve-judging) …
+  read_times: 3, // … and at most 4 %: of parts whose prompt is longer than so many times what was written fewer are drawn, as a device that has read it before does not read it again
   cases: 64, // that are judged, or wait for a judge
   bytes: 16 * 2 ** 20, // of all cases: prompts and answers that are kept for judging alone
   cases_of_device: 4, // so that one that writes many answers does not fill the places of all
@@ -160,11 +161,14 @@ export class Judges {
   }
 
   /** By the hub's own randomness, which no device sees. */
-  #isDrawn({ device, key, offer }: WrittenPart): boolean {
+  #isDrawn(part: WrittenPart): boolean {
+    const { device, key, offer, task } = part;
     const { devices, limitsOf } = this.#services;
     if (device.record.accepted < JUDGES_LIMITS.newcomer) return true;
     if (devices.isSuspected(device, key, limitsOf(offer))) return true;
-    return this.#below(JUDGES_LIMITS.one_in) === 0;
+    const { one_in, read_times } = JUDGES_LIMITS;
+    const read_tokens = tokensOf(part);
+    return this.#below(one_in * read_tokens) < Math.min(read_tokens, (1 + read_times) * task.served.ids.length);
   }
 
   #below(bound: number): number {

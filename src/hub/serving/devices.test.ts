@@ -1,0 +1,40 @@
+// What the pool remembers of a device that judges refused: it is out, for longer each time, and an honest one is forgiven.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEVICE_LIMITS, modelKey, openDevices, type PoolDevice } from './devices.ts';
+
+const MODEL = 'a'.repeat(64);
+const KEY = modelKey({ model: MODEL, quantisation: 'f32' });
+const MINUTE_MS = 60_000;
+
+test('each refusal lasts twice as long as the last, up to two days, until so many parts were accepted', () => {
+  let now_ms = 0;
+  const devices = openDevices(() => now_ms);
+  const connection = { number: '1', peer: 'b'.repeat(64), tell: () => {} };
+  devices.offer(connection, {
+    ...{ type: 'offer', model: MODEL, quantisation: 'f32', engine: 'own', class: 'cpu', context_tokens: 4096 },
+    ...{ free_tokens: 1e6, places: 4, chat: false, tools: false, heard: 0, price_in: 0, price_out: 0, region: null },
+  });
+  const device: PoolDevice = devices.all.get('1')!;
+  const places = (): number =>
+    devices.known(device, KEY, { prefix: '', region: null, read_tokens: 1, left_tokens: 1 }).places;
+  /** For how many minutes it is out. */
+  const refuse = (): number => {
+    devices.judged(device, true);
+    let minutes = 0;
+    for (; places() === 0; minutes++) now_ms += MINUTE_MS;
+    return minutes;
+  };
+  assert.deepEqual([1, 2, 3, 4].map(refuse), [10, 20, 40, 80]);
+  for (let i = 4; i < DEVICE_LIMITS.doublings; i++) refuse();
+  assert.deepEqual([refuse(), refuse()], [2560, 2560]);
+  for (let i = 1; i < DEVICE_LIMITS.forgiven; i++) devices.judged(device, false);
+  assert.equal(refuse(), 2560, 'one too few');
+  for (let i = 0; i < DEVICE_LIMITS.forgiven; i++) devices.judged(device, false);
+  assert.deepEqual([refuse(), refuse()], [10, 20]);
+  // What is out for days is not back sooner because of something smaller.
+  for (let i = 0; i < DEVICE_LIMITS.doublings; i++) devices.judged(device, true);
+  devices.distrust(device);
+  now_ms += DEVICE_LIMITS.distrusted_ms;
+  assert.equal(places(), 0);
+});
