@@ -10,11 +10,13 @@ import { transferTeller } from '../peer/blobs.ts';
 import type { DeviceWish } from '../peer/choose-runtime.ts';
 import { lateWords } from '../peer/late-words.ts';
 import { type JoinOptions, joinRun } from '../peer/peer.ts';
-import { openThrottle } from '../peer/policy.ts';
+import { openThrottle, type Throttle } from '../peer/policy.ts';
 import type { PeerNews } from '../peer/role.ts';
+import type { ServedFile } from '../peer/served-file.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { measuresText } from '../protocol/measures.ts';
 import { nameOf } from '../protocol/shown-name.ts';
+import { threadsFor } from '../serving/serving-threads.ts';
 import type { Adversary } from '../simulation/adversaries/adversary.ts';
 import { yieldToOthers } from '../tensor/priority.ts';
 import { agreedGames, type GameFlags } from './agreed-games.ts';
@@ -43,6 +45,8 @@ export interface JoinFlags extends GameFlags, RunFlags {
   gameSeconds: number;
   serve: boolean;
   serveOnly: boolean;
+  serveFile?: string;
+  licence?: string;
   servePlaces: number;
   serveRegion?: string;
   adversary?: string;
@@ -51,9 +55,47 @@ export interface JoinFlags extends GameFlags, RunFlags {
 }
 
 /** How this device serves; undefined: it does not. It asks nothing for it: prices come with what pays them. */
-function servingOf({ serve, serveOnly, servePlaces, serveRegion }: JoinFlags): JoinOptions['serve'] {
-  if (!serve && !serveOnly) return undefined;
-  return { only: serveOnly, places: servePlaces, price_in: 0, price_out: 0, region: serveRegion ?? null };
+function servingOf(flags: JoinFlags, file: ServedFile | null): JoinOptions['serve'] {
+  const { serve, serveOnly, servePlaces, serveRegion } = flags;
+  if (!serve && !serveOnly && !file) return undefined;
+  const terms = { places: servePlaces, price_in: 0, price_out: 0, region: serveRegion ?? null };
+  return { only: serveOnly || file !== null, ...terms, ...(file && { file }) };
+}
+
+/** The file that this device is to serve, loaded; null: none. Throws what openServedFile throws. */
+async function fileOf(flags: JoinFlags, output: Output): Promise<ServedFile | null> {
+  const { serveFile, licence, servePlaces, threads, duty } = flags;
+  if (serveFile === undefined) {
+    if (licence === undefined) return null;
+    throw new CliError('bad-argument', '--licence goes with --serve-file: a run has its own terms');
+  }
+  const { openServedFile } = await import('../peer/served-file.ts'); // it looks for llama.cpp
+  return openServedFile(serveFile, {
+    ...{ licence, places: servePlaces, threads: threadsFor(duty, threads).threads },
+    onNews: (message) => output.say(`problem (serving): ${message}`, { type: 'problem', code: 'serving', message }),
+  });
+}
+
+/** The engine of a file follows the owner's rules with its threads first, and then by resting. */
+function withThreads(throttle: Throttle, { threads: asked, duty: first }: JoinFlags) {
+  let file: ServedFile | null = null;
+  let now = threadsFor(first, asked);
+  throttle.go(now.part);
+  return {
+    /** The file's engine is there. */
+    has(opened: ServedFile): void {
+      file = opened;
+      file.setThreads(now.threads);
+    },
+    throttle: {
+      ...throttle,
+      go(duty: number): void {
+        now = threadsFor(duty, asked);
+        file?.setThreads(now.threads);
+        throttle.go(now.part);
+      },
+    },
+  };
 }
 
 /** Takes part; resolves when the run is over or the owner wants the device back. */
@@ -63,7 +105,9 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
   if (!flags.alone && (!mark || mark === KEPT)) yieldToOthers();
   const wanted = new AbortController();
   const signal = AbortSignal.any([untilStopped(), wanted.signal]);
-  const throttle = openThrottle(flags.duty);
+  const rests = openThrottle(flags.duty);
+  const shared = flags.serveFile === undefined ? null : withThreads(rests, flags);
+  const throttle = shared?.throttle ?? rests;
   let afterWork = false;
   const leave = (when: 'now' | 'after-work'): void => {
     if (when === 'now') wanted.abort();
@@ -84,6 +128,8 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
   if (adversary && (wishes.length > 1 || only === null))
     throw new CliError('bad-argument', '--adversary goes with one run');
   let observer: RunObserver | null = null;
+  const file = await fileOf(flags, output);
+  if (file) shared?.has(file);
   try {
     observer = adversary?.waits ? await observeRun(hub, only ?? undefined) : null;
     const own = flags.name ?? hostname().slice(0, 50);
@@ -114,7 +160,7 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
       join: (part) => {
         const join = (more: typeof part) =>
           joinRun({
-            ...{ role, name, owner, runtime, disguise, pauses: keeper?.pauses, serve: servingOf(flags) },
+            ...{ role, name, owner, runtime, disguise, pauses: keeper?.pauses, serve: servingOf(flags, file) },
             ...more,
           });
         return keeper ? tellingWork(part, join, keeper.work) : join(part);
@@ -126,6 +172,7 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
     output.say(goodbye, { type: 'ended', reason: ended });
   } finally {
     observer?.close();
+    await file?.close();
   }
 }
 

@@ -55,6 +55,11 @@ export function joinCommand(): Command {
     .option('--duty <part>', 'part of the time to compute, from 0.01 to 1', decimal(0.01, 1), 1)
     .option('--serve', "also answer callers with the run's present model: it can read their prompts", false)
     .option('--serve-only', 'answer callers, and take no part in rounds', false)
+    .option(
+      '--serve-file <file>',
+      "answer callers with this .gguf file by llama.cpp in place of the run's model, and take no part in rounds",
+    )
+    .option('--licence <name>', 'the terms under which --serve-file is offered, where the file names none')
     .option('--serve-places <n>', 'answers to write at the same time', integer(1, 64), 2)
     .option('--serve-region <name>', 'where this device is, for callers that want one near them', deviceName)
     .addOption(gameFileOption())
@@ -74,6 +79,7 @@ Examples:
   $ potluck join localhost:7700 --role validator
   $ potluck join localhost:7700 --duty 0.25 --name "old laptop"    a quarter of the time
   $ potluck join localhost:7700 --serve-only                       answers callers, trains nothing
+  $ potluck join localhost:7700 --serve-file model.gguf --licence apache-2.0
   $ potluck join localhost:7700 --any-run                          goes on to the next run when one ends
   $ potluck join localhost:7700 --run poems=70 --run plays=30      two runs, each for its part of the time
 

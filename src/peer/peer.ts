@@ -91,7 +91,8 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
     const settings = await Promise.race([blobs.fetch(view.params), fired(signal)]);
     if (!settings) return 'left';
     const params = await decodeParams(game, settings);
-    await checkMemory(game, params, process.availableMemory());
+    // Whoever serves a file does not load the run's model.
+    if (!options.serve?.file) await checkMemory(game, params, process.availableMemory());
     let { runtime } = options;
     if (!('class' in runtime)) {
       const { wish } = runtime;

@@ -1,10 +1,11 @@
-// The part of a session that serves: the run's present model, over the session's connection, within the rules of the device's owner.
+// The part of a session that serves: the run's present model or a file of the owner's, over the session's connection, within the rules of the device's owner.
 import type { AnyGame, Device, TextModel } from '../games/game.ts';
 import type { Clock } from '../protocol/clock.ts';
 import type { RunView } from '../protocol/messages.ts';
 import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
 import type { Engine } from '../serving/engine.ts';
 import { openRunServer, type RunServer } from './run-server.ts';
+import type { ServedFile } from './served-file.ts';
 import { openServing, type ServedModel, type Serving, type ServingOptions, type ServingTerms } from './serving.ts';
 
 /** What an owner wants of serving, where that changes while the device takes part. */
@@ -22,6 +23,8 @@ export interface ServeOptions extends ServingTerms {
   readonly only: boolean;
   /** Answers at the same time. */
   readonly places: number;
+  /** What it serves in place of the run's model. */
+  readonly file?: ServedFile;
   openEngine(model: TextModel & { readonly hash: string }, places: number): Promise<Engine>;
   /** Tells what its owner wants from now on, at once and after each change, until what it gives back is called; missing: as it is here. */
   readonly wishes?: (hear: (wish: ServingWish) => void) => () => void;
@@ -77,7 +80,11 @@ export function openServingPart({ serve, send, ...around }: Around): ServingPart
     const { places } = wish;
     if (opened && opened.places !== places) end(opened);
     if (!opened && places > 0) {
-      opened = { server: openRunServer({ ...around, serving, openEngine: serve.openEngine, places }), places };
+      const { file, openEngine } = serve;
+      const server = file
+        ? openFileServer(serving, file, around.onServes)
+        : openRunServer({ ...around, serving, openEngine, places });
+      opened = { server, places };
       if (newest) opened.server.onView(newest);
     }
     if (isPaused || wish.paused || places === 0) serving.pause();
@@ -89,8 +96,7 @@ export function openServingPart({ serve, send, ...around }: Around): ServingPart
     look();
   });
   return {
-    hear: (message) => serving.hear(message),
-    welcome: () => serving.welcome(),
+    ...{ onView, hear: (message) => serving.hear(message), welcome: () => serving.welcome() },
     away: () => serving.away(),
     onView(view) {
       newest = view;
@@ -105,6 +111,19 @@ export function openServingPart({ serve, send, ...around }: Around): ServingPart
       await serving.close();
       if (opened) end(opened);
       await Promise.all(closing);
+    },
+  };
+}
+
+/** A file is served whatever the run is at; while its engine is gone, nothing is. */
+function openFileServer(serving: Serving, { served, watch }: ServedFile, onServes: Around['onServes']): RunServer {
+  const unwatch = watch((isUp) => serving.serve(isUp ? served : null));
+  onServes(served);
+  return {
+    onView() {},
+    async close() {
+      unwatch();
+      serving.serve(null);
     },
   };
 }

@@ -3,7 +3,7 @@
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { packTokens, type TokenRow, tokensOfMessage, unpackRequest } from '../protocol/serving-bytes.ts';
-import type { FromServingPeer, Offer } from '../protocol/serving-from-peer.ts';
+import type { FromServingPeer, Offer, OfferedFile } from '../protocol/serving-from-peer.ts';
 import { SERVE_LIMITS, type ToServingPeer } from '../protocol/serving-messages.ts';
 import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema, type TokenLogprob } from '../serving/answers.ts';
 import { ServingError } from '../serving/errors.ts';
@@ -31,6 +31,8 @@ export interface ServedModel {
   /** Whether it takes part in conversations, and calls tools in them. */
   readonly chat: boolean;
   readonly tools: boolean;
+  /** Of a file that no run has made; missing: a run's model. */
+  readonly file?: OfferedFile;
   answer(request: AnswerRequest, signal: AbortSignal): AsyncIterable<AnswerEvent>;
   /** Repeats what another device has written. */
   judge(task: JudgeTask, signal: AbortSignal): Promise<Judged>;
@@ -176,12 +178,12 @@ class PoolServing implements Serving {
   #offer(of: ServedModel, places: number): void {
     if (!this.#here) return;
     const { price_in, price_out, region, send } = this.#options;
-    const { hash, quantisation, engine, class: kind, context_tokens, cache_tokens, chat, tools } = of;
+    const { hash, quantisation, engine, class: kind, context_tokens, cache_tokens, chat, tools, file } = of;
     const taken_tokens = [...this.#running.values()].reduce((sum, { tokens }) => sum + tokens, 0);
     const free_tokens = Math.max(0, cache_tokens - taken_tokens);
     send({
       ...{ type: 'offer', model: hash, quantisation, engine, class: kind, context_tokens, free_tokens, places },
-      ...{ chat, tools, heard: this.#heard, price_in, price_out, region },
+      ...{ chat, tools, heard: this.#heard, price_in, price_out, region, ...(file && { file }) },
     });
   }
 

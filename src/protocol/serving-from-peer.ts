@@ -7,6 +7,17 @@ const packed = bytes(SERVE_LIMITS.packed_bytes);
 const nats = z.number().nonnegative().max(SERVE_LIMITS.nats);
 const price = count.max(SERVE_LIMITS.price);
 
+/** What a device's owner says of a file that no run of this hub has made; whoever has the file can see whether the weights are so. */
+export const OfferedFileSchema = z.strictObject({
+  /** What people call it: no name that callers could ask for. */
+  label: oneLine(80),
+  /** The name of its licence. */
+  licence: oneLine(80),
+  /** How most of its weights are stored, in GGUF's words. */
+  weights: oneLine(20),
+});
+export type OfferedFile = z.infer<typeof OfferedFileSchema>;
+
 /**
  * A device asks for requests: so many answers more may be given to it, of so many tokens together. 0 places: none, its owner wants it back
  * or it is full. Each offer replaces the one before for the same model and quantisation. Speed is not offered: the hub measures it.
@@ -31,6 +42,8 @@ export const OfferSchema = z.strictObject({
   price_out: price,
   /** Where its owner says that it is; null: not said. */
   region: oneLine(40).nullable(),
+  /** Of a GGUF file, whose SHA-256 is `model`; missing: a run's model. */
+  file: OfferedFileSchema.optional(),
 });
 export type Offer = z.infer<typeof OfferSchema>;
 

@@ -25,7 +25,8 @@ export const lease = z.string().regex(/^[0-9a-f]{16}$/, 'expected 16 hexadecimal
 export const tokenText = z.string().max(SERVE_LIMITS.token_text);
 const request = bytes(SERVE_LIMITS.request_bytes);
 
-export const quantisation = z.enum(['f32', 'f16', 'q8_0', 'q4_0']);
+/** How the weights of a run's model are stored; `gguf`: as the file that has this hash has them. */
+export const quantisation = z.enum(['f32', 'f16', 'q8_0', 'q4_0', 'gguf']);
 
 /** What the hub asks of a device. */
 export const ServingFromHub = [

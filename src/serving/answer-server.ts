@@ -2,6 +2,8 @@
 import type { AnswerServer, OfferedModel } from './answers.ts';
 import type { Engine } from './engine.ts';
 import { ServingError, unknownModel } from './errors.ts';
+import { type Judged, judgeAnswer } from './judge-answer.ts';
+import type { JudgeTask } from './judge-task.ts';
 import { prefixCache } from './prefix-cache.ts';
 import { type ReadyModel, writeAnswer } from './write-answer.ts';
 
@@ -18,7 +20,13 @@ export interface ClosingServer extends AnswerServer {
   close(): Promise<void>;
 }
 
-export function openAnswerServer(served: readonly ServedModel[]): ClosingServer {
+/** A server over engines, which also judges what others have written with the same models. */
+export interface JudgingServer extends ClosingServer {
+  /** Repeats what somebody else has served for a request of this server's model. Throws what `judgeAnswer` throws. */
+  judge(task: JudgeTask, signal: AbortSignal): Promise<Judged>;
+}
+
+export function openAnswerServer(served: readonly ServedModel[]): JudgingServer {
   const ready = new Map(served.map((model) => [model.name, { ...model, prefixes: prefixCache(model.engine) }]));
   const offered = served.map(offerOf);
   // A controller for each answer: what AbortSignal.any makes of one that lives as long as the server is never given back.
@@ -49,6 +57,16 @@ export function openAnswerServer(served: readonly ServedModel[]): ClosingServer 
         writing.delete(own);
         await events.return();
       }
+    },
+    async judge({ request, served }, signal) {
+      const own = new AbortController();
+      const judging = judgeAnswer(named(request.model), request, served, AbortSignal.any([signal, own.signal]));
+      writing.add(own);
+      computing.add(judging);
+      return judging.finally(() => {
+        writing.delete(own);
+        computing.delete(judging);
+      });
     },
     async embed({ model, inputs }, signal) {
       const { engine, prefixes } = named(model);

@@ -130,6 +130,9 @@ export interface OfferedModel {
   readonly chat: boolean;
   readonly tools: boolean;
   readonly embeddings: boolean;
+  /** Of a file that a pool serves: what its owners call it, and whose devices have it. */
+  readonly label?: string;
+  readonly owner?: string;
 }
 
 /** Whoever answers. The API stands on this interface alone. */

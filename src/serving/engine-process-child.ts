@@ -4,7 +4,7 @@ import { CodedError } from '../errors.ts';
 import { importModel, nameOfFolder } from '../model/checkpoint-folder.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { yieldToOthers } from '../tensor/priority.ts';
-import { type ClosingServer, openAnswerServer } from './answer-server.ts';
+import { type JudgingServer, openAnswerServer } from './answer-server.ts';
 import { chatOf } from './chat.ts';
 import { openLlamaEngine } from './engine-llama.ts';
 import { openOwnEngine } from './engine-own.ts';
@@ -39,7 +39,7 @@ function said(error: unknown): SaidError {
 }
 
 interface Opened {
-  readonly server: ClosingServer;
+  readonly server: JudgingServer;
   setThreads(threads: number): void;
 }
 
@@ -127,6 +127,10 @@ async function hear(message: ToEngine): Promise<void> {
         const [{ name }] = must().server.models();
         const { vectors, tokens } = await must().server.embed({ model: name, inputs: message.inputs }, signal);
         say({ say: 'embedded', id: message.id, vectors: [...vectors], tokens });
+      });
+    case 'judge':
+      return work(message.id, async (signal) => {
+        say({ say: 'judged', id: message.id, judged: await must().server.judge(message.task, signal) });
       });
     case 'more': {
       const state = works.get(message.id);

@@ -3,6 +3,8 @@
 import { z } from 'zod';
 import { type AnswerEvent, AnswerRequestSchema, type OfferedModel } from './answers.ts';
 import type { ServingErrorCode } from './errors.ts';
+import type { AnswerFlaw, Judged } from './judge-answer.ts';
+import { JudgeTaskSchema } from './judge-task.ts';
 import { SERVING_LIMITS } from './limits.ts';
 
 const count = z.int().nonnegative();
@@ -33,6 +35,7 @@ export const ToEngineSchema = z.discriminatedUnion('say', [
   z.strictObject({ say: z.literal('open'), settings: EngineSettingsSchema }),
   z.strictObject({ say: z.literal('answer'), id: count, request: AnswerRequestSchema }),
   z.strictObject({ say: z.literal('embed'), id: count, inputs: z.array(z.union([z.string(), z.array(count)])) }),
+  z.strictObject({ say: z.literal('judge'), id: count, task: JudgeTaskSchema }),
   /** So many more events may be sent. */
   z.strictObject({ say: z.literal('more'), id: count, events: count }),
   z.strictObject({ say: z.literal('abort'), id: count }),
@@ -80,6 +83,17 @@ const EventSchema: z.ZodType<AnswerEvent> = z.discriminatedUnion('kind', [
   }),
 ]);
 
+const FLAWS = {
+  ...{ 'impossible-token': true, 'past-the-end': true, 'wrong-end': true, 'bad-logprobs': true },
+} satisfies Record<AnswerFlaw, true>;
+const nats = z.number().nonnegative();
+const JudgedSchema: z.ZodType<Judged> = z.strictObject({
+  flaw: z.enum(Object.keys(FLAWS) as AnswerFlaw[]).nullable(),
+  prompt_tokens: count,
+  tally: z.strictObject({ draws: count, margin: nats, differing: count, end_margin: nats, impossible: count }),
+  logprob_distance: nats.nullable(),
+});
+
 /** Every code, so that a new one is not forgotten here. */
 const CODES: Readonly<Record<ServingErrorCode, true>> = {
   ...{ 'bad-input': true, unsupported: true, 'unknown-model': true, 'corrupt-file': true, 'too-large': true },
@@ -97,6 +111,7 @@ export const FromEngineSchema = z.discriminatedUnion('say', [
   z.strictObject({ say: z.literal('failed'), error: ErrorSchema }),
   z.strictObject({ say: z.literal('event'), id: count, event: EventSchema }),
   z.strictObject({ say: z.literal('over'), id: count, error: ErrorSchema.nullable() }),
+  z.strictObject({ say: z.literal('judged'), id: count, judged: JudgedSchema }),
   z.strictObject({
     say: z.literal('embedded'),
     id: count,

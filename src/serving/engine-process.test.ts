@@ -116,6 +116,13 @@ test('llama.cpp answers from a child with the same tokens', { skip: missing }, a
     ]);
     assert.deepEqual(textOf(first), textOf(here));
     assert.deepEqual(textOf(second), textOf(here).slice(10));
+    // A judge that has the same file finds nothing, and finds a token that the seed does not give.
+    const judge = (ids: number[]) => child.judge({ request: request(), served: { ids, reason: 'length' } }, never);
+    const right = await judge(textOf(here));
+    assert.deepEqual([right.flaw, right.tally.draws, right.tally.differing], [null, 24, 0]);
+    const wrong = textOf(here).with(5, (textOf(here)[5] + 1) % 256);
+    assert.ok((await judge(wrong)).tally.differing > 0);
+    await assert.rejects(child.judge({ request: request(), served: { ids: [1], reason: 'cut' } }, AbortSignal.abort()));
     child.setThreads(1);
     await assert.rejects(child.embed({ model: 'small', inputs: ['a'] }, never), { code: 'unsupported' });
   });

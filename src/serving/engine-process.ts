@@ -2,7 +2,8 @@
 // Of an answer only its events cross over, a few at a time.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { AnswerEvent, AnswerRequest, AnswerServer, OfferedModel } from './answers.ts';
+import type { JudgingServer } from './answer-server.ts';
+import type { AnswerEvent, AnswerRequest, OfferedModel } from './answers.ts';
 import { type EngineSettings, type FromEngine, FromEngineSchema, type ToEngine } from './engine-process-messages.ts';
 import { ServingError, unknownModel } from './errors.ts';
 
@@ -35,7 +36,7 @@ export interface EngineProcessOptions {
 }
 
 /** One model that a child serves. */
-export interface EngineProcess extends AnswerServer {
+export interface EngineProcess extends JudgingServer {
   readonly model: OfferedModel;
   readonly class: string;
   /** Of all answers that are written at the same time. */
@@ -80,9 +81,12 @@ function startChild(memory_bytes: number | undefined): ChildProcess {
 
 type Said<Word extends FromEngine['say']> = Extract<FromEngine, { readonly say: Word }>;
 
+/** What a child says once, where it writes no events. */
+type Result = Said<'embedded'> | Said<'judged'>;
+
 /** Who waits for what a child says about one request. */
 interface Listener {
-  hear(message: Said<'event'> | Said<'over'> | Said<'embedded'>): void;
+  hear(message: Said<'event'> | Said<'over'> | Result): void;
   end(error: ServingError): void;
 }
 
@@ -178,33 +182,14 @@ function engineOver(link: Link, { model, class: kind, cache_tokens }: Said<'open
     },
     async embed({ model: name, inputs }, signal) {
       mustBe(name);
-      signal.throwIfAborted();
-      const { promise, resolve, reject } = Promise.withResolvers<Said<'embedded'>>();
-      const id = link.ask({
-        hear(message) {
-          if (message.say === 'embedded') resolve(message);
-          else if (message.say === 'over' && message.error) reject(errorOf(message.error));
-        },
-        end: reject,
-      });
-      const abort = (): void => {
-        link.send({ say: 'abort', id });
-        reject(signal.reason);
-      };
-      signal.addEventListener('abort', abort);
-      try {
-        link.send({
-          say: 'embed',
-          id,
-          inputs: inputs.map((input) => (typeof input === 'string' ? input : [...input])),
-        });
-        const { vectors, tokens } = await promise;
-        // Arrays from a channel are views of the whole message.
-        return { vectors: vectors.map((vector) => vector.slice()), tokens };
-      } finally {
-        signal.removeEventListener('abort', abort);
-        link.leave(id);
-      }
+      const copies = inputs.map((input) => (typeof input === 'string' ? input : [...input]));
+      const { vectors, tokens } = await resultOver(link, 'embedded', { say: 'embed', inputs: copies }, signal);
+      // Arrays from a channel are views of the whole message.
+      return { vectors: vectors.map((vector) => vector.slice()), tokens };
+    },
+    async judge(task, signal) {
+      mustBe(task.request.model);
+      return (await resultOver(link, 'judged', { say: 'judge', task }, signal)).judged;
     },
     setThreads: (threads) => link.send({ say: 'threads', threads }),
     close() {
@@ -217,6 +202,38 @@ function engineOver(link: Link, { model, class: kind, cache_tokens }: Said<'open
       return closing;
     },
   };
+}
+
+/** Asks for something that comes as one message. */
+async function resultOver<Word extends Result['say']>(
+  link: Link,
+  word: Word,
+  asked:
+    | Omit<Extract<ToEngine, { readonly say: 'embed' }>, 'id'>
+    | Omit<Extract<ToEngine, { readonly say: 'judge' }>, 'id'>,
+  signal: AbortSignal,
+): Promise<Said<Word>> {
+  signal.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<Said<Word>>();
+  const id = link.ask({
+    hear(message) {
+      if (message.say === word) resolve(message as Said<Word>);
+      else if (message.say === 'over' && message.error) reject(errorOf(message.error));
+    },
+    end: reject,
+  });
+  const abort = (): void => {
+    link.send({ say: 'abort', id });
+    reject(signal.reason);
+  };
+  signal.addEventListener('abort', abort);
+  try {
+    link.send({ ...asked, id });
+    return await promise;
+  } finally {
+    signal.removeEventListener('abort', abort);
+    link.leave(id);
+  }
 }
 
 async function* answerOver(link: Link, request: AnswerRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent, void> {

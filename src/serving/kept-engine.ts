@@ -1,6 +1,6 @@
 // An engine in a child process that is started again when it dies: after a pause that grows, and not for ever.
 import { type Clock, systemClock, type Timer } from '../protocol/clock.ts';
-import type { ClosingServer } from './answer-server.ts';
+import type { JudgingServer } from './answer-server.ts';
 import { type EngineProcess, openEngineProcess } from './engine-process.ts';
 import type { EngineSettings } from './engine-process-messages.ts';
 import { ServingError } from './errors.ts';
@@ -18,10 +18,12 @@ export interface KeptEngineOptions {
   readonly open?: typeof openEngineProcess;
   /** Hears of each death and what comes next, and that a child is there again. */
   onNews?(message: string): void;
+  /** Hears whether there is a child, when that has changed. */
+  onUp?(isUp: boolean): void;
 }
 
 /** One model that a child serves, whichever child it is now. */
-export interface KeptEngine extends ClosingServer, Pick<EngineProcess, 'model' | 'class' | 'cache_tokens' | 'places'> {
+export interface KeptEngine extends JudgingServer, Pick<EngineProcess, 'model' | 'class' | 'cache_tokens' | 'places'> {
   /** The child's; null: there is none now. */
   readonly pid: number | null;
   /** Also of children that come later. */
@@ -72,6 +74,8 @@ class Kept implements KeptEngine {
 
   embed: KeptEngine['embed'] = async (request, signal) => this.#up().embed(request, signal);
 
+  judge: KeptEngine['judge'] = async (task, signal) => this.#up().judge(task, signal);
+
   setThreads(threads: number): void {
     this.#settings = { ...this.#settings, threads };
     this.#child?.setThreads(threads);
@@ -118,6 +122,7 @@ class Kept implements KeptEngine {
       this.#down = { why: `${what}; it starts again in ${pause_ms / 1000} s`, until_ms: now_ms + pause_ms };
       this.#timer = this.#clock.setTimeout(() => this.#start(), pause_ms);
     }
+    this.#options.onUp?.(false);
     this.#options.onNews?.(this.#down.why);
   }
 
@@ -126,6 +131,7 @@ class Kept implements KeptEngine {
     this.#starting = open(this.#settings, this.#options).then(
       (child) => {
         this.#has(child);
+        this.#options.onUp?.(true);
         this.#options.onNews?.(`the engine of ${this.model.name} has started again`);
       },
       (error: Error) => {

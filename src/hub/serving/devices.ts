@@ -10,6 +10,7 @@ import { type DeviceKnown, FIRST_TOKENS, type Speed } from './rank.ts';
 
 export const DEVICE_LIMITS = {
   offers: 4, // models that one device serves at the same time
+  files: 256, // that no run has made, of all devices: anybody may offer one, and lists of models stay short enough to be read
   devices: 4096, // that offer; more have to wait until one leaves
   records: 8192, // keys whose speed is remembered after they have left; the least recently used one is forgotten
   outcomes: 100, // leases of which the success is counted, as routers of models count it
@@ -23,6 +24,7 @@ export const DEVICE_LIMITS = {
 export const REFUSED_OFFERS = {
   'unknown-model': 'expected a model of a run of this hub, one of its last ones',
   'too-many-models': `expected at most ${DEVICE_LIMITS.offers} models of one device`,
+  'too-many-files': `${DEVICE_LIMITS.files} files are offered here already`,
   'too-many-devices': `${DEVICE_LIMITS.devices} devices serve here already`,
 } as const;
 
@@ -98,8 +100,10 @@ export type JudgedPart = Parameters<typeof addToSum>[1];
 
 export interface Devices {
   readonly all: ReadonlyMap<string, PoolDevice>;
+  /** Those that offer a model. */
+  with(key: ModelKey): Iterable<PoolDevice>;
   /** Throws ProtocolError `malformed` for an offer that contradicts what was sent. @returns what is wrong with it for now */
-  offer(connection: PoolConnection, offer: Offer): 'too-many-models' | 'too-many-devices' | null;
+  offer(connection: PoolConnection, offer: Offer): 'too-many-models' | 'too-many-files' | 'too-many-devices' | null;
   gone(connection: PoolConnection): void;
   /** A request is sent: its room is taken until the device's next offer counts it. */
   given(device: PoolDevice, key: ModelKey, tokens: number, prefix: string): void;
@@ -129,6 +133,9 @@ export function openDevices(now_ms: () => number): Devices {
 
 class MeasuredDevices implements Devices {
   readonly all = new Map<string, Present>();
+  readonly #byModel = new Map<ModelKey, Set<Present>>();
+  /** Models of which `#byModel` knows that they are files. */
+  #files = 0;
   readonly #records = new Map<string, DeviceRecord>();
   /** By model, over all devices: each token counts, so that slow ones, which write few, make little of it. */
   readonly #usuals = new Map<ModelKey, Partial<Speed>>();
@@ -145,18 +152,41 @@ class MeasuredDevices implements Devices {
     if (offer.heard > sent) {
       throw new ProtocolError('malformed', `offer: heard ${offer.heard} requests, ${sent} were sent`);
     }
+    if ((offer.quantisation === 'gguf') !== (offer.file !== undefined)) {
+      throw new ProtocolError('malformed', 'offer: expected the quantisation gguf of a file, and of nothing else');
+    }
     if (!device && this.all.size >= DEVICE_LIMITS.devices) return 'too-many-devices';
     const here = device ?? this.#newcomer(connection);
     const before = here.offers.get(key);
     if (!before && here.offers.size >= DEVICE_LIMITS.offers) return 'too-many-models';
+    const those = this.#byModel.get(key);
+    if (!those && offer.file && this.#files >= DEVICE_LIMITS.files) return 'too-many-files';
     const unheard = (before?.unheard ?? []).filter(({ ordinal }) => ordinal >= offer.heard);
     here.offers.set(key, { offer, unheard });
     this.all.set(connection.number, here);
+    if (those) those.add(here);
+    else {
+      this.#byModel.set(key, new Set([here]));
+      if (offer.file) this.#files++;
+    }
     return null;
   }
 
   gone({ number }: PoolConnection): void {
+    const device = this.all.get(number);
+    if (!device) return;
     this.all.delete(number);
+    for (const [key, { offer }] of device.offers) {
+      const those = this.#byModel.get(key)!;
+      those.delete(device);
+      if (those.size > 0) continue;
+      this.#byModel.delete(key);
+      if (offer.file) this.#files--;
+    }
+  }
+
+  with(key: ModelKey): Iterable<PoolDevice> {
+    return this.#byModel.get(key) ?? [];
   }
 
   given(device: PoolDevice, key: ModelKey, tokens: number, prefix: string): void {

@@ -189,13 +189,8 @@ export class Judges {
     const { devices, ownerOf } = this.#services;
     const spoken = new Set(verdicts.map((one) => ownerOf(one.device.peer)));
     spoken.delete(ownerOf(device.peer)); // see #wordOf
-    return [...devices.all.values()].filter(
-      (one) =>
-        one.peer !== device.peer &&
-        !asked.has(one.peer) &&
-        !spoken.has(ownerOf(one.peer)) &&
-        one.offers.has(key) &&
-        may(one),
+    return [...devices.with(key)].filter(
+      (one) => one.peer !== device.peer && !asked.has(one.peer) && !spoken.has(ownerOf(one.peer)) && may(one),
     );
   }
 

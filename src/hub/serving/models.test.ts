@@ -14,9 +14,14 @@ const offer = (model: string, quantisation: Offer['quantisation'], more: Partial
   ...{ places: 1, chat: false, tools: false, heard: 0, price_in: 0, price_out: 0, region: null },
   ...more,
 });
+const of = (offers: readonly Offer[], peer = 'a') => offers.map((one) => ({ peer, offer: one }));
+const nobody = () => null;
 const names = (...offers: Offer[]): Record<string, string> =>
   Object.fromEntries(
-    offeredModels(known, offers).map(({ name, hash, quantisation }) => [name, `${hash[0]} ${quantisation}`]),
+    offeredModels(known, of(offers), nobody).map(({ name, hash, quantisation }) => [
+      name,
+      `${hash[0]} ${quantisation}`,
+    ]),
   );
 
 test('each model has a name of its own; the name of all means the newest that is offered, as exact as there is', () => {
@@ -28,9 +33,9 @@ test('each model has a name of its own; the name of all means the newest that is
     ...{ 'poems:q4_0': '1 q4_0', 'poems@11111111:q4_0': '1 q4_0', 'poems@22222222': '2 f32' },
   });
   const two = [offer(NEW, 'f32'), offer(NEW, 'f32', { engine: 'wllama', context_tokens: 300 })];
-  const model = modelNamed('poems', known, two)!;
+  const model = modelNamed('poems', known, of(two), nobody)!;
   assert.deepEqual([model.engine, model.context_tokens], ['several', 300]);
-  assert.equal(modelNamed('poem', known, two), undefined);
+  assert.equal(modelNamed('poem', known, of(two), nobody), undefined);
 });
 
 test('runs with one name are told apart, and a run that has learned on still knows its last models', () => {
@@ -59,15 +64,36 @@ test('runs with one name are told apart, and a run that has learned on still kno
 
 test('a model takes part in conversations, and calls tools in them, where a device that offers it does', () => {
   const can = (...offers: Partial<Offer>[]) => {
-    const { chat, tools } = modelNamed(
-      'poems',
-      known,
-      offers.map((one) => offer(NEW, 'f32', one)),
-    )!;
+    const { chat, tools } = modelNamed('poems', known, of(offers.map((one) => offer(NEW, 'f32', one))), nobody)!;
     return [chat, tools];
   };
   assert.deepEqual(can({}), [false, false]);
   assert.deepEqual(can({}, { chat: true }), [true, false]);
   assert.deepEqual(can({ chat: true, tools: true }, {}), [true, true]);
   assert.deepEqual(can({ tools: true }, { chat: true }), [true, false], 'tools are called in conversations alone');
+});
+
+test('a file has no name but its hash, whatever it is called, and one entry for all devices that have it', () => {
+  const file = (label: string, licence: string) =>
+    offer(OTHER, 'gguf', { engine: 'llama.cpp', file: { label, licence, weights: 'q4_k' } });
+  const owners: Record<string, string> = { a: 'x', b: 'x', c: 'y' };
+  const list = (...offers: (readonly [string, Offer])[]) =>
+    offeredModels(
+      known,
+      offers.map(([peer, one]) => ({ peer, offer: one })),
+      (peer) => owners[peer] ?? null,
+    );
+  const [model, ...others] = list(['a', file('poems', 'MIT')]);
+  assert.equal(others.length, 0);
+  const { name, label, hash, licence, quantisation, owner, offered } = model;
+  assert.deepEqual([name, label, hash], [`gguf:${OTHER}`, 'poems', OTHER]);
+  assert.deepEqual([licence, quantisation, owner], ['MIT', 'q4_k', 'x']);
+  assert.deepEqual(offered, { model: OTHER, quantisation: 'gguf' });
+  // Whoever offers it first decides neither its terms nor its owner alone.
+  const [shared] = list(['a', file('one', 'MIT')], ['b', file('two', 'MIT')], ['c', file('three', 'apache-2.0')]);
+  assert.deepEqual([shared.label, shared.licence, shared.owner], ['one', 'MIT | apache-2.0', 'several']);
+  assert.equal(list(['z', file('one', 'MIT')])[0].owner, 'unknown');
+  // A run's name means the run's model.
+  const both = list(['a', file('poems', 'MIT')], ['b', offer(NEW, 'f32')]);
+  assert.equal(both.find((one) => one.name === 'poems')!.hash, NEW);
 });

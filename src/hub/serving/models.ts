@@ -16,7 +16,13 @@ export interface KnownModel {
 
 /** As devices offer it. */
 interface PoolModel extends OfferedModel {
-  readonly quantisation: Offer['quantisation'];
+  readonly offered: Pick<Offer, 'model' | 'quantisation'>;
+}
+
+/** What one device offers. */
+export interface OfferOf {
+  readonly peer: string;
+  readonly offer: Offer;
 }
 
 /** Where a caller does not say which: the most exact one that is offered. */
@@ -24,31 +30,37 @@ const BEST_FIRST: readonly Offer['quantisation'][] = ['f32', 'f16', 'q8_0', 'q4_
 /** How many of a run's models devices may still serve after it has learned on: those that answers have begun with. */
 const MODELS_OF_A_RUN = 4;
 
+/** The name of a file: nothing but its hash, so that no stranger's file has the name of another, or of a run. */
+export const nameOfFile = (hash: string): string => `gguf:${hash}`;
+/** Devices with one file may name different licences; more than these nobody reads. */
+const SAID_LICENCES = 3;
+
 /** `poems:q8_0`; f32 is not said. */
 const nameOf = (name: string, quantisation: Offer['quantisation']): string =>
   quantisation === 'f32' ? name : `${name}:${quantisation}`;
 
 /**
  * What callers may ask for: each model and quantisation that is offered, by a name that is its alone, so that what is asked for tomorrow is
- * the same as today; and by each name that it shares with older ones, if it is the newest that is offered.
+ * the same as today; and by each name that it shares with older ones, if it is the newest that is offered. Files have no other name than their hash.
  */
-export function offeredModels(known: readonly KnownModel[], offers: Iterable<Offer>): PoolModel[] {
-  const byKey = new Map<ModelKey, Offer[]>();
-  for (const offer of offers) {
-    const key = modelKey(offer);
-    byKey.set(key, [...(byKey.get(key) ?? []), offer]);
+export function offeredModels(
+  known: readonly KnownModel[],
+  offers: Iterable<OfferOf>,
+  ownerOf: (peer: string) => string | null,
+): PoolModel[] {
+  const byKey = new Map<ModelKey, OfferOf[]>();
+  for (const one of offers) {
+    const key = modelKey(one.offer);
+    const those = byKey.get(key);
+    if (those) those.push(one);
+    else byKey.set(key, [one]);
   }
   const found = new Map<string, PoolModel>();
   for (const { hash, names, created_ms, licence } of known) {
     for (const quantisation of BEST_FIRST) {
       const those = byKey.get(modelKey({ model: hash, quantisation }));
       if (!those) continue;
-      const engines = new Set(those.map(({ engine }) => engine));
-      const engine = engines.size > 1 ? 'several' : those[0].engine;
-      const context_tokens = Math.max(...those.map((offer) => offer.context_tokens));
-      const chat = those.some((offer) => offer.chat);
-      const tools = those.some((offer) => offer.chat && offer.tools);
-      const model = { hash, quantisation, engine, context_tokens, created_ms, licence, chat, tools, embeddings: false };
+      const model = { hash, quantisation, created_ms, licence, ...offeredBy(those) };
       for (const name of names) {
         for (const one of new Set([name, nameOf(name, quantisation)])) {
           if (!found.has(one)) found.set(one, { name: one, ...model });
@@ -56,15 +68,44 @@ export function offeredModels(known: readonly KnownModel[], offers: Iterable<Off
       }
     }
   }
+  for (const those of byKey.values()) if (those[0].offer.file) found.set(...fileModel(those, ownerOf));
   return [...found.values()];
+}
+
+/** What follows from the offers of all devices that have it. */
+function offeredBy(those: readonly OfferOf[]) {
+  const offers = those.map(({ offer }) => offer);
+  const [{ model, quantisation, engine }] = offers;
+  return {
+    offered: { model, quantisation },
+    engine: offers.every((offer) => offer.engine === engine) ? engine : 'several',
+    context_tokens: offers.reduce((most, offer) => Math.max(most, offer.context_tokens), 0),
+    chat: offers.some((offer) => offer.chat),
+    tools: offers.some((offer) => offer.chat && offer.tools),
+    embeddings: false,
+  };
+}
+
+/** A file, in the words of the owners of the devices that have it; the first one's where only one can be told. */
+function fileModel(those: readonly OfferOf[], ownerOf: (peer: string) => string | null): [string, PoolModel] {
+  const files = those.map(({ offer }) => offer.file!);
+  const [{ label, weights }] = files;
+  const licences = [...new Set(files.map(({ licence }) => licence))].slice(0, SAID_LICENCES);
+  const owners = new Set(those.map(({ peer }) => ownerOf(peer)));
+  const [owner] = owners;
+  const model = {
+    ...{ quantisation: weights, label, licence: licences.join(' | '), created_ms: 0, ...offeredBy(those) },
+    owner: owners.size > 1 ? 'several' : (owner ?? 'unknown'),
+  };
+  const { model: hash } = model.offered;
+  return [nameOfFile(hash), { name: nameOfFile(hash), hash, ...model }];
 }
 
 /** The model that a name means, among those that are offered; undefined: none of them. */
 export const modelNamed = (
   name: string,
-  known: readonly KnownModel[],
-  offers: Iterable<Offer>,
-): PoolModel | undefined => offeredModels(known, offers).find((model) => model.name === name);
+  ...[known, offers, ownerOf]: Parameters<typeof offeredModels>
+): PoolModel | undefined => offeredModels(known, offers, ownerOf).find((model) => model.name === name);
 
 /** The models of a hub's runs, the newest of each run first: by the run's name, and by name and hash. */
 export function modelsOfRuns(state: Pick<NetworkState, 'runs'>): KnownModel[] {

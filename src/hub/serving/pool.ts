@@ -21,7 +21,7 @@ import {
 } from './devices.ts';
 import { type JudgedBy, Judges } from './judges.ts';
 import { hearOfLease, type OfLease } from './lease-words.ts';
-import { type KnownModel, modelNamed, offeredModels } from './models.ts';
+import { type KnownModel, modelNamed, type OfferOf, offeredModels } from './models.ts';
 import { between, type LeaseReason } from './plan.ts';
 import type { PoolCounts } from './pool-metrics.ts';
 import { type DeviceKnown, rankDevices, type Speed, type WorkKnown } from './rank.ts';
@@ -122,7 +122,7 @@ class LeasingPool implements Pool {
 
   serverFor(caller: Caller): AnswerServer {
     return {
-      models: () => offeredModels(this.#options.models(), this.#offers(caller)),
+      models: () => offeredModels(this.#options.models(), this.#offers(caller), this.#options.ownerOf),
       answer: (request, signal) => this.#answer(request, caller, signal),
       embed: async () => {
         throw new ServingError('unsupported', 'the pool writes answers; it makes no embeddings');
@@ -206,7 +206,8 @@ class LeasingPool implements Pool {
       const details = { retry_after_ms: POOL_LIMITS.retry_least_ms * 4 };
       throw new ServingError('no-room', `the pool writes ${POOL_LIMITS.answers} answers already`, details);
     }
-    const found = modelNamed(request.model, this.#options.models(), this.#offers(caller));
+    const { models, ownerOf } = this.#options;
+    const found = modelNamed(request.model, models(), this.#offers(caller), ownerOf);
     if (!found) {
       throw new ServingError('unknown-model', `no device that may serve this caller offers ${request.model} now`);
     }
@@ -215,7 +216,7 @@ class LeasingPool implements Pool {
       openAnswerStream(request, () => answer.drive()),
       this.#services,
     );
-    const offer = { model: found.hash, quantisation: found.quantisation };
+    const { offered: offer } = found;
     this.#answers.set(answer, { key: modelKey(offer), offer, caller, prefix: prefixOf(request.prompt) });
     const begun_ms = clock.elapsed_ms();
     let how = 'left';
@@ -240,9 +241,10 @@ class LeasingPool implements Pool {
   }
 
   /** What devices offer that may serve a caller. */
-  *#offers(caller: Caller): Iterable<Offer> {
+  *#offers(caller: Caller): Iterable<OfferOf> {
     for (const device of this.#devices.all.values()) {
-      for (const { offer } of device.offers.values()) if (this.#may(device, offer, caller)) yield offer;
+      const { peer, offers } = device;
+      for (const { offer } of offers.values()) if (this.#may(device, offer, caller)) yield { peer, offer };
     }
   }
 
@@ -277,9 +279,9 @@ class LeasingPool implements Pool {
     const known: DeviceKnown[] = [];
     let offered = false;
     let free_places = 0;
-    for (const device of this.#devices.all.values()) {
-      const offer = device.offers.get(key)?.offer;
-      if (!offer || !this.#may(device, offer, caller) || !takesPart(offer, answer.request.prompt)) continue;
+    for (const device of this.#devices.with(key)) {
+      const { offer } = device.offers.get(key)!;
+      if (!this.#may(device, offer, caller) || !takesPart(offer, answer.request.prompt)) continue;
       offered = true;
       const { number } = device.connection;
       const one = this.#devices.known(device, key, { prefix, region: caller.region, ...work });
@@ -369,8 +371,8 @@ class LeasingPool implements Pool {
   }
 
   #hearOffer(connection: PoolConnection, offer: Offer): void {
-    const { model } = offer;
-    const isKnown = this.#options.models().some(({ hash }) => hash === model);
+    const { model, file } = offer;
+    const isKnown = file !== undefined || this.#options.models().some(({ hash }) => hash === model);
     const code = isKnown ? this.#devices.offer(connection, offer) : 'unknown-model';
     if (code !== null) connection.tell({ type: 'offer-refused', model, code, message: REFUSED_OFFERS[code] });
     else {

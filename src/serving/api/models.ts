@@ -8,7 +8,10 @@ export const ModelSchema = z.strictObject({
   object: z.literal('model'),
   /** Seconds since 1970. */
   created: z.int(),
+  /** The account of the owner whose devices have a file; `potluck` for the models of runs. */
   owned_by: z.string(),
+  /** What the owners of a file call it, which is no name to ask for; null: it has a name. */
+  label: z.string().nullable(),
   hash: z.string(),
   quantisation: z.string(),
   engine: z.string(),
@@ -22,9 +25,9 @@ export const ModelListSchema = z.strictObject({ object: z.literal('list'), data:
 
 /** @param owners see ModelSchema */
 export function modelObject(model: OfferedModel, owners: ReadonlySet<string> | null): z.infer<typeof ModelSchema> {
-  const { name, hash, quantisation, engine, licence, chat, tools, embeddings } = model;
+  const { name, hash, quantisation, engine, licence, chat, tools, embeddings, owner = 'potluck', label = null } = model;
   return {
-    ...{ id: name, object: 'model', created: Math.floor(model.created_ms / 1000), owned_by: 'potluck' },
+    ...{ id: name, object: 'model', created: Math.floor(model.created_ms / 1000), owned_by: owner, label },
     ...{ hash, quantisation, engine, context_length: model.context_tokens, licence },
     owners: owners && [...owners],
     capabilities: { chat, tools, embeddings },
