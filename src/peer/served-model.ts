@@ -1,5 +1,6 @@
 // A loaded engine as a model that a device serves: answers are written by its engine, conversations that go on are read on from where they were.
 import { chatOf } from '../serving/chat.ts';
+import { embedInput } from '../serving/embed-input.ts';
 import { type Engine, QUANTISATIONS } from '../serving/engine.ts';
 import { ServingError } from '../serving/errors.ts';
 import { judgeAnswer } from '../serving/judge-answer.ts';
@@ -45,6 +46,12 @@ export function serveEngine(engine: Engine, places: number): LoadedModel {
           ended();
         }
       },
+      ...(engine.embed && {
+        embed: (input, signal) => {
+          writing++;
+          return embedInput(ready, input, signal).finally(ended);
+        },
+      }),
       judge({ request, served }, signal) {
         writing++;
         return judgeAnswer(ready, request, served, signal).finally(ended);

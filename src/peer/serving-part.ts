@@ -96,7 +96,8 @@ export function openServingPart({ serve, send, ...around }: Around): ServingPart
     look();
   });
   return {
-    ...{ onView, hear: (message) => serving.hear(message), welcome: () => serving.welcome() },
+    hear: (message) => serving.hear(message),
+    welcome: () => serving.welcome(),
     away: () => serving.away(),
     onView(view) {
       newest = view;

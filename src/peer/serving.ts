@@ -9,6 +9,7 @@ import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema, type TokenLo
 import { ServingError } from '../serving/errors.ts';
 import type { Judged } from '../serving/judge-answer.ts';
 import type { JudgeTask } from '../serving/judge-task.ts';
+import { sendVectors } from './embedding.ts';
 import { type Failure, type Judging, openJudging } from './judging.ts';
 
 const LIMITS = {
@@ -34,6 +35,11 @@ export interface ServedModel {
   /** Of a file that no run has made; missing: a run's model. */
   readonly file?: OfferedFile;
   answer(request: AnswerRequest, signal: AbortSignal): AsyncIterable<AnswerEvent>;
+  /** The vector of one text; missing: it makes none. */
+  embed?(
+    input: string | readonly number[],
+    signal: AbortSignal,
+  ): Promise<{ readonly vector: Float32Array; readonly tokens: number }>;
   /** Repeats what another device has written. */
   judge(task: JudgeTask, signal: AbortSignal): Promise<Judged>;
 }
@@ -135,6 +141,7 @@ class PoolServing implements Serving {
 
   hear(message: ToServingPeer): void {
     if (message.type === 'answer') this.#begin(message);
+    if (message.type === 'embed') this.#beginVectors(message);
     if (message.type === 'judge') this.#judge(message);
     if (message.type === 'answer-stop') {
       this.#running.get(message.lease)?.stop.abort(new Error(message.why));
@@ -184,6 +191,7 @@ class PoolServing implements Serving {
     send({
       ...{ type: 'offer', model: hash, quantisation, engine, class: kind, context_tokens, free_tokens, places },
       ...{ chat, tools, heard: this.#heard, price_in, price_out, region, ...(file && { file }) },
+      ...(of.embed && { embeddings: true }),
     });
   }
 
@@ -223,23 +231,53 @@ class PoolServing implements Serving {
   }
 
   #begin(message: Asked): void {
+    if (!this.#takes(message)) return;
     const { lease } = message;
-    this.#heard++;
-    if (this.#running.has(lease)) return; // a hub that gives a lease twice
-    const refusal = this.#refusalOf(message);
-    const request = refusal ?? requestOf(message);
-    if (refusal === null) this.#options.send({ type: 'answer-taken', lease });
+    const request = requestOf(message);
     if ('code' in request) {
       this.#failed(lease, request);
       this.#offerAgain();
       return;
     }
     const model = this.#model!;
+    this.#run(lease, tokensOf(request, model), (stop) => this.#write(lease, model, request, stop));
+  }
+
+  #beginVectors(message: Extract<ToServingPeer, { readonly type: 'embed' }>): void {
+    if (!this.#takes(message)) return;
+    const { lease } = message;
+    const model = this.#model!;
+    this.#run(lease, model.context_tokens, async (stop) => {
+      try {
+        await this.#makeRoom(model);
+        await sendVectors(message, model, this.#options, stop);
+      } catch (error) {
+        if (!stop.aborted) this.#tellFailure(lease, error);
+      }
+    });
+  }
+
+  /** Counts a request and says that it has come; false: it is given back, or was given before. */
+  #takes(message: Pick<Asked, 'lease' | 'model' | 'quantisation'>): boolean {
+    const { lease } = message;
+    this.#heard++;
+    if (this.#running.has(lease)) return false; // a hub that gives a lease twice
+    const refusal = this.#refusalOf(message);
+    if (refusal === null) {
+      this.#options.send({ type: 'answer-taken', lease });
+      return true;
+    }
+    this.#failed(lease, refusal);
+    this.#offerAgain();
+    return false;
+  }
+
+  #run(lease: string, tokens: number, work: (stop: AbortSignal) => Promise<void>): void {
     const stop = new AbortController();
     const { promise: ended, resolve } = Promise.withResolvers<void>();
-    this.#running.set(lease, { tokens: tokensOf(request, model), stop, flush() {}, ended });
+    this.#running.set(lease, { tokens, stop, flush() {}, ended });
     this.#tellAnswers();
-    void this.#write(lease, model, request, stop.signal).finally(() => {
+    void work(stop.signal).finally(() => {
       this.#running.delete(lease);
       this.#tellAnswers();
       resolve();
@@ -259,8 +297,7 @@ class PoolServing implements Serving {
     });
     this.#running.get(lease)!.flush = sender.flush;
     try {
-      // Judging has the place that nobody needed: whoever is answered goes before.
-      if (this.#running.size >= model.places) await this.#judging.stop(FULL);
+      await this.#makeRoom(model);
       await rested?.();
       let calls = 0;
       for await (const event of model.answer(request, stop)) {
@@ -278,6 +315,11 @@ class PoolServing implements Serving {
     } finally {
       sender.close();
     }
+  }
+
+  /** Judging has the place that nobody needed: whoever is answered goes before. */
+  async #makeRoom({ places }: ServedModel): Promise<void> {
+    if (this.#running.size >= places) await this.#judging.stop(FULL);
   }
 
   #tellFailure(lease: string, error: unknown): void {

@@ -34,6 +34,32 @@ export const packTokens = (rows: readonly TokenRow[]): Uint8Array => encodeFrame
 export const unpackTokens = (packed: Uint8Array): TokenRow[] =>
   decodeFrame(packed, RowsSchema, SERVE_LIMITS.packed_bytes, SERVE_LIMITS.packed_items);
 
+/** What vectors are made of. */
+export const EmbedInputsSchema = z
+  .array(z.union([z.string(), z.array(count.max(SERVE_LIMITS.largest_id))]))
+  .min(1)
+  .max(SERVE_LIMITS.embed_inputs);
+export type EmbedInputs = readonly (string | readonly number[])[];
+
+/** Floats as bytes, the least significant first. */
+export function packFloats(values: Float32Array): Uint8Array {
+  const packed = new Uint8Array(values.length * 4);
+  const view = new DataView(packed.buffer);
+  for (const [i, value] of values.entries()) view.setFloat32(i * 4, value, true);
+  return packed;
+}
+
+/** The reverse. Throws ProtocolError `malformed` for bytes that are no floats, or none that vectors have. */
+export function unpackFloats(packed: Uint8Array): Float32Array {
+  if (packed.length === 0 || packed.length % 4 !== 0) {
+    throw new ProtocolError('malformed', `vectors: expected floats of 4 bytes, got ${packed.length} bytes`);
+  }
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.length);
+  const values = Float32Array.from({ length: packed.length / 4 }, (_, i) => view.getFloat32(i * 4, true));
+  if (values.every(Number.isFinite)) return values;
+  throw new ProtocolError('malformed', 'vectors: expected finite numbers');
+}
+
 /** A request as the bytes of a message: JSON, which may nest as deep as a schema for an answer does. Throws ProtocolError `too-large`. */
 export function packRequest(request: object): Uint8Array {
   const packed = new TextEncoder().encode(JSON.stringify(request));

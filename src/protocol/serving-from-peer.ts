@@ -35,6 +35,8 @@ export const OfferSchema = z.strictObject({
   /** Whether it takes part in conversations, and whether its model calls tools in them. Answers in a format every device writes. */
   chat: z.boolean(),
   tools: z.boolean(),
+  /** Whether it makes vectors of texts; missing: it does not. */
+  embeddings: z.boolean().optional(),
   /** How many requests have come over this connection so far: what the hub has sent since is not in `places` and `free_tokens` yet. */
   heard: count,
   /** In millionths of a credit for a million tokens. */
@@ -69,6 +71,13 @@ export const ServingFromPeer = [
     reason: z.enum(['stop', 'length', 'tool_calls']),
     end_id: count.max(SERVE_LIMITS.largest_id).nullable(),
     written_tokens: count,
+  }),
+  /** Vectors, one behind the other in the order of the texts; `from`: how many numbers the device has sent before. `packed`: see packFloats. */
+  z.strictObject({ type: z.literal('embedded'), lease, from: count, packed }),
+  z.strictObject({
+    ...{ type: z.literal('embed-ended'), lease, tokens: count },
+    /** Numbers of one vector. */
+    width: count.min(1),
   }),
   /** What a judge has found (Judged of serving/judge-answer.ts): what it is worth is the hub's to say. */
   z.strictObject({

@@ -17,6 +17,8 @@ export const SERVE_LIMITS = {
   calls: 32, // of one answer
   places: 64, // answers that a device writes at the same time
   price: 1_000_000_000, // millionths of a credit for a million tokens: 1,000 credits
+  embed_inputs: 2048, // API_LIMITS.embedding_inputs
+  embed_floats: 4 * 2 ** 20, // of all vectors of one request: 16 MB, which the hub holds until all have come
   nats: 1e9, // of a judge's sums: no answer comes near
 } as const;
 
@@ -41,6 +43,11 @@ export const ServingFromHub = [
   /** Asks whether another device has written what the model writes; `asked`: a JudgeTask (serving/judge-task.ts) in JSON. */
   z.object({
     ...{ type: z.literal('judge'), lease, model: hash, quantisation },
+    asked: request,
+  }),
+  /** Asks for the vectors of texts; `asked`: EmbedInputs (serving-bytes.ts) in JSON. */
+  z.object({
+    ...{ type: z.literal('embed'), lease, model: hash, quantisation },
     asked: request,
   }),
   /** Nothing more of it is wanted: it stops within a token. `why`: for the device's owner. */

@@ -1,5 +1,6 @@
 // An AnswerServer over engines of this process or of its children: what one device alone serves.
 import type { AnswerServer, OfferedModel } from './answers.ts';
+import { embedInput } from './embed-input.ts';
 import type { Engine } from './engine.ts';
 import { ServingError, unknownModel } from './errors.ts';
 import { type Judged, judgeAnswer } from './judge-answer.ts';
@@ -69,29 +70,13 @@ export function openAnswerServer(served: readonly ServedModel[]): JudgingServer 
       });
     },
     async embed({ model, inputs }, signal) {
-      const { engine, prefixes } = named(model);
-      if (!engine.embed) throw new ServingError('unsupported', `${model} makes no embeddings`);
-      /** What conversations have left in the engine gives way where there is no other room. */
-      const embed = async (ids: readonly number[]): Promise<Float32Array> => {
-        try {
-          return await engine.embed!(ids, signal);
-        } catch (error) {
-          if (!(error instanceof ServingError && error.code === 'no-room')) throw error;
-          await prefixes.close();
-          return engine.embed!(ids, signal);
-        }
-      };
-      const { tokens, context_tokens } = engine.model;
+      const ready = named(model);
       const vectors: Float32Array[] = [];
       let count = 0;
       for (const input of inputs) {
-        const ids = typeof input === 'string' ? tokens.encode(input, false) : input;
-        if (ids.length === 0 || ids.length > context_tokens) {
-          const fact = `an input of ${ids.length} tokens, expected 1 to ${context_tokens}`;
-          throw new ServingError('too-large', `embedding: ${fact}`, { param: 'input' });
-        }
-        vectors.push(await embed(ids));
-        count += ids.length;
+        const { vector, tokens } = await embedInput(ready, input, signal);
+        vectors.push(vector);
+        count += tokens;
       }
       return { vectors, tokens: count };
     },

@@ -51,14 +51,14 @@ export interface AnswerServices {
 }
 
 /** Codes with which a device says that it is not the device but the request. */
-const OF_THE_REQUEST: readonly string[] = [
+export const OF_THE_REQUEST: readonly string[] = [
   'bad-input',
   'unsupported',
   'too-large',
   'bad-grammar',
 ] satisfies ServingErrorCode[];
 /** Codes that do not count against a device: its owner comes first, and how full it is it knows best. */
-const NOBODYS_FAULT: readonly string[] = ['leaving', 'no-room'];
+export const NOBODYS_FAULT: readonly string[] = ['leaving', 'no-room'];
 
 const STEPS = 64; // between two waits: more would be a plan that goes round in circles
 

@@ -15,7 +15,7 @@ export interface KnownModel {
 }
 
 /** As devices offer it. */
-interface PoolModel extends OfferedModel {
+export interface PoolModel extends OfferedModel {
   readonly offered: Pick<Offer, 'model' | 'quantisation'>;
 }
 
@@ -82,7 +82,7 @@ function offeredBy(those: readonly OfferOf[]) {
     context_tokens: offers.reduce((most, offer) => Math.max(most, offer.context_tokens), 0),
     chat: offers.some((offer) => offer.chat),
     tools: offers.some((offer) => offer.chat && offer.tools),
-    embeddings: false,
+    embeddings: offers.some((offer) => offer.embeddings === true),
   };
 }
 

@@ -19,19 +19,19 @@ import {
   type PoolDevice,
   REFUSED_OFFERS,
 } from './devices.ts';
+import { Embeds } from './embeds.ts';
 import { type JudgedBy, Judges } from './judges.ts';
+import { LastWords } from './last-words.ts';
 import { hearOfLease, type OfLease } from './lease-words.ts';
-import { type KnownModel, modelNamed, type OfferOf, offeredModels } from './models.ts';
+import { type KnownModel, modelNamed, type OfferOf, offeredModels, type PoolModel } from './models.ts';
 import { between, type LeaseReason } from './plan.ts';
 import type { PoolCounts } from './pool-metrics.ts';
 import { type DeviceKnown, rankDevices, type Speed, type WorkKnown } from './rank.ts';
-import { checkRequest, openTokenRate, prefixOf, type TokenRate, takesPart } from './request.ts';
+import { checkRequest, openTokenRates, prefixOf, takesPart } from './request.ts';
 
 export const POOL_LIMITS = {
   answers: 2000, // that are written at the same time: twice what a gateway on two cores is built for
-  ended_leases: 64, // of one device that are remembered: what was on its way when they ended does no harm
   rates: 64, // models of which it is remembered how many tokens their texts have
-  last_words: 64, // messages of one lease that may come after its end, before they count as malformed
   retry_least_ms: 250,
   retry_most_ms: 30_000,
 } as const;
@@ -89,9 +89,9 @@ class LeasingPool implements Pool {
   /** Answers that a device with room could help. */
   readonly #wanting = new Set<Answer>();
   readonly #leases = new Map<string, Lease>();
-  /** By connection: leases that have ended, and how many more of their messages may come. */
-  readonly #ended = new Map<string, Map<string, number>>();
-  readonly #rates = new Map<ModelKey, TokenRate>();
+  readonly #lastWords = new LastWords();
+  readonly #embeds: Embeds;
+  readonly #rate = openTokenRates(POOL_LIMITS.rates);
   #closed = false;
 
   constructor(options: PoolOptions) {
@@ -104,6 +104,10 @@ class LeasingPool implements Pool {
       end: (lease, how, why) => this.#endLease(lease, how, why),
       wants: (answer, wants) => void (wants ? this.#wanting.add(answer) : this.#wanting.delete(answer)),
     };
+    this.#embeds = new Embeds({
+      ...{ ...options, devices: this.#devices, newLease: () => this.#newLease() },
+      leaseEnded: (connection, lease, why) => this.#forget(connection, lease, why),
+    });
     this.#judges = new Judges({
       ...{ ...options, devices: this.#devices, newLease: () => this.#newLease() },
       busy: (key) => this.#waits(key),
@@ -124,8 +128,11 @@ class LeasingPool implements Pool {
     return {
       models: () => offeredModels(this.#options.models(), this.#offers(caller), this.#options.ownerOf),
       answer: (request, signal) => this.#answer(request, caller, signal),
-      embed: async () => {
-        throw new ServingError('unsupported', 'the pool writes answers; it makes no embeddings');
+      embed: async ({ model, inputs }, signal) => {
+        const { offered: offer } = this.#found(model, caller);
+        const rate = this.#rate(modelKey(offer));
+        const may = (device: PoolDevice, theirs: Offer): boolean => this.#may(device, theirs, caller);
+        return this.#embeds.make({ inputs, offer, rate, region: caller.region, may }, signal);
       },
     };
   }
@@ -150,8 +157,10 @@ class LeasingPool implements Pool {
     const speaksAgain = device?.silent === true;
     if (device) device.silent = false;
     if (message.type === 'offer') this.#hearOffer(connection, message);
-    else if (message.type === 'judged') {
-      if (!this.#judges.hear(connection, message)) this.#hearLastWords(connection, message.lease);
+    else if (message.type === 'embedded' || message.type === 'embed-ended') {
+      if (!this.#embeds.hear(connection, message)) this.#lastWords.hear(connection.number, message.lease);
+    } else if (message.type === 'judged') {
+      if (!this.#judges.hear(connection, message)) this.#lastWords.hear(connection.number, message.lease);
     } else if (message.type !== 'answer-failed' || !this.#judges.hear(connection, message)) {
       this.#hearAnswer(connection, message);
     }
@@ -159,9 +168,11 @@ class LeasingPool implements Pool {
   }
 
   #hearAnswer(connection: PoolConnection, message: OfLease): void {
+    const isForVectors = message.type === 'answer-taken' || message.type === 'answer-failed';
+    if (isForVectors && this.#embeds.hear(connection, message)) return;
     const lease = this.#leases.get(message.lease);
     if (lease?.device.connection !== connection) {
-      this.#hearLastWords(connection, message.lease);
+      this.#lastWords.hear(connection.number, message.lease);
       return;
     }
     const { key } = this.#answers.get(lease.answer)!;
@@ -178,8 +189,9 @@ class LeasingPool implements Pool {
     const device = this.#devices.all.get(connection.number);
     if (!device) return;
     this.#devices.gone(connection);
-    this.#ended.delete(connection.number);
+    this.#lastWords.gone(connection.number);
     this.#judges.gone(connection);
+    this.#embeds.gone(connection);
     const left = [...this.#leases.values()].filter((lease) => lease.device === device);
     const refusal = { code: 'gone', message: 'the device is gone' };
     for (const lease of left) {
@@ -206,11 +218,7 @@ class LeasingPool implements Pool {
       const details = { retry_after_ms: POOL_LIMITS.retry_least_ms * 4 };
       throw new ServingError('no-room', `the pool writes ${POOL_LIMITS.answers} answers already`, details);
     }
-    const { models, ownerOf } = this.#options;
-    const found = modelNamed(request.model, models(), this.#offers(caller), ownerOf);
-    if (!found) {
-      throw new ServingError('unknown-model', `no device that may serve this caller offers ${request.model} now`);
-    }
+    const found = this.#found(request.model, caller);
     checkRequest(request, found);
     const answer = new Answer(
       openAnswerStream(request, () => answer.drive()),
@@ -240,6 +248,13 @@ class LeasingPool implements Pool {
     }
   }
 
+  #found(name: string, caller: Caller): PoolModel {
+    const { models, ownerOf } = this.#options;
+    const found = modelNamed(name, models(), this.#offers(caller), ownerOf);
+    if (found) return found;
+    throw new ServingError('unknown-model', `no device that may serve this caller offers ${name} now`);
+  }
+
   /** What devices offer that may serve a caller. */
   *#offers(caller: Caller): Iterable<OfferOf> {
     for (const device of this.#devices.all.values()) {
@@ -253,13 +268,6 @@ class LeasingPool implements Pool {
     if (owners === null) return true;
     const owner = this.#options.ownerOf(peer);
     return owner !== null && owners.has(owner);
-  }
-
-  #rate(key: ModelKey): TokenRate {
-    const rate = this.#rates.get(key) ?? openTokenRate();
-    this.#rates.set(key, rate);
-    if (this.#rates.size > POOL_LIMITS.rates) this.#rates.delete(this.#rates.keys().next().value!);
-    return rate;
   }
 
   /** How much an answer needs of a device from here on. */
@@ -351,10 +359,7 @@ class LeasingPool implements Pool {
   #forget({ number }: PoolConnection, lease: string, why: string | null): void {
     const device = this.#devices.all.get(number);
     if (!device) return;
-    const ended = this.#ended.get(number) ?? new Map<string, number>();
-    this.#ended.set(number, ended);
-    ended.set(lease, POOL_LIMITS.last_words);
-    if (ended.size > POOL_LIMITS.ended_leases) ended.delete(ended.keys().next().value!);
+    this.#lastWords.ended(number, lease);
     if (why !== null) device.connection.tell({ type: 'answer-stop', lease, why });
   }
 
@@ -383,14 +388,6 @@ class LeasingPool implements Pool {
 
   #driveWanting(): void {
     for (const answer of [...this.#wanting]) answer.drive();
-  }
-
-  /** A device could not know yet that the lease had ended. */
-  #hearLastWords({ number }: PoolConnection, lease: string): void {
-    const ended = this.#ended.get(number);
-    const left = ended?.get(lease) ?? 0;
-    if (left === 0) throw new ProtocolError('malformed', `lease ${lease}: expected one of this device's, got another`);
-    ended!.set(lease, left - 1);
   }
 }
 

@@ -68,11 +68,22 @@ export interface TokenRate {
   learn(prompt: Prompt, tokens: number): void;
 }
 
+/** The rates of the models that were asked last. */
+export function openTokenRates(most: number): (key: string) => TokenRate {
+  const rates = new Map<string, TokenRate>();
+  return (key) => {
+    const rate = rates.get(key) ?? openTokenRate();
+    rates.set(key, rate);
+    if (rates.size > most) rates.delete(rates.keys().next().value!);
+    return rate;
+  };
+}
+
 /** Above any tokenizer: a character of UTF-8 has four bytes, each a token at most. */
 const MOST_PER_CHARACTER = 4;
 const NEW_PART = 0.1;
 
-export function openTokenRate(): TokenRate {
+function openTokenRate(): TokenRate {
   let per_character = 1;
   return {
     estimate: (prompt) => (prompt.kind === 'ids' ? prompt.ids.length : Math.ceil(lengthOf(prompt) * per_character)) + 1,
