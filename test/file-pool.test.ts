@@ -29,7 +29,13 @@ test('two devices with one file answer as one, whatever happens to the process o
   const pool = openPool({
     ...{ clock: systemClock, randomBytes: (length) => new Uint8Array(randomBytes(length)), models: () => [] },
     ownerOf: (peer) => OWNERS[Number(peer)] ?? null,
-    counts: { ...NO_COUNTS, judged: (end) => heard(void verdicts.push(end)) },
+    counts: {
+      ...NO_COUNTS,
+      judged: (end) => {
+        verdicts.push(end);
+        heard();
+      },
+    },
   });
   const back = Promise.withResolvers<void>();
   const files = await Promise.all(

@@ -8,6 +8,7 @@ import { systemClock } from '../protocol/clock.ts';
 import type { AnswerEvent, AnswerServer } from '../serving/answers.ts';
 import { openaiApi } from '../serving/api/app.ts';
 import { keysIn, makeKey } from '../serving/api/keys.ts';
+import { WORD } from './stream-readers.ts';
 
 /** What each stream gets. */
 export interface GatewayOrder {
@@ -21,8 +22,6 @@ export interface GatewayFigures {
   readonly most_rss_bytes: number;
 }
 
-/** Four letters and a space, as a token of English. */
-const TEXT = ' word';
 const SAMPLED_MS = 100;
 
 function clockServer({ tokens, pause_ms }: GatewayOrder): AnswerServer {
@@ -38,7 +37,7 @@ function clockServer({ tokens, pause_ms }: GatewayOrder): AnswerServer {
       for (let i = 0; i < tokens; i++) {
         await pause(pause_ms);
         signal.throwIfAborted();
-        yield { kind: 'token', position: 10 + i, id: 1, text: TEXT, echoed: false, logprob: null, top: [] };
+        yield { kind: 'token', position: 10 + i, id: 1, text: WORD, echoed: false, logprob: null, top: [] };
       }
       yield { kind: 'ended', text: '', reason: 'length', end_id: null, written_tokens: tokens };
     },

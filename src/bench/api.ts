@@ -1,13 +1,13 @@
 // The API as a gateway: what a streamed token costs it, and what it holds, with many streams open at once and a source of tokens that costs nothing.
 
 import { fork } from 'node:child_process';
-import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import type { GatewayFigures, GatewayOrder } from './api-gateway.ts';
 import { decimal, type Report, type Values, whole } from './bench.ts';
 import { nextMessage } from './child-messages.ts';
 import { BenchError } from './errors.ts';
 import { table, wholeNumber } from './report.ts';
+import { readStreams } from './stream-readers.ts';
 
 export const options = {
   streams: whole('streams that are open at the same time', { from: 1, to: 20_000, usual: 1000, quick: 50 }),
@@ -19,9 +19,6 @@ export const notes = `The gateway is a process of its own: the API with keys, qu
 itself costs, with as many readers in the process and no API, is measured apart and shown. The clients are in this process, whose
 processor time is not counted. Memory is the most that the gateway held (RSS).`;
 
-/** How a token stands in an event. */
-const TOKEN = '" word"';
-
 /** What is promised of so many streams and more: fewer do not pay for the code's warming up. */
 const BOUNDS = { streams: 1000, cpu_ms_a_token: 0.3, rss_bytes: 600e6 } as const;
 
@@ -31,7 +28,7 @@ export async function run({ streams, tokens, per_second }: Values<typeof options
   const served = await withGateway(order, async (gateway) => {
     const before = await gateway.ask<GatewayFigures>({ do: 'figures' });
     const begun_ms = performance.now();
-    const counts = await readAll(gateway.port, gateway.key, streams);
+    const counts = await readStreams({ port: gateway.port, key: gateway.key, model: 'clock', streams });
     const wall_s = (performance.now() - begun_ms) / 1000;
     const after = await gateway.ask<GatewayFigures>({ do: 'figures' });
     return { ...after, cpu_ms: after.cpu_ms - before.cpu_ms, idle_rss_bytes: before.rss_bytes, wall_s, counts };
@@ -88,31 +85,4 @@ async function withGateway<T>(order: GatewayOrder, work: (gateway: Gateway) => P
   } finally {
     child.kill();
   }
-}
-
-/** Opens all streams at once and reads them to their ends. Resolves with the tokens of each. */
-function readAll(port: number, key: string, streams: number): Promise<number[]> {
-  const agent = new Agent({ maxSockets: streams });
-  const body = JSON.stringify({ model: 'clock', messages: [{ role: 'user', content: 'Hello' }], stream: true });
-  const readOne = (): Promise<number> =>
-    new Promise((resolve, reject) => {
-      const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}` };
-      const options = { agent, port, host: '127.0.0.1', path: '/v1/chat/completions', method: 'POST', headers };
-      const asked = request(options, (response) => {
-        let count = 0;
-        let tail = '';
-        response.setEncoding('utf8');
-        response.on('data', (piece: string) => {
-          const text = tail + piece;
-          count += text.split(TOKEN).length - 1;
-          tail = text.slice(1 - TOKEN.length); // too short for a whole one
-        });
-        response.on('end', () => resolve(count));
-        response.on('error', reject);
-        if (response.statusCode !== 200) reject(new BenchError('engine-failed', `HTTP ${response.statusCode}`));
-      });
-      asked.on('error', reject);
-      asked.end(body);
-    });
-  return Promise.all(Array.from({ length: streams }, readOne)).finally(() => agent.destroy());
 }

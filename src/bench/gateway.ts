@@ -1,0 +1,121 @@
+// A hub as a gateway: what a token costs it that a device of its pool writes and a caller reads, with many devices and streams at once.
+import { fork } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Child } from '../cli/children.ts';
+import { byteTokenizer } from '../model/tokenizer.ts';
+import { createRun } from '../owner/owner.ts';
+import { trainingFor } from '../owner/run-settings.ts';
+import { fetchStatus } from '../peer/find-run.ts';
+import { createIdentity } from '../protocol/identity.ts';
+import { defaultCorpus } from '../training/corpus-default.ts';
+import { decimal, type Report, type Values, whole } from './bench.ts';
+import { nextMessage } from './child-messages.ts';
+import { LEARNING_RATE, shapeOf, WORKLOADS } from './compute-workload.ts';
+import { BenchError } from './errors.ts';
+import type { DevicesOrder } from './gateway-devices.ts';
+import { startHub } from './hub-process.ts';
+import { table, wholeNumber } from './report.ts';
+import { readStreams } from './stream-readers.ts';
+
+export const options = {
+  devices: whole('devices that serve', { from: 1, to: 4096, usual: 1000, quick: 20 }),
+  streams: whole('streams that are open at the same time', { from: 1, to: 2000, usual: 1000, quick: 20 }),
+  tokens: whole('tokens of each stream', { from: 1, to: 4000, usual: 60, quick: 20 }),
+  per_second: decimal('tokens of a stream in a second', { from: 0.1, to: 100, usual: 3, quick: 20 }),
+};
+
+export const notes = `The hub is "potluck hub" as a process of its own; devices hold real sockets to it, each with its own key, and callers read over HTTP.
+Devices run their own code over an engine that is a clock, all in one process, and judge each other as always. Processor time and memory are
+the hub's alone, from /proc: Linux only. The same time without callers is measured before, and shown.`;
+
+/** What is promised of so many streams and more: fewer do not pay for the code's warming up. */
+const BOUNDS = { streams: 1000, cpu_ms_a_token: 0.3, rss_bytes: 600e6 } as const;
+const PLACES = 2; // of a device: some are full while others are free, as in life
+const TICK_MS = 10; // USER_HZ is 100 wherever Node runs
+const IDLE_MS = 5000;
+
+type Options = Values<typeof options>;
+
+export async function run(options: Options): Promise<Report> {
+  if (process.platform !== 'linux')
+    throw new BenchError('usage', 'the figures are read from /proc, which only Linux has');
+  const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-'));
+  const { child: hub, listening } = startHub(folder, '--no-page');
+  let devices: ReturnType<typeof fork> | null = null;
+  try {
+    const { url, hub: id } = await listening;
+    const order = { ...(await makeRun(url, folder)), url, hub: id, devices: options.devices, places: PLACES };
+    const words = JSON.stringify({ ...order, pause_ms: 1000 / options.per_second } satisfies DevicesOrder);
+    devices = fork(join(import.meta.dirname, 'gateway-devices.ts'), [words]);
+    await nextMessage(devices, 'the process of the devices');
+    return await measure(hub, Number(new URL(url).port), options);
+  } finally {
+    devices?.kill();
+    await hub.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function makeRun(url: string, folder: string): Promise<{ readonly run: string; readonly model: string }> {
+  const shape = { batch: WORKLOADS.small.batch, context: WORKLOADS.small.context, learning_rate: LEARNING_RATE };
+  const training = trainingFor({ ...shape, rounds: 1, round_seconds: 10, steps: 1, min_workers: 1 });
+  const what = { texts: defaultCorpus(), tokenizer: byteTokenizer(), model: shapeOf(WORKLOADS.small), seed: 'bench' };
+  await createRun(url, createIdentity(), join(folder, 'owner'), { name: 'bench', ...what, ...training });
+  const { runs } = await fetchStatus(url);
+  return { run: runs[0].run, model: runs[0].model };
+}
+
+/** Processor time and memory of a process, threads included. */
+function figuresOf(child: Child): {
+  readonly cpu_ms: number;
+  readonly rss_bytes: number;
+  readonly most_rss_bytes: number;
+} {
+  const pid = child.pid();
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // its name may have spaces
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const kilobytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]);
+  const cpu_ms = (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  return { cpu_ms, rss_bytes: kilobytes('VmRSS') * 1024, most_rss_bytes: kilobytes('VmHWM') * 1024 };
+}
+
+async function measure(hub: Child, port: number, { devices, streams, tokens, per_second }: Options): Promise<Report> {
+  const resting = figuresOf(hub);
+  await wait(IDLE_MS);
+  const before = figuresOf(hub);
+  const begun_ms = performance.now();
+  const counts = await readStreams({ port, key: null, model: 'bench', streams, max_tokens: tokens });
+  const wall_s = (performance.now() - begun_ms) / 1000;
+  const after = figuresOf(hub);
+  const whole_count = streams * tokens;
+  const said = counts.reduce((sum, count) => sum + count, 0);
+  if (said !== whole_count) {
+    throw new BenchError('wrong-result', `expected ${whole_count} tokens in ${streams} streams, got ${said}`);
+  }
+  const data = {
+    ...{ devices, streams, tokens, per_second, wall_s },
+    cpu_ms_a_token: (after.cpu_ms - before.cpu_ms) / whole_count,
+    idle_cpu_ms_a_second: (before.cpu_ms - resting.cpu_ms) / (IDLE_MS / 1000),
+    rss_bytes: after.most_rss_bytes,
+    idle_rss_bytes: before.rss_bytes,
+  };
+  const rows = [
+    ['processor time a streamed token', `${data.cpu_ms_a_token.toFixed(3)} ms`, `≤ ${BOUNDS.cpu_ms_a_token} ms`],
+    ['of a second without callers', `${data.idle_cpu_ms_a_second.toFixed(1)} ms`, ''],
+    ['memory at most', `${wholeNumber(data.rss_bytes / 1e6)} MB`, `≤ ${BOUNDS.rss_bytes / 1e6} MB`],
+    ['memory before the first request', `${wholeNumber(data.idle_rss_bytes / 1e6)} MB`, ''],
+    ['time for all streams', `${wall_s.toFixed(1)} s`, `${wholeNumber(whole_count / wall_s)} tokens/s`],
+  ];
+  const costly = data.cpu_ms_a_token > BOUNDS.cpu_ms_a_token || data.rss_bytes > BOUNDS.rss_bytes;
+  const broken = streams >= BOUNDS.streams && costly;
+  const heading = `${wholeNumber(devices)} devices, ${wholeNumber(streams)} streams of ${tokens} tokens, ${per_second} a second each`;
+  return {
+    data,
+    text: `${heading}\n\n${table(['', 'measured', 'bound'], rows)}`,
+    failure: broken ? new BenchError('bound-broken', 'the hub costs more than is promised of a gateway') : null,
+  };
+}
