@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { ANY_DEVICE, openPool } from '../src/hub/serving/pool.ts';
 import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
+import { limitsBy } from '../src/hub/serving/verdict.ts';
 import { serveEngine } from '../src/peer/served-model.ts';
 import type { ServedModel } from '../src/peer/serving.ts';
 import { systemClock } from '../src/protocol/clock.ts';
@@ -18,6 +19,7 @@ const { served } = serveEngine(await openTiny(), 2);
 
 function world() {
   const pool = openPool({
+    ...{ limitsOf: () => limitsBy(undefined), decided() {} },
     ...{ clock: systemClock, randomBytes: (length: number) => new Uint8Array(randomBytes(length)), counts: NO_COUNTS },
     models: () => [{ hash: TINY_HASH, names: ['tiny'] as const, created_ms: 0, licence: null }],
     ownerOf: () => null,

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { ANY_DEVICE, openPool } from '../src/hub/serving/pool.ts';
 import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
+import { limitsBy } from '../src/hub/serving/verdict.ts';
 import { openServedFile } from '../src/peer/served-file.ts';
 import { systemClock } from '../src/protocol/clock.ts';
 import type { AnswerRequest } from '../src/serving/answers.ts';
@@ -27,6 +28,7 @@ test('two devices with one file answer as one, whatever happens to the process o
   const verdicts: string[] = [];
   let heard = (): void => {};
   const pool = openPool({
+    ...{ limitsOf: () => limitsBy(undefined), decided() {} },
     ...{ clock: systemClock, randomBytes: (length) => new Uint8Array(randomBytes(length)), models: () => [] },
     ownerOf: (peer) => OWNERS[Number(peer)] ?? null,
     counts: {

@@ -1,13 +1,30 @@
 // A device that makes vectors of texts: one text after the other, sent as they come.
+import type { Clock } from '../protocol/clock.ts';
 import { orNull } from '../protocol/errors.ts';
 import { EmbedInputsSchema, packFloats, unpackRequest } from '../protocol/serving-bytes.ts';
 import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
 import { SERVE_LIMITS } from '../protocol/serving-messages.ts';
 import { ServingError } from '../serving/errors.ts';
-import type { ServedModel, ServingOptions } from './serving.ts';
 
 /** What waits to be sent is sent after so long, also where a message would take more. */
 const FLUSH_MS = 250;
+
+/** The part of a model that makes vectors. */
+export interface EmbeddingModel {
+  /** The vector of one text; missing: it makes none. */
+  embed?(
+    input: string | readonly number[],
+    signal: AbortSignal,
+  ): Promise<{ readonly vector: Float32Array; readonly tokens: number }>;
+}
+
+interface SendingOptions {
+  readonly clock: Clock;
+  send(message: FromServingPeer): void;
+  /** As for answers: when the owner's rules let the device compute. */
+  rested?(): Promise<void>;
+  worked?(): Promise<void>;
+}
 
 interface Asked {
   readonly lease: string;
@@ -17,8 +34,8 @@ interface Asked {
 /** Throws ServingError, and what the engine throws; when the signal fires, nothing more is sent. */
 export async function sendVectors(
   { lease, asked }: Asked,
-  model: ServedModel,
-  { clock, send, rested, worked }: ServingOptions,
+  model: EmbeddingModel,
+  { clock, send, rested, worked }: SendingOptions,
   stop: AbortSignal,
 ): Promise<void> {
   const inputs = orNull(() => unpackRequest(asked, EmbedInputsSchema));
@@ -57,5 +74,5 @@ export async function sendVectors(
   }
   stop.throwIfAborted();
   flush();
-  send({ type: 'embed-ended', lease, tokens, width } satisfies FromServingPeer);
+  send({ type: 'embed-ended', lease, tokens, width });
 }

@@ -10,7 +10,7 @@ import { ServingError } from '../serving/errors.ts';
 import type { Judged } from '../serving/judge-answer.ts';
 import type { JudgeTask } from '../serving/judge-task.ts';
 import { mustFit, openSender } from './answer-sender.ts';
-import { sendVectors } from './embedding.ts';
+import { type EmbeddingModel, sendVectors } from './embedding.ts';
 import { type Failure, type Judging, openJudging } from './judging.ts';
 
 const LIMITS = {
@@ -20,7 +20,7 @@ const LIMITS = {
 } as const;
 
 /** A model that this device has loaded. */
-export interface ServedModel {
+export interface ServedModel extends EmbeddingModel {
   readonly hash: string;
   readonly quantisation: Offer['quantisation'];
   readonly engine: string;
@@ -36,11 +36,6 @@ export interface ServedModel {
   /** Of a file that no run has made; missing: a run's model. */
   readonly file?: OfferedFile;
   answer(request: AnswerRequest, signal: AbortSignal): AsyncIterable<AnswerEvent>;
-  /** The vector of one text; missing: it makes none. */
-  embed?(
-    input: string | readonly number[],
-    signal: AbortSignal,
-  ): Promise<{ readonly vector: Float32Array; readonly tokens: number }>;
   /** Repeats what another device has written. */
   judge(task: JudgeTask, signal: AbortSignal): Promise<Judged>;
 }

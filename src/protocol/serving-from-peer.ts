@@ -1,7 +1,7 @@
 // What a device that serves says to the hub: what it offers, the tokens that it writes, what it finds as a judge.
 import { z } from 'zod';
 import { bytes, count, hash, oneLine } from './schemas.ts';
-import { lease, quantisation, SERVE_LIMITS, tokenText } from './serving-messages.ts';
+import { lease, offeredQuantisation, SERVE_LIMITS, tokenText } from './serving-messages.ts';
 
 const packed = bytes(SERVE_LIMITS.packed_bytes);
 const nats = z.number().nonnegative().max(SERVE_LIMITS.nats);
@@ -25,7 +25,7 @@ export type OfferedFile = z.infer<typeof OfferedFileSchema>;
 export const OfferSchema = z.strictObject({
   type: z.literal('offer'),
   model: hash,
-  quantisation,
+  quantisation: offeredQuantisation,
   engine: oneLine(20),
   /** Engine, its version and kind of device: answers go on best on the same class. */
   class: oneLine(80),

@@ -27,8 +27,9 @@ export const lease = z.string().regex(/^[0-9a-f]{16}$/, 'expected 16 hexadecimal
 export const tokenText = z.string().max(SERVE_LIMITS.token_text);
 const request = bytes(SERVE_LIMITS.request_bytes);
 
+export const quantisation = z.enum(['f32', 'f16', 'q8_0', 'q4_0']);
 /** How the weights of a run's model are stored; `gguf`: as the file that has this hash has them. */
-export const quantisation = z.enum(['f32', 'f16', 'q8_0', 'q4_0', 'gguf']);
+export const offeredQuantisation = z.enum([...quantisation.options, 'gguf']);
 
 /** What the hub asks of a device. */
 export const ServingFromHub = [
@@ -37,17 +38,17 @@ export const ServingFromHub = [
     type: z.literal('answer'),
     lease,
     model: hash,
-    quantisation,
+    quantisation: offeredQuantisation,
     request,
   }),
   /** Asks whether another device has written what the model writes; `asked`: a JudgeTask (serving/judge-task.ts) in JSON. */
   z.object({
-    ...{ type: z.literal('judge'), lease, model: hash, quantisation },
+    ...{ type: z.literal('judge'), lease, model: hash, quantisation: offeredQuantisation },
     asked: request,
   }),
   /** Asks for the vectors of texts; `asked`: EmbedInputs (serving-bytes.ts) in JSON. */
   z.object({
-    ...{ type: z.literal('embed'), lease, model: hash, quantisation },
+    ...{ type: z.literal('embed'), lease, model: hash, quantisation: offeredQuantisation },
     asked: request,
   }),
   /** Nothing more of it is wanted: it stops within a token. `why`: for the device's owner. */

@@ -24,6 +24,10 @@ describe('files that no run has made', () => {
     );
     const { text } = await world.clock.run(world.read(ask({ model: `gguf:${HASH}` })));
     assert.equal(text, wholeText(ask()));
+    await world.clock.pass(1000);
+    assert.deepEqual(world.judgings, ['accepted']);
+    const judged = world.pool.fleet().rows.map((row) => row.judged);
+    assert.deepEqual(judged, [0, 0], 'what the owners of a file accept of each other makes nobody trusted');
     await assert.rejects(world.read(ask()), { code: 'unknown-model' }, "the label is not the run's name");
   });
 

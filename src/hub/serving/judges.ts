@@ -240,8 +240,12 @@ export class Judges {
     const isRefused = outcome === 'refused';
     for (const { device: judge, refused } of one.verdicts) if (refused !== isRefused) judge.record.contradicted++;
     const isFound = !isRefused && this.#addAccepted(one);
-    devices.judged(device, isRefused || isFound);
-    decided(device.peer, isRefused || isFound);
+    // Whoever offers a file of its own may own all who judge it: what they accept earns no trust anywhere else.
+    const isFile = one.part.offer.quantisation === 'gguf';
+    if (isRefused || isFound || !isFile) {
+      devices.judged(device, isRefused || isFound);
+      decided(device.peer, isRefused || isFound);
+    }
     this.#end(one, isFound ? 'found' : outcome);
     if (isRefused || isFound) convict(device);
   }

@@ -127,6 +127,7 @@ export function marginsOf(
   { runs }: Pick<NetworkState, 'runs'>,
   { model, quantisation }: Pick<Offer, 'model' | 'quantisation'>,
 ): Margins | undefined {
+  if (quantisation === 'gguf') return undefined;
   for (const run of runs.values()) {
     const isOfRun = run.model === model || run.recent.some((merged) => merged.model === model);
     const margins = isOfRun ? run.serving.margins.get(quantisation) : undefined;
