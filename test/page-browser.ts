@@ -52,8 +52,8 @@ export function pageBrowser(): PageBrowser {
       page.setDefaultTimeout(PATIENCE_MS);
       page.on('pageerror', (error) => errors.push(`${page.url()}: ${error.stack ?? error.message}`));
       page.on('console', (message) => {
-        // A hub that is away, also in the middle of an answer, is what some tests are about, and 404 what others ask for.
-        const expected = HUB_AWAY.test(message.text()) || /status of 404/.test(message.text());
+        // A hub that is away, also in the middle of an answer, is what some tests are about, 404 what others ask for, and 401 what is said without a key.
+        const expected = HUB_AWAY.test(message.text()) || /status of 40[14]/.test(message.text());
         if (message.type() === 'error' && !expected) errors.push(`${page.url()}: ${message.text()}`);
       });
       return page;

@@ -59,7 +59,7 @@ export async function* chatAnswer(
   });
   let finish_reason: string | null = null;
   let usage: { prompt_tokens: number; completion_tokens: number } | null = null;
-  for await (const data of eventsOf(response.body!)) {
+  for await (const data of eventsOf(piecesOf(response.body!, endpoint, signal))) {
     if (data === '[DONE]') break;
     const json = parsed(data);
     const failure = ErrorSchema.safeParse(json);
@@ -77,6 +77,20 @@ export async function* chatAnswer(
     prompt_tokens: usage?.prompt_tokens ?? null,
     completion_tokens: usage?.completion_tokens ?? null,
   };
+}
+
+/** The answer's bytes. Throws CliError `no-server` where the connection is lost, or the signal's reason. */
+async function* piecesOf(
+  body: ReadableStream<Uint8Array>,
+  { base_url }: Endpoint,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch {
+    signal.throwIfAborted();
+    throw new CliError('no-server', `the connection to ${base_url} was lost in the middle of the answer`);
+  }
 }
 
 async function ask({ base_url, key }: Endpoint, path: string, init: RequestInit): Promise<Response> {

@@ -1,10 +1,10 @@
 // `potluck chat`: a conversation in the terminal, or line by line through a pipe, with this machine's server or any other.
 import { createInterface } from 'node:readline';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { potluckHere } from './called-as.ts';
 import { type AnswerEnd, type ChatSettings, chatAnswer, type Endpoint, modelsAt, type Turn } from './chat-client.ts';
 import { untilStopped } from './lifetime.ts';
-import { decimal, integer, jsonOption, SERVE_PORT } from './options.ts';
+import { apiUrl, decimal, integer, jsonOption, SERVE_PORT } from './options.ts';
 import { CliError, type Output, openOutput, printable } from './output.ts';
 
 interface ChatFlags {
@@ -21,7 +21,7 @@ const HERE = `http://localhost:${SERVE_PORT}/v1`;
 
 export function chatCommand(): Command {
   return new Command('chat')
-    .argument('[url]', `the address of a server's API (default: ${HERE})`, baseUrl)
+    .argument('[url]', `the address of a server's API (default: ${HERE})`, apiUrl)
     .option('--model <name>', 'the model to ask (default: the first that the server lists)')
     .option(
       '--key <key>',
@@ -43,16 +43,6 @@ Examples:
 /new begins again, /exit or the end of the input ends it; Ctrl-C ends an answer.`,
     )
     .action(runChat);
-}
-
-/** Where an API is. */
-function baseUrl(text: string): string {
-  const url = URL.parse(/^https?:\/\//i.test(text) ? text : `http://${text}`);
-  if (url?.username !== '' || url.search !== '' || url.hash !== '') {
-    throw new InvalidArgumentError(`expected the address of an API, such as ${HERE}.`);
-  }
-  const path = url.pathname.replace(/\/+$/, '');
-  return url.origin + (path === '' ? '/v1' : path);
 }
 
 async function runChat(url: string | undefined, flags: ChatFlags): Promise<void> {

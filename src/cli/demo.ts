@@ -126,7 +126,7 @@ async function runDemo(
   screen.say('Taking the model home …', { type: 'exporting' });
   const target = join(folder, `model-${run.run.slice(0, 8)}`);
   const owner = await loadOrCreateIdentity(join(folder, 'owner.key'));
-  const taken = await exportRun(url, run.run, join(folder, 'cache'), target, owner);
+  const taken = await exportRun({ url, wanted: run.run, folder: join(folder, 'cache'), target, signer: owner });
   const sample = await writeSample(taken);
   const first = losses.at(0)?.loss ?? null;
   const last = losses.at(-1)?.loss ?? null;

@@ -12,7 +12,7 @@ import { readTexts } from '../training/corpus.ts';
 import { LEAST_TAUGHT_TOKENS } from '../training/taught-dataset.ts';
 import { homeFolder, mustTakeFiles, ownerKeyFile } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
-import { decimal, integer, jsonOption } from './options.ts';
+import { apiUrl, decimal, integer, jsonOption } from './options.ts';
 import { CliError, formatCount, type Output, openOutput } from './output.ts';
 import { progressLine } from './progress-line.ts';
 import { checkHeads } from './run-create-flags.ts';
@@ -36,7 +36,7 @@ interface DistilFlags extends RunFlags {
 
 export function distilCommand(): Command {
   const command = new Command('distil')
-    .requiredOption('--teacher <url>', 'the address of an OpenAI-compatible API, up to /v1')
+    .requiredOption('--teacher <url>', 'the address of an OpenAI-compatible API, up to /v1', apiUrl)
     .option('--teacher-model <name>', 'the model that teaches (default: the first that the API offers)')
     .option('--key-from <variable>', 'the environment variable that holds the key of the API', 'OPENAI_API_KEY')
     .option(
@@ -103,11 +103,10 @@ async function finished({ taught }: DistilFlags, output: Output): Promise<Taught
 async function asked(flags: DistilFlags, tokenizer: Tokenizer, output: Output): Promise<TaughtRecord> {
   const { taught, budget: budget_tokens, data } = flags;
   mustTakeFiles(taught);
-  const base_url = baseUrl(flags.teacher);
   const signal = untilStopped();
   const line = progressLine(flags.json);
   const options = {
-    base_url,
+    base_url: flags.teacher,
     model: flags.teacherModel ?? null,
     key: process.env[flags.keyFrom] || null,
     clock: systemClock,
@@ -119,7 +118,7 @@ async function asked(flags: DistilFlags, tokenizer: Tokenizer, output: Output): 
   const teacher = await openTeacher({ ...options, onWait }, signal);
   output.say(`${teacher.model} teaches, for at most ${formatCount(budget_tokens)} tokens …`, {
     type: 'teacher',
-    ...{ teacher: base_url, model: teacher.model, budget_tokens },
+    ...{ teacher: flags.teacher, model: teacher.model, budget_tokens },
   });
   const collected = await collect({
     ...{ teacher, tokenizer, budget_tokens, signal, reads: flags.read },
@@ -132,7 +131,7 @@ async function asked(flags: DistilFlags, tokenizer: Tokenizer, output: Output): 
         () => `${formatCount(spent_tokens)} of ${formatCount(budget_tokens)} tokens, ${formatCount(texts)} texts`,
       ),
   }).finally(() => line.clear());
-  const record = await finishTaught(taught, { teacher: base_url, model: teacher.model }, collected);
+  const record = await finishTaught(taught, { teacher: flags.teacher, model: teacher.model }, collected);
   const { train_tokens, validation_tokens, spent_tokens } = record;
   const kept = `${formatCount(train_tokens)} tokens to learn from and ${formatCount(validation_tokens)} to validate on are in ${taught}`;
   output.say(`${kept}; the teacher counted ${formatCount(spent_tokens)}.`, {
@@ -145,14 +144,4 @@ async function asked(flags: DistilFlags, tokenizer: Tokenizer, output: Output): 
   if (!cut_short) return record;
   const why = signal.aborted ? 'stopped' : cut_short.message;
   throw new CliError('stopped', `${why}; no run was started: the same command starts one with what is in ${taught}`);
-}
-
-function baseUrl(text: string): string {
-  const url = URL.parse(text);
-  if (url && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '')
-    return url.href.replace(/\/+$/, '');
-  throw new CliError(
-    'bad-argument',
-    `--teacher ${text}: expected the address of an API, such as http://localhost:7701/v1`,
-  );
 }

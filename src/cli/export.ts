@@ -71,16 +71,10 @@ Examples:
         return;
       }
       const signer = await loadOrCreateIdentity(options.owner ?? ownerKeyFile());
-      const taken = await exportRun(
-        options.hub,
-        run,
-        cache,
-        dir,
-        signer,
-        onTransfer,
-        options.format,
-        options.quantisation,
-      );
+      const taken = await exportRun({
+        ...{ url: options.hub, wanted: run, folder: cache, target: dir, signer, onTransfer },
+        ...{ format: options.format, quantisation: options.quantisation },
+      });
       const { model, merged_rounds, files } = taken;
       output.say(
         `Model ${model.slice(0, 12)} after ${merged_rounds} rounds is in ${dir}: its hash is the one in the log.`,

@@ -13,7 +13,7 @@ import { homeFolder } from './folders.ts';
 import { hubCommand } from './hub.ts';
 import { idCommand } from './id.ts';
 import { joinCommand } from './join.ts';
-import { hubUrl, logPlace, namedAccounts, publicUrl } from './options.ts';
+import { apiUrl, hubUrl, logPlace, namedAccounts, publicUrl } from './options.ts';
 import { plantCommand } from './plant.ts';
 import { recheckCommand } from './recheck.ts';
 import { refuseRepeats } from './repeats.ts';
@@ -54,6 +54,16 @@ test('who may create runs: accounts, or a file of them', () => {
     assert.throws(() => namedAccounts(wrong), /expected accounts .*, or a file of them, got/, wrong);
   }
   assert.throws(() => namedAccounts(file), /file.txt: expected 64 lower-case hexadecimal digits a line, got text/);
+});
+
+test('the address of an API is the same in every command: with or without a scheme, a path or a last slash', () => {
+  for (const text of ['localhost:7701', 'http://localhost:7701/', 'http://localhost:7701/v1/', 'localhost:7701/v1']) {
+    assert.equal(apiUrl(text), 'http://localhost:7701/v1', text);
+  }
+  assert.equal(apiUrl('https://api.example.org/openai/v1'), 'https://api.example.org/openai/v1');
+  for (const wrong of ['', 'ftp://x', './models', 'http://ada@x/v1', 'http://x/v1?a=1', 'http://x/v1#a']) {
+    assert.throws(() => apiUrl(wrong), /expected the address of an API, such as/, wrong);
+  }
 });
 
 describe('the place of a hub', () => {

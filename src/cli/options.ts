@@ -52,6 +52,16 @@ export function hubUrl(text: string): string {
 export const isHubUrl = (text: string): boolean =>
   hasScheme(text) || text === 'localhost' || /^[^\s/]+:\d+\/?$/.test(text);
 
+/** The address of an OpenAI-compatible API; one that names no path is taken to end in /v1. */
+export function apiUrl(text: string): string {
+  const url = looksLikePath(text) ? null : URL.parse(hasScheme(text) ? text : `http://${text}`);
+  if (!url || !/^https?:$/.test(url.protocol) || url.username !== '' || url.search !== '' || url.hash !== '') {
+    throw new InvalidArgumentError(`expected the address of an API, such as http://localhost:${SERVE_PORT}/v1.`);
+  }
+  const path = url.pathname.replace(/\/+$/, '');
+  return url.origin + (path === '' ? '/v1' : path);
+}
+
 /** The address under which the world sees a hub; nobody but its owner can tell that it is wrong, so that it is written in full. */
 export function publicUrl(text: string): string {
   const host = URL.parse(text);

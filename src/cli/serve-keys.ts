@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
 import { type KeyRecord, makeKey } from '../serving/api/keys.ts';
-import { addedUp, dayBefore, NOTHING, USAGE_LIMITS, type UsageCounts } from '../serving/api/usage-book.ts';
+import { dayBefore, USAGE_LIMITS } from '../serving/api/usage-book.ts';
+import { addedUp, NOTHING, type UsageCounts } from '../serving/api/usage-form.ts';
 import { usageSince } from './kept-usage.ts';
 import { keyFile, readKeys, writeKeys } from './key-file.ts';
 import { deviceName, integer, jsonOption } from './options.ts';

@@ -2,13 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { createAdaptorServer } from '@hono/node-server';
 import { Command, Option } from 'commander';
 import { Hono } from 'hono';
 import { runProgram } from '../games/programs/node-programs.ts';
 import { isOwnHost } from '../hub/askers.ts';
+import { listen } from '../hub/sockets.ts';
 import { transferTeller } from '../peer/blobs.ts';
 import { fired, systemClock } from '../protocol/clock.ts';
 import type { AnswerServer, OfferedModel } from '../serving/answers.ts';
@@ -116,7 +116,7 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
   try {
     const own = await ownAccounts();
     const http = httpServer(server, { needs_keys, origins: flags.origin, own, usage }, output);
-    const url = await listen(http, flags.host, flags.port);
+    const url = shownUrl(await listen(http, flags.host, flags.port));
     output.say(welcome(`${url}/v1`, server.models(), needs_keys), {
       type: 'serving',
       url: `${url}/v1`,
@@ -192,15 +192,10 @@ export function isFromHere({ host, origin }: Addressed, origins: readonly string
   return page !== null && isOwnHost(page.hostname);
 }
 
-function listen(http: Server, host: string, port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    http.once('error', reject);
-    http.listen(port, host, () => {
-      const { address, family, port: taken } = http.address() as AddressInfo;
-      const shown = isOwnHost(address) ? 'localhost' : family === 'IPv6' ? `[${address}]` : address;
-      resolve(`http://${shown}:${taken}`);
-    });
-  });
+/** The same address with the name of this machine, where it is that. */
+function shownUrl(url: string): string {
+  const { hostname, port } = new URL(url);
+  return isOwnHost(hostname) ? `http://localhost:${port}` : url;
 }
 
 function welcome(base_url: string, models: readonly OfferedModel[], needs_keys: boolean): string {

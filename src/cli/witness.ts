@@ -1,7 +1,6 @@
 // `potluck witness URL`: watches a hub's log grow, and reports it if it does anything else.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
@@ -10,6 +9,7 @@ import { Misbehaviour } from '../audit/continuation.ts';
 import { sendCosignature, witnessFile, witnessOnce } from '../audit/witness.ts';
 import { type WitnessServerOptions, witnessServer } from '../audit/witness-server.ts';
 import { CodedError } from '../errors.ts';
+import { listen } from '../hub/sockets.ts';
 import { originOf, witnessName } from '../ledger/key-names.ts';
 import {
   NOTE_COSIGNATURE_V1,
@@ -91,7 +91,7 @@ async function follow(
   const inTurn = oneAfterTheOther();
   const logs = [...flags.log];
   const asked = { witness, folder, inTurn, logs: () => logs };
-  const server = flags.listen === undefined ? null : await listen(flags.listen, flags.host, asked, output);
+  const server = flags.listen === undefined ? null : await letLogsAsk(flags.listen, flags.host, asked, output);
   stopped.addEventListener('abort', () => server?.close());
   for (;;) {
     try {
@@ -145,7 +145,7 @@ function oneAfterTheOther(): WitnessServerOptions['inTurn'] {
 }
 
 /** Lets logs ask this witness; resolves when they can. */
-async function listen(
+async function letLogsAsk(
   port: number,
   host: string,
   options: Pick<WitnessServerOptions, 'witness' | 'folder' | 'inTurn' | 'logs'>,
@@ -163,12 +163,7 @@ async function listen(
       output.say(`could not answer a log: ${message}`, { type: 'problem', message });
     },
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(new CliError('bad-argument', `cannot listen on ${host}: ${error.message}`)));
-    server.listen(port, host, resolve);
-  });
-  const bound = server.address() as AddressInfo;
-  const url = `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
+  const url = await listen(server, host, port);
   const { id } = options.witness;
   const verifier_key = verifierKey({ name: witnessName(id), id }, NOTE_COSIGNATURE_V1);
   output.say(`Logs may ask for cosignatures; a hub does so with:  potluck hub --witness "${verifier_key} ${url}"`, {

@@ -76,7 +76,7 @@ export function listen(server: Server, host: string, port: number): Promise<stri
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') {
-        reject(new HubError('port-taken', `port ${port} on ${host} is taken; choose another with --port`, { port }));
+        reject(new HubError('port-taken', `port ${port} on ${host} is taken; choose another`, { port }));
       } else reject(new HubError('bad-folder', `cannot listen on ${host}:${port}: ${error.message}`));
     });
     server.listen({ port, host, backlog: BACKLOG }, () => {

@@ -144,20 +144,36 @@ export async function exportState(
   return { run: view.run, game: view.game, state: held.hash, merged_rounds: view.round, file };
 }
 
+/** Which model goes where, and how. */
+export interface ExportOrder {
+  /** The hub's address. */
+  readonly url: string;
+  /** The run, by its name or the beginning of its id; undefined: the only one. */
+  readonly wanted: string | undefined;
+  /** The cache of blobs. */
+  readonly folder: string;
+  /** The folder that is written. */
+  readonly target: string;
+  /** Signs the manifest. */
+  readonly signer: Identity;
+  readonly onTransfer?: OnTransfer;
+  readonly format?: ExportFormat;
+  readonly quantisation?: WrittenType;
+}
+
 /**
  * Writes a taken model as a folder that transformers can load, and in another format beside it, with the table of shares, the log's
  * checkpoint and a manifest that `signer` signs; resolves to the files. Throws as takeModel, the format's writer and addProvenance do.
  */
-export async function exportRun(
-  url: string,
-  wanted: string | undefined,
-  folder: string,
-  target: string,
-  signer: Identity,
-  onTransfer?: OnTransfer,
-  format: ExportFormat = 'folder',
-  quantisation?: WrittenType,
-): Promise<TakenModel & { readonly files: string[] }> {
+export async function exportRun({
+  url,
+  wanted,
+  folder,
+  target,
+  signer,
+  ...how
+}: ExportOrder): Promise<TakenModel & { readonly files: string[] }> {
+  const { onTransfer, format = 'folder', quantisation } = how;
   const taken = await takeModel(url, wanted, folder, onTransfer);
   // A format may write some of the folder's files anew.
   const files = [

@@ -51,7 +51,7 @@ export async function setUpGame(
   limits: Partial<GuardLimits>,
   runtime: Runtime,
 ): Promise<GameSetup> {
-  if (word === 'pretrain') return setUpPretrain(SMALL, someText(), byteTokenizer(), limits);
+  if (word === 'pretrain') return setUpPretrain(smallWith(settings ?? {}), someText(), byteTokenizer(), limits);
   if (word === 'serve') return setUpServe(settings ?? {}, someText(), runtime, limits);
   const game = guardGame(isGameFile(word) ? await readGameFile(word) : await loadGame(word), limits);
   const params = await decodeParams(game, utf8(JSON.stringify(settings ?? {})));
@@ -64,7 +64,14 @@ export async function setUpGame(
   return { game, params, first: await game.first(params), blobs: new Map() };
 }
 
-/** Pre-training on a text. */
+/** SMALL with some of its settings replaced, those of the model one by one. */
+const smallWith = (settings: object): typeof SMALL => ({
+  ...SMALL,
+  ...settings,
+  model: { ...SMALL.model, ...('model' in settings ? Object(settings.model) : {}) },
+});
+
+/** Pre-training on a text. Throws GameError `bad-params`. */
 export async function setUpPretrain(
   settings: { readonly model: object },
   texts: AsyncIterable<string> | Iterable<string>,
@@ -74,8 +81,9 @@ export async function setUpPretrain(
   const { blobs, put } = memoryBlobs();
   const dataset = await put(encodeManifest(await buildDataset(texts, tokenizer, put)));
   const model = { ...settings.model, vocab_size: tokenizer.vocab_size };
-  const params = PretrainParamsSchema.parse({ ...settings, model, dataset });
   const game = guardGame(await loadGame('pretrain'), limits);
+  const read = await decodeParams(game, utf8(JSON.stringify({ ...settings, model, dataset })));
+  const params = PretrainParamsSchema.parse(read);
   return { game, params, first: roundedWeights(params.sparse.weights, initialWeights(params.model, 'arena')), blobs };
 }
 

@@ -17,6 +17,7 @@ import { WorkBadge } from './shell/work-badge.tsx';
 
 const deviceView = loadView(() => import('./device/device-view.tsx'), 'DeviceView');
 const devicesView = loadView(() => import('./devices/devices-view.tsx'), 'DevicesView');
+const keysView = loadView(() => import('./pool/keys-view.tsx'), 'KeysView');
 const ledgerView = loadView(() => import('./ledger/ledger-view.tsx'), 'LedgerView');
 const playView = loadView(() => import('./play/play-view.tsx'), 'PlayView');
 const poolView = loadView(() => import('./pool/pool-view.tsx'), 'PoolView');
@@ -117,6 +118,8 @@ function viewOf(here: Route, props: ViewProps): ComponentChildren {
       return <LazyView connection={props.live.connection} load={devicesView} props={props} />;
     case 'pool':
       return <LazyView connection={props.live.connection} load={poolView} props={props} />;
+    case 'keys':
+      return <LazyView connection={props.live.connection} load={keysView} props={props} />;
     case 'start':
       return <LazyView connection={props.live.connection} load={startView} props={props} />;
     case 'unknown':
@@ -148,6 +151,8 @@ function titleOf(here: Route, live: Live): string {
       return 'Your devices · Potluck';
     case 'pool':
       return 'The pool · Potluck';
+    case 'keys':
+      return 'API keys · Potluck';
     case 'start':
       return 'Start a run · Potluck';
     case 'unknown':

@@ -27,10 +27,14 @@ export function takesPart({ chat, tools }: Pick<Offer, 'chat' | 'tools'>, prompt
 }
 
 /**
- * Throws ServingError `unsupported` for a conversation where no device of the model takes part in it, `too-large` for what no device's socket
+ * Throws ServingError `bad-input` for `echo` beside `written`, `unsupported` for a conversation where no device of the model takes part in it, `too-large` for what no device's socket
  * takes.
  */
 export function checkRequest(request: AnswerRequest, { name, chat, tools }: OfferedModel): void {
+  if (request.echo && request.written.length > 0) {
+    const fact = 'an answer that goes on behind tokens that were written repeats no prompt: expected one of the two';
+    throw new ServingError('bad-input', `echo: ${fact}`, { param: 'echo' });
+  }
   if (!takesPart({ chat, tools }, request.prompt)) {
     const what = chat ? 'call tools' : 'take part in conversations';
     throw new ServingError('unsupported', `the devices that offer ${name} now do not ${what}`);

@@ -2,10 +2,11 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import type { AnswerServer } from '../answers.ts';
 import { ApiError } from './errors.ts';
-import type { Caller, Keys } from './keys.ts';
+import { ANYBODY, type Caller, type Keys } from './keys.ts';
 import { type Quotas, quotaHeaders } from './quota.ts';
 import { TRUST_HEADER, trustedOwners } from './trust.ts';
-import type { UsageBook, UsageCounts } from './usage-book.ts';
+import type { UsageBook } from './usage-book.ts';
+import type { UsageCounts } from './usage-form.ts';
 
 /** What requests carry through the app. */
 export interface ApiVariables {
@@ -43,12 +44,6 @@ export interface AccessOptions {
   /** Whether a request is meant for this server; any is where this is missing. */
   readonly admits?: (addressed: Addressed) => boolean;
 }
-
-/** Whoever asks where no key is needed. */
-const ANYBODY: Caller = {
-  ...{ id: 'anybody', name: 'anybody', owners: null },
-  ...{ requests_per_minute: null, tokens_per_minute: null },
-};
 
 const EXPOSED = [
   'x-request-id',

@@ -37,6 +37,12 @@ export interface Caller extends Quota {
   readonly owners: readonly string[] | null;
 }
 
+/** Whoever asks where no key is needed. */
+export const ANYBODY: Caller = {
+  ...{ id: 'anybody', name: 'anybody', owners: null },
+  ...{ requests_per_minute: null, tokens_per_minute: null },
+};
+
 /** Who may ask. */
 export interface Keys {
   /** Whose key this is; null for nobody's. */

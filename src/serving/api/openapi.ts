@@ -10,7 +10,7 @@ import { ResponseSchema } from './responses.ts';
 import { ResponseRequestSchema } from './responses-request.ts';
 import { TRUST_HEADER, TRUST_WORDS } from './trust.ts';
 import { USAGE_LIMITS } from './usage-book.ts';
-import { UsageListSchema } from './usage-list.ts';
+import { UsageListSchema } from './usage-form.ts';
 
 export const ErrorSchema = z.strictObject({
   error: z.strictObject({

@@ -7,7 +7,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { type Clock, systemClock } from '../../protocol/clock.ts';
-import { addedUp, NOTHING, openUsageBook, readUsage, USAGE_LIMITS, type UsageRow } from './usage-book.ts';
+import { openUsageBook, readUsage, USAGE_LIMITS, type UsageRow } from './usage-book.ts';
+import { addedUp, NOTHING } from './usage-form.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'potluck-usage-'));
 after(() => rmSync(root, { recursive: true, force: true }));

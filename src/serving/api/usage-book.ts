@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock, Timer } from '../../protocol/clock.ts';
 import { makePrivateFolder, PRIVATE_FILE } from '../../protocol/private-files.ts';
+import { addedUp, COUNTED, NOTHING, type UsageCounts } from './usage-form.ts';
 
 export const USAGE_LIMITS = {
   days: 400, // a year, and some weeks in which people look at it
@@ -11,16 +12,6 @@ export const USAGE_LIMITS = {
   waiting: 10_000, // rows in memory while the file cannot be written; what comes beyond is not counted
   locked_ms: 100, // how long another process that writes the same file may hold this one up
 } as const;
-
-export interface UsageCounts {
-  readonly requests: number;
-  readonly input_tokens: number;
-  readonly output_tokens: number;
-  /** Requests that were refused or failed, those that came too fast apart. */
-  readonly errors: number;
-  /** Requests answered with 429. */
-  readonly too_many: number;
-}
 
 export interface UsageRow extends UsageCounts {
   /** In UTC, as in 2026-11-29. */
@@ -44,7 +35,6 @@ export interface UsageBook {
   close(): void;
 }
 
-const COUNTED = ['requests', 'input_tokens', 'output_tokens', 'errors', 'too_many'] as const;
 const DAY_MS = 86_400_000;
 
 /** The day, in UTC, so many days before a moment. */
@@ -126,11 +116,6 @@ export function readUsage(path: string, query: UsageQuery): UsageRow[] {
     db.close();
   }
 }
-
-export const NOTHING: UsageCounts = { requests: 0, input_tokens: 0, output_tokens: 0, errors: 0, too_many: 0 };
-
-export const addedUp = (a: UsageCounts, b: UsageCounts): UsageCounts =>
-  Object.fromEntries(COUNTED.map((name) => [name, a[name] + b[name]])) as unknown as UsageCounts;
 
 /** Rows of the same day, key and model as one. */
 function merged(rows: readonly UsageRow[]): UsageRow[] {

@@ -11,7 +11,7 @@ import { ServingError } from '../errors.ts';
 import { type ApiOptions, openaiApi } from './app.ts';
 import { keysIn, makeKey } from './keys.ts';
 import { openUsageBook } from './usage-book.ts';
-import { type UsageList, UsageListSchema } from './usage-list.ts';
+import { type UsageList, UsageListSchema } from './usage-form.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'potluck-usage-list-'));
 after(() => rmSync(root, { recursive: true, force: true }));

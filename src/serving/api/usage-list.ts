@@ -1,36 +1,8 @@
 // GET /v1/usage: how much was asked, by day and model: a caller's own, or of all keys for whoever runs the server.
-import { z } from 'zod';
 import { ApiError } from './errors.ts';
-import type { Keys } from './keys.ts';
+import { ANYBODY, type Keys } from './keys.ts';
 import { dayBefore, USAGE_LIMITS, type UsageBook } from './usage-book.ts';
-
-const count = z.int();
-const UsageRowSchema = z.strictObject({
-  /** In UTC. */
-  day: z.string(),
-  key: z.strictObject({ id: z.string(), name: z.string().nullable() }),
-  /** Empty for requests that were refused before they named one. */
-  model: z.string(),
-  requests: count,
-  input_tokens: count,
-  output_tokens: count,
-  /** Refused or failed, those that came too fast apart. */
-  errors: count,
-  /** Answered with 429. */
-  too_many: count,
-});
-export const UsageListSchema = z.strictObject({
-  object: z.literal('list'),
-  /** Whose usage it is: that of the key, or of all. */
-  of: z.enum(['key', 'all']),
-  /** The first day that is counted. */
-  since: z.string(),
-  /** The newest day first. */
-  data: z.array(UsageRowSchema),
-  /** All keys that there are, also those that were not used; only where the usage is that of all. */
-  keys: z.array(z.strictObject({ id: z.string(), name: z.string(), owners: z.array(z.string()).nullable() })),
-});
-export type UsageList = z.infer<typeof UsageListSchema>;
+import type { UsageList } from './usage-form.ts';
 
 const DAYS = 30;
 
@@ -50,7 +22,8 @@ export async function usageList(
 ): Promise<UsageList> {
   const since = dayBefore(now_ms, daysOf(days) - 1);
   const all = caller === null ? ((await keys?.all()) ?? []) : [];
-  const names = new Map([...all, ...(caller ? [caller] : [])].map(({ id, name }) => [id, name]));
+  const named = [...all, ANYBODY, ...(caller ? [caller] : [])];
+  const names = new Map(named.map(({ id, name }) => [id, name]));
   const rows = book.rows({ key: caller?.id ?? null, since });
   return {
     ...{ object: 'list', of: caller ? 'key' : 'all', since },

@@ -217,7 +217,8 @@ function parsed(text: string): unknown {
 describe('a schema that is not done', () => {
   const cases: [string, unknown, string, string][] = [
     ['not', { not: { type: 'null' } }, 'not', '#/not'],
-    ['format', { properties: { day: { type: 'string', format: 'date' } } }, 'format', '#/properties/day/format'],
+    ['format', { properties: { at: { type: 'string', format: 'iri' } } }, 'format', '#/properties/at/format'],
+    ['beside format', { type: 'string', format: 'date', maxLength: 10 }, 'maxLength', '#/maxLength'],
     [
       'uniqueItems',
       { type: 'array', items: { type: 'array', uniqueItems: true } },

@@ -24,6 +24,7 @@ import {
   typesOf,
   typesOfValue,
 } from './schema-keywords.ts';
+import { STRING_FORMATS } from './string-formats.ts';
 
 /** Decimals that a number may have where the schema says nothing: as many as 15 digits allow. */
 const MOST_DECIMALS = 14;
@@ -188,6 +189,14 @@ class SchemaReader {
     const { schema, path } = place;
     const least = countOf(place, 'minLength') ?? 0;
     const most = countOf(place, 'maxLength') ?? Infinity;
+    if (schema.format !== undefined) {
+      for (const keyword of ['minLength', 'maxLength', 'pattern'])
+        if (schema[keyword] !== undefined) refuse(place, keyword, 'beside format');
+      if (typeof schema.format !== 'string') throw badKeyword(place, 'format', 'a string');
+      const expression = STRING_FORMATS.get(schema.format);
+      if (expression === undefined) refuse(place, 'format', `"${schema.format.slice(0, 40)}"`);
+      return patternRule(this.#builder, expression, path);
+    }
     if (schema.pattern === undefined) {
       return least === 0 && most === Infinity ? this.#rules.string : stringRule(this.#builder, least, most);
     }

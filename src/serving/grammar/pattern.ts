@@ -94,7 +94,8 @@ function build(builder: MachineBuilder, expression: Expression, from: number): n
 function readCharacters(builder: MachineBuilder, from: number, lo: number, hi: number, to: number): void {
   for (let code = lo; code <= Math.min(hi, 0x7f); code++) {
     const spelled = JSON.stringify(String.fromCharCode(code)).slice(1, -1);
-    builder.skip(builder.text(from, spelled), to);
+    if (spelled.length > 1) builder.skip(builder.text(from, spelled), to);
+    else builder.edge(from, code, code, to);
   }
   if (lo <= 0x80 && hi === LAST) manyByteCharacter(builder, from, to);
   else {

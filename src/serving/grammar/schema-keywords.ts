@@ -42,6 +42,7 @@ export const KEYWORDS: ReadonlyMap<string, TypeName | null> = new Map<string, Ty
   ['minLength', 'string'],
   ['maxLength', 'string'],
   ['pattern', 'string'],
+  ['format', 'string'],
   ['minimum', 'number'],
   ['maximum', 'number'],
   ['exclusiveMinimum', 'number'],

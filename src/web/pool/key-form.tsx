@@ -1,14 +1,16 @@
-// The field for an API key of this hub.
+// The field for an API key of this hub. It stays in memory, unless the person asks this browser to keep it.
 import { useState } from 'preact/hooks';
 import { useKey } from './known-pool.ts';
 
-export function KeyForm() {
+/** @param onUsed called when the key is known */
+export function KeyForm({ onUsed }: { onUsed?: () => void }) {
   const [key, setKey] = useState('');
+  const [keep, setKeep] = useState(false);
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        void useKey(key.trim());
+        void useKey(key.trim(), keep).then(onUsed);
       }}
     >
       <p class="actions">
@@ -18,7 +20,13 @@ export function KeyForm() {
         </label>
         <button type="submit">Use it</button>
       </p>
-      <p class="fine">It is kept in this browser, and sent to this hub alone.</p>
+      <p>
+        <label class="inline">
+          <input type="checkbox" checked={keep} onChange={(e) => setKeep(e.currentTarget.checked)} /> Keep it in this
+          browser
+        </label>
+      </p>
+      <p class="fine">It is sent to this hub alone, and forgotten with the page unless you keep it.</p>
     </form>
   );
 }

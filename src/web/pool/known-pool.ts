@@ -3,14 +3,16 @@ import { createStore } from '../shell/store.ts';
 import { type PoolAddress, type PoolModels, poolModels } from './pool-client.ts';
 
 const KEY = 'potluck-api-key';
+/** The key that a person has typed in and not asked this browser to keep. */
+let typed = '';
 
 /** null until the hub has answered. */
 export const pool = createStore<PoolModels | null>(null);
 
-/** Where this page asks the pool, with the key that this browser keeps. */
+/** Where this page asks the pool, with the key that was typed in, or that this browser keeps. */
 export const poolAddress = (): PoolAddress => ({
   base_url: `${location.origin}/v1`,
-  key: localStorage.getItem(KEY) ?? '',
+  key: typed || (localStorage.getItem(KEY) ?? ''),
 });
 
 /** Asks for the pool's models again. */
@@ -18,9 +20,10 @@ export async function refreshPool(): Promise<void> {
   pool.set(await poolModels(poolAddress()));
 }
 
-/** Keeps an API key in this browser, or forgets it where it is empty. */
-export async function useKey(key: string): Promise<void> {
-  if (key === '') localStorage.removeItem(KEY);
-  else localStorage.setItem(KEY, key);
+/** Uses an API key from now on, and keeps it in this browser if the person wants that; an empty one is forgotten. */
+export async function useKey(key: string, keep = false): Promise<void> {
+  typed = key;
+  if (keep && key !== '') localStorage.setItem(KEY, key);
+  else localStorage.removeItem(KEY);
   await refreshPool();
 }

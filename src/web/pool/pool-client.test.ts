@@ -1,5 +1,7 @@
 // The page's client of the pool, against the real API over a model that really answers.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { before, describe, test } from 'node:test';
 import type { ClosingServer } from '../../serving/answer-server.ts';
 import { type ListeningApi, listeningApi, smallServer } from '../../serving/testing/small-server.ts';
@@ -52,6 +54,20 @@ describe('the pool, as the page asks it', { concurrency: false }, () => {
     const closed = await listeningApi(server, { keys: { callerOf: async () => null, all: async () => [] } });
     t.after(() => closed.close());
     assert.deepEqual(await poolModels({ base_url: closed.base_url, key: '' }), { kind: 'key-needed' });
+  });
+
+  test('takes what is no part of an answer for a refusal, with a sentence', async (t) => {
+    for (const data of ['{broken', '42', '{"error":{"message":"it failed"}}']) {
+      const http = createServer((_, response) => response.end(`data: ${data}\n\n`));
+      await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+      t.after(() => http.close());
+      const { port } = http.address() as AddressInfo;
+      const asked = wholeOf(poolText({ base_url: `http://127.0.0.1:${port}`, key: '' }, 'small', ORDER, ever));
+      await assert.rejects(
+        asked,
+        (error: PoolError) => error.code === 'pool-refused' && /[.]$|failed/.test(error.message),
+      );
+    }
   });
 
   test('stops when it is told to, with the reason', async () => {

@@ -119,8 +119,9 @@ async function* streamed(
   let reason = '';
   for await (const data of eventsOf(piecesOf(response.body!, signal))) {
     if (data === '[DONE]') break;
-    const json: unknown = JSON.parse(data);
+    const json = jsonIn(data);
     const chunk = ChunkSchema.safeParse(json);
+    if (json === null) throw new PoolError('pool-refused', 'The hub sent something that is no part of an answer.');
     if (!chunk.success) throw refused(json, response.status);
     usage = chunk.data.usage ?? usage;
     const [choice] = chunk.data.choices;
@@ -131,6 +132,15 @@ async function* streamed(
   if (reason === '') throw new PoolError('pool-away', 'The answer broke off.');
   const { prompt_tokens, completion_tokens: written_tokens } = usage;
   return { prompt_tokens, written_tokens, end_of_text: reason === 'stop' };
+}
+
+/** null for what is no JSON, which is no part of an answer either. */
+function jsonIn(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    return null;
+  }
 }
 
 const refused = (json: unknown, status: number): PoolError => {

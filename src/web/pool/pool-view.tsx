@@ -62,6 +62,9 @@ export function PoolView({ live }: ViewProps) {
                   </li>
                 ))}
               </ul>
+              <p>
+                <Link to={{ view: 'keys' }}>API keys and what was asked with them</Link>
+              </p>
               <CopyBox text={curlOf(known.models[0].name)} />
               <Quota left={known.left} />
               {run && (

@@ -5,17 +5,17 @@ export type Route =
   | { readonly view: 'home' }
   | { readonly view: 'run' | 'device' | 'play'; readonly run: string }
   | { readonly view: 'ledger'; readonly event: number | null }
-  | { readonly view: 'start' | 'devices' | 'pool' }
+  | { readonly view: 'start' | 'devices' | 'pool' | 'keys' }
   | { readonly view: 'unknown' };
 
 const RUN = /^\/r\/([0-9a-f]{64})(?:\/(device|play))?$/;
-const PLAIN = /^\/(start|devices|pool)$/;
+const PLAIN = /^\/(start|devices|pool|keys)$/;
 const EVENT = /^\/ledger\/(\d{1,15})$/;
 
 export function routeOf(path: string): Route {
   if (path === '/') return { view: 'home' };
   const plain = PLAIN.exec(path)?.[1];
-  if (plain) return { view: plain as 'start' | 'devices' | 'pool' };
+  if (plain) return { view: plain as 'start' | 'devices' | 'pool' | 'keys' };
   if (path === '/ledger') return { view: 'ledger', event: null };
   const event = EVENT.exec(path)?.[1];
   if (event) return { view: 'ledger', event: Number(event) };
@@ -38,6 +38,7 @@ export function pathOf(route: Exclude<Route, { view: 'unknown' }>): string {
     case 'start':
     case 'devices':
     case 'pool':
+    case 'keys':
       return `/${route.view}`;
   }
 }
