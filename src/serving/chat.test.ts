@@ -254,7 +254,7 @@ describe('the form of an answer', () => {
 
   it('refuses tools whose parameters it cannot hold, by the keyword', () => {
     const odd = [
-      { name: 'odd', parameters: { type: 'object', properties: { day: { type: 'string', format: 'date' } } } },
+      { name: 'odd', parameters: { type: 'object', properties: { day: { type: 'string', format: 'iri' } } } },
     ];
     assert.throws(() => writes('', { kind: 'text' }, { tools: odd }), {
       code: 'unsupported',
