@@ -36,7 +36,18 @@ export interface ChatTemplate {
   segments(messages: readonly ChatMessage[], tools: readonly Tool[]): Segment[];
 }
 
-export type TemplateName = 'chatml' | 'llama-2' | 'llama-3' | 'zephyr' | 'plain';
+export type TemplateName =
+  | 'chatml'
+  | 'deepseek-3'
+  | 'gemma'
+  | 'llama-2'
+  | 'llama-3'
+  | 'mistral-3'
+  | 'mistral-tekken'
+  | 'phi-3'
+  | 'phi-4'
+  | 'zephyr'
+  | 'plain';
 
 const special = (text: string): Segment => ({ text, special: true });
 const words = (text: string): Segment => ({ text, special: false });
@@ -141,12 +152,12 @@ const llama3: ChatTemplate = {
 };
 
 /** A question, its answer, a question: the form knows no other order. */
-function refuseOtherOrders(messages: readonly ChatMessage[]): void {
+function refuseOtherOrders(template: TemplateName, messages: readonly ChatMessage[]): void {
   for (const [i, { role }] of messages.entries()) {
     const expected = i % 2 === 0 ? 'user' : 'assistant';
     if (role === expected) continue;
     const fact = `expected user and assistant by turns, got ${role} instead of ${expected}`;
-    throw new ServingError('bad-input', `chat template llama-2: ${fact}`);
+    throw new ServingError('bad-input', `chat template ${template}: ${fact}`);
   }
 }
 
@@ -161,12 +172,123 @@ const llama2: ChatTemplate = {
     const [first, ...rest] = messages;
     const system = first?.role === 'system' ? `<<SYS>>\n${first.content}\n<</SYS>>\n\n` : '';
     const turns = first?.role === 'system' ? rest : messages;
-    refuseOtherOrders(turns);
+    refuseOtherOrders('llama-2', turns);
     return turns.flatMap(({ role, content }, i) =>
       role === 'assistant'
         ? [words(` ${content.trim()} `), special('</s>')]
         : [special('<s>'), words(`[INST] ${i === 0 ? system : ''}${content.trim()} [/INST]`)],
     );
+  },
+};
+
+/** The system's words, and what user and model said by turns behind them. */
+function bySystem(template: TemplateName, messages: readonly ChatMessage[]) {
+  const [first, ...rest] = messages;
+  const turns = first?.role === 'system' ? rest : messages;
+  refuseOtherOrders(template, turns);
+  return { system: first?.role === 'system' ? first.content : null, turns };
+}
+
+/** Gemma 2 and 3: no turn of the system, whose words stand before the first question. */
+const gemma: ChatTemplate = {
+  name: 'gemma',
+  bos: true,
+  required: ['<start_of_turn>', '<end_of_turn>'],
+  marks: [],
+  stops: [],
+  calls: null,
+  segments: (messages) => {
+    const { system, turns } = bySystem('gemma', messages);
+    const begin = (role: string, text: string): Segment[] => [special('<start_of_turn>'), words(`${role}\n${text}`)];
+    return [
+      ...turns.flatMap(({ role, content }, i) => [
+        ...begin(
+          role === 'assistant' ? 'model' : role,
+          `${i === 0 && system !== null ? `${system}\n\n` : ''}${content.trim()}`,
+        ),
+        special('<end_of_turn>'),
+        words('\n'),
+      ]),
+      ...begin('model', ''),
+    ];
+  },
+};
+
+/**
+ * Mistral's forms since the third: the system's words stand before the last question. The vocabularies called Tekken put no space behind a
+ * mark, the older ones do.
+ */
+const mistral = (name: 'mistral-3' | 'mistral-tekken', space: string): ChatTemplate => ({
+  name,
+  bos: true,
+  required: ['[INST]', '[/INST]', '</s>'],
+  marks: [],
+  stops: [],
+  calls: null,
+  segments: (messages) => {
+    const { system, turns } = bySystem(name, messages);
+    const last = turns.findLastIndex(({ role }) => role === 'user');
+    return turns.flatMap(({ role, content }, i) => {
+      if (role === 'assistant') return [words(`${space}${content}`), special('</s>')];
+      const before = i === last && system !== null ? `${system}\n\n` : '';
+      return [special('[INST]'), words(`${space}${before}${content}`), special('[/INST]')];
+    });
+  },
+});
+
+/** Phi 3 and 3.5. */
+const phi3: ChatTemplate = {
+  name: 'phi-3',
+  bos: false,
+  required: ['<|user|>', '<|assistant|>', '<|system|>', '<|end|>'],
+  marks: [],
+  stops: [],
+  calls: null,
+  segments: (messages) => [
+    ...messages.flatMap(({ role, content }) => [
+      special(`<|${role}|>`),
+      words(`\n${content}`),
+      special('<|end|>'),
+      words('\n'),
+    ]),
+    special('<|assistant|>'),
+    words('\n'),
+  ],
+};
+
+const phi4: ChatTemplate = {
+  name: 'phi-4',
+  bos: false,
+  required: ['<|im_start|>', '<|im_sep|>', '<|im_end|>'],
+  marks: [],
+  stops: [],
+  calls: null,
+  segments: (messages) => {
+    const head = (role: string): Segment[] => [special('<|im_start|>'), words(role), special('<|im_sep|>')];
+    const turns = messages.flatMap(({ role, content }) => [...head(role), words(content), special('<|im_end|>')]);
+    return [...turns, ...head('assistant')];
+  },
+};
+
+/** DeepSeek 2.5, 3 and R1: the system's words stand at the beginning, without a mark. */
+const deepseek3: ChatTemplate = {
+  name: 'deepseek-3',
+  bos: true,
+  required: ['<｜User｜>', '<｜Assistant｜>', '<｜end▁of▁sentence｜>'],
+  marks: [],
+  stops: [],
+  calls: null,
+  segments: (messages) => {
+    const { system, turns } = bySystem('deepseek-3', messages);
+    return [
+      words(system ?? ''),
+      ...turns.flatMap(({ role, content }) =>
+        role === 'assistant'
+          ? [special('<｜Assistant｜>'), words(content), special('<｜end▁of▁sentence｜>')]
+          : [special('<｜User｜>'), words(content)],
+      ),
+      special('<｜Assistant｜>'),
+    ];
   },
 };
 
@@ -204,8 +326,14 @@ const plain: ChatTemplate = {
 
 export const CHAT_TEMPLATES: Readonly<Record<TemplateName, ChatTemplate>> = {
   chatml,
+  'deepseek-3': deepseek3,
+  gemma,
   'llama-3': llama3,
   'llama-2': llama2,
+  'mistral-3': mistral('mistral-3', ' '),
+  'mistral-tekken': mistral('mistral-tekken', ''),
+  'phi-3': phi3,
+  'phi-4': phi4,
   zephyr,
   plain,
 };
@@ -219,6 +347,13 @@ const RECOGNISED: readonly {
   { has: ['<|im_start|>', '<|im_end|>'], lacks: ['<|im_sep|>'], name: 'chatml' },
   { has: ['<|start_header_id|>', '<|end_header_id|>', '<|eot_id|>'], lacks: [], name: 'llama-3' },
   { has: ['[INST]', '[/INST]', '<<SYS>>'], lacks: [], name: 'llama-2' },
+  // The first form of Mistral and the seventh put other things around a question; what tells Tekken is that no space stands within the quotes.
+  { has: ['[AVAILABLE_TOOLS]', '"[INST]"', '[/INST]'], lacks: ['[SYSTEM_PROMPT]', ' [INST]'], name: 'mistral-tekken' },
+  { has: ['[AVAILABLE_TOOLS]', '[INST]', '[/INST]'], lacks: ['[SYSTEM_PROMPT]', ' [INST]'], name: 'mistral-3' },
+  { has: ['<start_of_turn>', '<end_of_turn>'], lacks: [], name: 'gemma' },
+  { has: ['<|im_start|>', '<|im_sep|>', '<|im_end|>'], lacks: [], name: 'phi-4' },
+  { has: ['<|user|>', '<|assistant|>', '<|end|>'], lacks: ['<|im_start|>', '[gMASK]', '<|tool|>'], name: 'phi-3' },
+  { has: ['<｜User｜>', '<｜Assistant｜>', '<｜end▁of▁sentence｜>'], lacks: [], name: 'deepseek-3' },
   { has: ['<|user|>', '<|assistant|>'], lacks: ['<|end|>', '<|im_start|>', '[gMASK]'], name: 'zephyr' },
 ];
 

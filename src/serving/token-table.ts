@@ -13,6 +13,7 @@ const END_TOKENS: ReadonlySet<string> = new Set([
   '<eos>',
   '<end_of_turn>',
   '<|end|>',
+  '<｜end▁of▁sentence｜>',
 ]);
 
 /** The table of a model with `vocab_size` rows, which may be more than its tokenizer has tokens: such rows are never text. */

@@ -39,6 +39,7 @@ export async function* writeAnswer(
   const { engine, prefixes } = ready;
   const { model } = engine;
   const prompt = promptIds(ready, request);
+  refuseUnknownBiases(request, model.tokens.vocab_size);
   const grammar = grammarOf(ready, request);
   const progress = answerProgress(model, { ...request, stop: stopsOf(ready, request) }, prompt.length, grammar);
   const reader = callReaderOf(ready, request);
@@ -183,6 +184,14 @@ export const stopsOf = (
   { prompt, stop }: Pick<AnswerRequest, 'prompt' | 'stop'>,
 ): readonly string[] => (prompt.kind === 'chat' ? [...stop, ...chatStops] : stop);
 
+/** A bias on a token that there is not would be ignored. Throws ServingError `bad-input`. */
+function refuseUnknownBiases({ sampling }: Pick<AnswerRequest, 'sampling'>, vocab_size: number): void {
+  const wrong = sampling.logit_bias.find(([id]) => id >= vocab_size);
+  if (wrong === undefined) return;
+  const fact = `the model has no token ${wrong[0]}: expected one of 0..${vocab_size - 1}`;
+  throw new ServingError('bad-input', `logit_bias: ${fact}`, { param: 'logit_bias' });
+}
+
 /** The ids of a prompt. Texts begin with the model's beginning-of-text token, if it has one; ids are taken as they are. */
 export function promptIds({ engine, readChat }: ReadyModel, { prompt }: Pick<AnswerRequest, 'prompt'>): number[] {
   const { tokens } = engine.model;
@@ -194,7 +203,9 @@ export function promptIds({ engine, readChat }: ReadyModel, { prompt }: Pick<Ans
   if (prompt.kind === 'text' && tokens.bos_id !== null) ids.unshift(tokens.bos_id);
   const wrong = ids.find((id) => id >= tokens.vocab_size);
   if (wrong !== undefined) {
-    throw new ServingError('bad-input', `answer: the prompt's token ${wrong} is not in 0..${tokens.vocab_size - 1}`);
+    throw new ServingError('bad-input', `answer: the prompt's token ${wrong} is not in 0..${tokens.vocab_size - 1}`, {
+      param: 'prompt',
+    });
   }
   if (ids.length > 0) return ids;
   throw new ServingError('bad-input', 'answer: the prompt has no tokens, and the model has no beginning-of-text token');

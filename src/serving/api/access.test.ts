@@ -334,6 +334,8 @@ describe('bad requests', () => {
     const { app } = appWith();
     const cases = [
       ['GET', 'chat/completions', 405],
+      ['POST', 'models', 405],
+      ['DELETE', 'usage', 405],
       ['DELETE', 'models/small', 404],
       ['POST', 'images/generations', 404],
     ] as const;

@@ -180,11 +180,16 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
     c.json(modelObject(modelNamed(c.get('server'), c.req.param('model')), c.get('owners'))),
   );
 
-  for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/responses', '/v1/embeddings']) {
-    app.all(path, (c) => {
-      throw new ApiError('wrong-method', `${path}: expected POST, got ${c.req.method}`);
-    });
-  }
+  const only = (method: 'GET' | 'POST', paths: readonly string[]): void => {
+    for (const path of paths) {
+      app.all(path, (c) => {
+        c.header('allow', method); // RFC 9110, 15.5.6
+        throw new ApiError('wrong-method', `${path}: expected ${method}, got ${c.req.method}`);
+      });
+    }
+  };
+  only('POST', ['/v1/chat/completions', '/v1/completions', '/v1/responses', '/v1/embeddings']);
+  only('GET', ['/v1/models', '/v1/usage']);
   app.all('/v1/*', (c) => {
     throw new ApiError('no-such-path', `no such path: ${c.req.path}`);
   });

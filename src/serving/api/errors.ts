@@ -3,7 +3,7 @@ import { CodedError } from '../../errors.ts';
 import { ServingError, type ServingErrorCode } from '../errors.ts';
 
 interface Known {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 422 | 429 | 500 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429 | 500 | 503;
   readonly type: string;
   /** The code on the wire. */
   readonly code: string;
@@ -29,6 +29,7 @@ const CODES = {
   'no-such-path': known(404, INVALID, 'unknown_url'),
   'wrong-method': known(405, INVALID, 'method_not_allowed'),
   'too-large': known(413, INVALID, 'request_too_large'),
+  'encoded-body': known(415, INVALID, 'unsupported_media_type'),
   /** A grammar that came to no end. */
   'bad-grammar': known(422, INVALID, 'output_does_not_fit'),
   'too-fast': known(429, 'rate_limit_error', 'rate_limit_exceeded', true),

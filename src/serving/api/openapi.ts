@@ -36,6 +36,7 @@ const ERRORS = Object.fromEntries(
     ['401', 'A key is needed.'],
     ['404', 'No such model.'],
     ['413', 'The body is too large.'],
+    ['415', 'The body comes in a content-encoding: none is read.'],
     ['422', 'The answer did not take the form that was asked for.'],
     ['429', 'Too many requests or tokens, or no free place: retry-after-ms says when to ask again.'],
     ['500', 'This server failed.'],

@@ -83,7 +83,7 @@ export const ResponseRequestSchema = z.strictObject({
   max_output_tokens: z.int().min(1).nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.strictObject({ include_obfuscation: z.literal(false).optional() }).nullish(),
-  store: z.literal(false, 'store: nothing is stored here, so that only false is taken').nullish(),
+  store: z.literal(false, 'nothing is stored here, so that only false is taken').nullish(),
   include: z.array(z.enum(INCLUDABLE)).nullish(),
   top_logprobs: z.int().min(0).max(SERVING_LIMITS.top_logprobs).nullish(),
   text: z.strictObject({ format: FormatSchema.optional() }).nullish(),
