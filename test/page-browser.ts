@@ -9,8 +9,9 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { launch, NO_GPU, UNOPTIMISED } from '../src/bench/chromium.ts';
 import { isPageStale, PAGE_FOLDER } from '../src/cli/page.ts';
 import { encodeMessage } from '../src/protocol/encode-message.ts';
+import type { FromHub } from '../src/protocol/from-hub.ts';
 import { decodeFromPeer } from '../src/protocol/from-peer.ts';
-import { type FromHub, PROTOCOL_VERSION } from '../src/protocol/messages.ts';
+import { PROTOCOL_VERSION } from '../src/protocol/messages.ts';
 import { hubHere } from './hub-here.ts';
 import { PATIENCE_MS } from './tab-browser.ts';
 

@@ -3,8 +3,8 @@ import type { Pool } from '../src/hub/serving/pool.ts';
 import { openServing, type ServedModel, type Serving, type ServingOptions } from '../src/peer/serving.ts';
 import { systemClock } from '../src/protocol/clock.ts';
 import { encodeMessage } from '../src/protocol/encode-message.ts';
+import { decodeFromHub } from '../src/protocol/from-hub.ts';
 import { decodeFromPeer } from '../src/protocol/from-peer.ts';
-import { decodeFromHub } from '../src/protocol/messages.ts';
 import type { FromServingPeer } from '../src/protocol/serving-from-peer.ts';
 import type { ToServingPeer } from '../src/protocol/serving-messages.ts';
 

@@ -12,9 +12,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { WebSocket } from 'ws';
 import { openHub } from '../src/hub/hub.ts';
+import { decodeFromHub } from '../src/protocol/from-hub.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
-import { decodeFromHub, uploadChallenge } from '../src/protocol/messages.ts';
+import { uploadChallenge } from '../src/protocol/messages.ts';
 
 const EXAMPLES = join(import.meta.dirname, '..', 'docs', 'operating');
 /** Above what nginx takes as it comes. */

@@ -16,16 +16,11 @@ import { createRun } from '../src/owner/owner.ts';
 import { trainingFor } from '../src/owner/run-settings.ts';
 import { encodeMessage } from '../src/protocol/encode-message.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
+import { decodeFromHub, type FromHub } from '../src/protocol/from-hub.ts';
 import type { FromPeer } from '../src/protocol/from-peer.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import { createIdentity, type Identity } from '../src/protocol/identity.ts';
-import {
-  decodeFromHub,
-  type FromHub,
-  helloChallenge,
-  PROTOCOL_VERSION,
-  uploadChallenge,
-} from '../src/protocol/messages.ts';
+import { helloChallenge, PROTOCOL_VERSION, uploadChallenge } from '../src/protocol/messages.ts';
 
 export const MODEL = {
   hidden_size: 16,

@@ -18,9 +18,10 @@ import { modelBlobs } from '../src/model/testing/model-blobs.ts';
 import { systemClock } from '../src/protocol/clock.ts';
 import { encodeMessage } from '../src/protocol/encode-message.ts';
 import { openEvent } from '../src/protocol/envelope.ts';
+import type { FromHub } from '../src/protocol/from-hub.ts';
 import { decodeFromPeer } from '../src/protocol/from-peer.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
-import { type FromHub, PROTOCOL_VERSION, type RunStatus, type RunView, WIRE_LIMITS } from '../src/protocol/messages.ts';
+import { PROTOCOL_VERSION, type RunStatus, type RunView, WIRE_LIMITS } from '../src/protocol/messages.ts';
 import { exampleStatus, exampleView } from '../src/protocol/testing/example-views.ts';
 import { type TabNetwork, TabUnderTest } from './tab-browser.ts';
 

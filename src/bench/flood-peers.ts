@@ -9,8 +9,9 @@ import { createRun } from '../owner/owner.ts';
 import { trainingFor } from '../owner/run-settings.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
 import { signEvent } from '../protocol/envelope.ts';
+import { decodeFromHub } from '../protocol/from-hub.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
-import { decodeFromHub, helloChallenge, PROTOCOL_VERSION, type RunView } from '../protocol/messages.ts';
+import { helloChallenge, PROTOCOL_VERSION, type RunView } from '../protocol/messages.ts';
 import { from, over, pause, type Target } from './flood.ts';
 
 const MANY_WORKERS = 1000;

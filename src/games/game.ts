@@ -38,12 +38,29 @@ export interface Device {
   readonly drawer: Drawer;
   /** For games that need it: runs a program that nobody trusts. */
   readonly run?: RunProgram;
+  /** For games that need it: talks to the other devices of the run. */
+  readonly channel?: DeviceChannel;
   /** Called after each piece of work. The owner's policy may make it wait: that is how a device is throttled. */
   progress(report: Told): Promise<void>;
   /** Resolves when the owner's policy lets the device begin to work; where it is missing, that is always. */
   rested?(): Promise<void>;
   /** How long, in all, the owner's rules have kept the device from working: time in which nobody is slow. Missing: 0. */
   away_ms?(): number;
+}
+
+/** Between devices of one run: the hub passes on what it cannot read, and keeps nothing. */
+export interface DeviceChannel {
+  /**
+   * Sends a message to a device by its id; resolves when that device has done with it. Messages to one device come in order. Rejects with
+   * PeerError `peer-not-here`, `peer-busy`, `channel-broken`, `disconnected`: then nobody knows whether it came. `too-large`. With the signal's
+   * reason when it fires.
+   */
+  send(to: string, message: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /**
+   * Takes messages, of each sender one after the other: the next comes when the promise is settled, and so many wait at their senders. One
+   * listener at a time; where none listens, messages wait. @returns stops listening
+   */
+  listen(listener: (from: string, message: Uint8Array) => Promise<void>): () => void;
 }
 
 /** How much is done so far, in the game's unit, with numbers by the names that the game declares for work. Integers only: they go into a signed event. */

@@ -12,6 +12,11 @@ export const CAPABILITIES = {
 } as const;
 export type Capability = keyof typeof CAPABILITIES;
 
+/** What devices that take part lend, in a process as in a tab. */
+export const PEER_LENDS: readonly Capability[] = ['blobs', 'store', 'compute', 'run', 'channel'];
+/** What of it reaches a game that runs elsewhere, as a game from a file does: it talks to nobody. */
+export const HOST_LENDS: readonly Capability[] = PEER_LENDS.filter((lent) => lent !== 'channel');
+
 /** Throws GameError `bad-device` with one sentence. @param what the name of the device for its owner */
 export function checkNeeds(
   { name, needs = [] }: { readonly name: string; readonly needs?: readonly Capability[] | undefined },

@@ -4,7 +4,7 @@ import type { CodedError } from '../errors.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
-import type { FromHub } from '../protocol/messages.ts';
+import type { FromHub } from '../protocol/from-hub.ts';
 import { answerTo } from './answers.ts';
 import { HubError } from './errors.ts';
 

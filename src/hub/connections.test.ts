@@ -8,16 +8,18 @@ import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel, ChannelListener } from '../protocol/channel.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
+import { decodeFromHub, type FromHub } from '../protocol/from-hub.ts';
 import type { FromPeer } from '../protocol/from-peer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { decodeFromHub, type FromHub, helloChallenge, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { helloChallenge, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { CONNECTION_LIMITS } from './connection.ts';
 import { type HubServices, openConnections } from './connections.ts';
 import { HubError } from './errors.ts';
 import { openFeed } from './feed.ts';
 import { openHistories } from './history.ts';
 import { openRateLimits, RATES } from './rate-limits.ts';
+import { NO_RELAY_COUNTS } from './relay.ts';
 import { openSamples } from './samples.ts';
 import { openKept } from './statuses.ts';
 
@@ -46,6 +48,7 @@ function openHub(
     },
     ...{ rates: openRateLimits(clock), onRefused: () => {}, onError: (error) => void failures.push(error) },
     pool: { hear: () => {}, gone: () => {} },
+    relayCounts: NO_RELAY_COUNTS,
   };
   const connections = openConnections(services, CONNECTION_LIMITS);
   const connect = () => {

@@ -10,7 +10,8 @@ import { CONNECTION_LIMITS, Connection, type ConnectionLimits } from './connecti
 import { type ConversationServices, openConversations } from './conversation.ts';
 import type { Feed } from './feed.ts';
 import { openObservers } from './observers.ts';
-import { openRoll } from './roll.ts';
+import { openRelay, type Relay, type RelayCounts } from './relay.ts';
+import { openRoll, type Roll } from './roll.ts';
 import { type Audience, openRunNews } from './run-news.ts';
 import type { Statuses } from './statuses.ts';
 import type { TimeLeft } from './views.ts';
@@ -24,6 +25,7 @@ export interface HubServices extends ConversationServices {
   write(body: EventBody): Promise<unknown>;
   readonly statuses: Statuses;
   readonly feed: Feed;
+  readonly relayCounts: RelayCounts;
   /** Gets the code of every refusal. */
   onRefused(code: string): void;
   /** Gets unexpected errors, which have no code. */
@@ -72,8 +74,10 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     send: (observer, frame) => observer.send(frame),
   });
   const news = openRunNews({ ...hub, soon_ms: limits.news_ms, inRun: roll.inRun });
+  const relay = relayAmong(roll, hub);
   const hear = openConversations(hub, {
     roll,
+    relay,
     suspended: () => suspended,
     onPeer(connection, run) {
       absences.back(run.id, connection.peer!);
@@ -90,9 +94,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     if (!closed && suspended === null && !roll.hasKey(run, peer)) absences.gone(run, peer);
   };
 
-  const heartbeat = openHeartbeat(clock, limits.ping_every_ms, () => {
-    for (const connection of roll.all) connection.ping();
-  });
+  const heartbeat = openHeartbeat(clock, limits.ping_every_ms, roll.all);
 
   return {
     accept(channel, address) {
@@ -105,7 +107,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
         onFailure: (error) => hub.onError(error, 'a message'),
         onGone() {
           roll.remove(connection);
-          hub.pool.gone(connection);
+          for (const one of [hub.pool, relay]) one.gone(connection);
           if (connection.peer && connection.run) mayBeGone(connection.run, connection.peer);
         },
       });
@@ -141,11 +143,19 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
   };
 }
 
-function openHeartbeat(clock: Clock, every_ms: number, beat: () => void): { close(): void } {
+/** Passes on what devices that take part say to each other. */
+const relayAmong = ({ withKey }: Roll<Connection>, { state, relayCounts }: HubServices): Relay =>
+  openRelay({
+    withKey,
+    takesPart: (run, peer) => state.runs.get(run)?.peers.get(peer)?.present === true,
+    counts: relayCounts,
+  });
+
+function openHeartbeat(clock: Clock, every_ms: number, all: ReadonlySet<Connection>): { close(): void } {
   let timer: Timer;
   const wait = (): void => {
     timer = clock.setTimeout(() => {
-      beat();
+      for (const connection of all) connection.ping();
       wait();
     }, every_ms);
   };

@@ -5,11 +5,13 @@ import type { Receipt } from '../ledger/receipt.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { decodeFromPeer, type FromPeer } from '../protocol/from-peer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
+import { type FromRelayingPeer, isRelayed } from '../protocol/relay-messages.ts';
 import { type FromServingPeer, isServing } from '../protocol/serving-from-peer.ts';
 import type { Connection } from './connection.ts';
 import { HubError } from './errors.ts';
 import { guestOf, type Hello, planEntry } from './hello.ts';
 import type { RateLimits } from './rate-limits.ts';
+import type { Relay } from './relay.ts';
 import type { Roll } from './roll.ts';
 import type { Samples } from './samples.ts';
 import type { Pool } from './serving/pool.ts';
@@ -29,6 +31,7 @@ export interface ConversationServices {
 /** What happens with messages. */
 export interface ConversationListener {
   readonly roll: Roll<Connection>;
+  readonly relay: Relay;
   /** Why no peer is accepted at present; null where they are. */
   suspended(): string | null;
   /** A peer has come, or come back, to a run. */
@@ -53,6 +56,11 @@ export function openConversations(hub: ConversationServices, listener: Conversat
         if (!connection.peer) throw new ProtocolError('malformed', `${message.type}: expected it of a key`);
         hub.rates.take('serve_connection', connection.number);
         hub.pool.hear(connection, message);
+        return;
+      }
+      if (isRelayed(message)) {
+        hub.rates.take('relay_connection', connection.number);
+        listener.relay.hear(connection, message);
         return;
       }
       if (message.type !== 'event') {
@@ -106,7 +114,7 @@ function greet(
   onPeer(connection, entry.run);
 }
 
-type Talk = Exclude<FromPeer, { type: 'hello' | 'event' } | FromServingPeer>;
+type Talk = Exclude<FromPeer, { type: 'hello' | 'event' } | FromServingPeer | FromRelayingPeer>;
 
 /** Handles what is in no log: pings, progress, samples. Returns whether it is news for observers. */
 function hearTalk({ state, samples, telemetry }: ConversationServices, connection: Connection, message: Talk): boolean {

@@ -24,6 +24,7 @@ import { openModels } from './models.ts';
 import { openNamedBlobs } from './named-blobs.ts';
 import { openQueries } from './queries.ts';
 import { openRateLimits, type Rates } from './rate-limits.ts';
+import { NO_RELAY_COUNTS, type RelayCounts } from './relay.ts';
 import { openReplica } from './replica.ts';
 import { driveRounds, type Rounds } from './rounds.ts';
 import { watchRuns } from './run-news.ts';
@@ -70,6 +71,8 @@ export interface HubCoreOptions {
   readonly onRefused?: (code: string) => void;
   /** What the pool that serves counts. */
   readonly poolCounts?: PoolCounts;
+  /** What is counted of frames between devices. */
+  readonly relayCounts?: RelayCounts;
   /** For the simulator: other games than the built-in ones, and the core with a planted fault. */
   readonly loadGame?: LoadGame;
   readonly machine?: StateMachine;
@@ -139,6 +142,7 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
     condition: () => condition.look(),
     mustHaveRoom: condition.mustHaveRoom,
     onRefused: options.onRefused ?? (() => {}),
+    relayCounts: options.relayCounts ?? NO_RELAY_COUNTS,
   };
   const connections = openConnections(services, options.limits);
 

@@ -176,6 +176,7 @@ async function startHub(
     floor_bytes: options.floor_bytes,
     onRefused: metrics.refused,
     poolCounts: metrics.pool,
+    relayCounts: metrics.relay,
   });
   const { connections } = hubCore;
   const { state } = hubCore.sequencer;

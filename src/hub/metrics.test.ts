@@ -8,9 +8,10 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { WebSocket } from 'ws';
 import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
+import { decodeFromHub } from '../protocol/from-hub.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { decodeFromHub, PROTOCOL_VERSION, uploadChallenge } from '../protocol/messages.ts';
+import { PROTOCOL_VERSION, uploadChallenge } from '../protocol/messages.ts';
 import { type Hub, openHub } from './hub.ts';
 import { openMetrics } from './metrics.ts';
 

@@ -8,6 +8,7 @@ import { inUnit } from '../protocol/measures.ts';
 import { incomingOf } from './answers.ts';
 import { comesFromHere } from './askers.ts';
 import { HubError } from './errors.ts';
+import { openRelayCounts, type RelayCounts } from './relay.ts';
 import { openPoolCounts, type PoolCounts } from './serving/pool-metrics.ts';
 
 /** A commit takes milliseconds on a healthy disk and seconds on a failing one. */
@@ -30,6 +31,8 @@ export interface Metrics {
   carried(direction: 'up' | 'down', size_bytes: number): void;
   /** What the pool that serves counts. */
   readonly pool: PoolCounts;
+  /** What is passed on between devices. */
+  readonly relay: RelayCounts;
   /** The same store, with the time of every append measured. */
   timed(store: LogStore): LogStore;
   /** Adds the gauges of an open hub. Call it once. */
@@ -63,6 +66,7 @@ export function openMetrics(): Metrics {
   return {
     refused: (code) => refusals.inc({ code }),
     pool: openPoolCounts(registers),
+    relay: openRelayCounts(registers),
     carried: (direction, size_bytes) => bytes.inc({ direction }, size_bytes),
     timed: (store) => ({
       ...store,

@@ -24,6 +24,7 @@ export const RATES = {
   run_address: { burst: 64, per_second: 1 / 60 }, // an ended run makes room, but stays in the log and in every list
   talk_connection: { burst: 100, per_second: 10 }, // a worker reports its progress three times a second, an observer asks every ten seconds
   serve_connection: { burst: 2000, per_second: 400 }, // sixteen answers at once, each with a message every forty milliseconds
+  relay_connection: { burst: 4000, per_second: 1000 }, // 50 Mbit/s in frames of 8 kB, and a word for each that comes
   malformed_connection: { burst: 20, per_second: 0.1 }, // beyond this the connection ends: peers of this version send none
   too_fast_connection: { burst: 200, per_second: 2 }, // likewise: a peer that is told to wait sends each event again a few times
   card_address: { burst: 60, per_second: 1 }, // robots of a few sites at once; a cached picture costs nothing, a new one 0.1 s

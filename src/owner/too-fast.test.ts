@@ -8,10 +8,11 @@ import { connectToHub, type HubConnection } from '../peer/connection.ts';
 import { webSockets } from '../peer/web-sockets.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
 import { signEvent } from '../protocol/envelope.ts';
+import type { FromHub } from '../protocol/from-hub.ts';
 import { decodeFromPeer, type FromPeer } from '../protocol/from-peer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { type FromHub, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { sendEvent } from './owner.ts';
 
 const HUB = 'b'.repeat(64);

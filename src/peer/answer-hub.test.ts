@@ -1,7 +1,8 @@
 // What a peer does about each message of its hub, a line a case.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type FromHub, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import type { FromHub } from '../protocol/from-hub.ts';
+import { PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { exampleView } from '../protocol/testing/example-views.ts';
 import { type Known, planAnswer } from './answer-hub.ts';
 

@@ -1,7 +1,9 @@
 // The decision about each message of the hub: made here from what is known; connection.ts acts on it.
-import type { FromHub, RunView, Welcome } from '../protocol/messages.ts';
+import type { FromHub } from '../protocol/from-hub.ts';
+import type { RunView, Welcome } from '../protocol/messages.ts';
 import { otherVersion, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
+import type { ToRelayingPeer } from '../protocol/relay-messages.ts';
 import type { ToServingPeer } from '../protocol/serving-messages.ts';
 
 /** What a peer knows when a message comes. */
@@ -21,6 +23,7 @@ export type HubAction =
   | { readonly do: 'send-later'; readonly event: string }
   | { readonly do: 'reject'; readonly event: string; readonly error: PeerError }
   | { readonly do: 'serve'; readonly message: ToServingPeer }
+  | { readonly do: 'relay'; readonly message: ToRelayingPeer }
   | { readonly do: 'give-way' }
   | { readonly do: 'end'; readonly error: PeerError };
 
@@ -45,6 +48,10 @@ export function planAnswer(message: FromHub, { hub, run, greeted }: Known): HubA
     case 'answer-stop':
     case 'offer-refused':
       return greeted ? { do: 'serve', message } : null;
+    case 'relay':
+    case 'relay-taken':
+    case 'relay-lost':
+      return greeted ? { do: 'relay', message } : null;
     default:
       return null;
   }

@@ -4,17 +4,12 @@ import type { Channel } from '../protocol/channel.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
 import { ProtocolError } from '../protocol/errors.ts';
+import { decodeFromHub } from '../protocol/from-hub.ts';
 import type { FromPeer } from '../protocol/from-peer.ts';
 import type { Identity } from '../protocol/identity.ts';
-import {
-  decodeFromHub,
-  helloChallenge,
-  PROTOCOL_VERSION,
-  type RunView,
-  type Sample,
-  type Welcome,
-} from '../protocol/messages.ts';
+import { helloChallenge, PROTOCOL_VERSION, type RunView, type Sample, type Welcome } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
+import type { FromRelayingPeer, ToRelayingPeer } from '../protocol/relay-messages.ts';
 import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
 import type { ToServingPeer } from '../protocol/serving-messages.ts';
 import { type HubAction, planAnswer } from './answer-hub.ts';
@@ -39,6 +34,8 @@ export interface HubConnection {
   sample(message: Omit<Sample, 'type'>): void;
   /** Sends what a device that serves says; lost likewise. */
   serve(message: FromServingPeer): void;
+  /** Sends what is for another device. @returns whether it left */
+  relay(message: FromRelayingPeer): boolean;
   close(): void;
 }
 
@@ -67,6 +64,8 @@ export interface ConnectionOptions {
   readonly onRun: (view: RunView) => void;
   /** The hub asks a device that serves. */
   readonly onServe?: (message: ToServingPeer) => void;
+  /** Another device says something, or has heard something. */
+  readonly onRelay?: (message: ToRelayingPeer) => void;
   /** The connection is lost for now; the peer is reconnecting. */
   readonly onAway: (reason: string) => void;
   /** The hub answers over HTTP, but no connection opens, again and again. */
@@ -121,6 +120,12 @@ class Connection implements HubConnection {
 
   serve(message: FromServingPeer): void {
     this.#sendGreeted(message);
+  }
+
+  relay(message: FromRelayingPeer): boolean {
+    const leaves = this.#greeted && this.#channel?.open === true;
+    if (leaves) this.#send(message);
+    return leaves;
   }
 
   close(): void {
@@ -184,6 +189,8 @@ class Connection implements HubConnection {
         return this.#unanswered.reject(action.event, action.error);
       case 'serve':
         return this.#options.onServe?.(action.message);
+      case 'relay':
+        return this.#options.onRelay?.(action.message);
       case 'give-way':
         return this.#giveWay();
       case 'end':

@@ -2,7 +2,8 @@
 import WebSocket from 'ws';
 import { encodeMessage } from '../protocol/encode-message.ts';
 import { orNull } from '../protocol/errors.ts';
-import { decodeFromHub, PROTOCOL_VERSION, type RunStatus, WIRE_LIMITS } from '../protocol/messages.ts';
+import { decodeFromHub } from '../protocol/from-hub.ts';
+import { PROTOCOL_VERSION, type RunStatus, WIRE_LIMITS } from '../protocol/messages.ts';
 
 const RETRY_MS = 500;
 /** How long the hub may take to answer the goodbye, so that it cannot hold up the end of a program. */

@@ -7,7 +7,7 @@ import { HEADS_FOLDER } from '../audit/seen-heads.ts';
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import { openDrawer } from '../games/folder-drawer.ts';
 import type { AnyGame } from '../games/game.ts';
-import { type Capability, checkNeeds } from '../games/needs.ts';
+import { checkNeeds, PEER_LENDS } from '../games/needs.ts';
 import { decodeParams } from '../games/params.ts';
 import { runProgram } from '../games/programs/node-programs.ts';
 import { type LoadGame, loadGame, offerOf } from '../games/registry.ts';
@@ -71,9 +71,6 @@ export interface JoinOptions {
   readonly serve?: Omit<ServeOptions, 'openEngine'>;
 }
 
-/** What a peer in a process of its own lends to games. */
-const LENDS: readonly Capability[] = ['blobs', 'store', 'compute', 'run'];
-
 /** Resolves when the run is finished or the owner's signal was followed. Throws PeerError, GameError, ProtocolError. */
 export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'> {
   const { url, folder, role, name, owner, signal, onNews } = options;
@@ -87,7 +84,7 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
   let opened: Runtime | null = null;
   try {
     const game = await (options.loadGame ?? loadGame)(view.game, offerOf(view.game_file, blobs.fetch));
-    checkNeeds(game, LENDS, 'this device');
+    checkNeeds(game, PEER_LENDS, 'this device');
     const settings = await Promise.race([blobs.fetch(view.params), fired(signal)]);
     if (!settings) return 'left';
     const params = await decodeParams(game, settings);

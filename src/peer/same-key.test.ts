@@ -6,9 +6,10 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { systemClock } from '../protocol/clock.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
 import { signEvent } from '../protocol/envelope.ts';
+import type { FromHub } from '../protocol/from-hub.ts';
 import { decodeFromPeer, type FromPeer } from '../protocol/from-peer.ts';
 import { createIdentity } from '../protocol/identity.ts';
-import { type FromHub, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { connectToHub, type HubConnection } from './connection.ts';
 import { webSockets } from './web-sockets.ts';
 

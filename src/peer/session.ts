@@ -13,6 +13,7 @@ import type { PeerBlobs } from './blobs.ts';
 import { connectToHub, type HubConnection, type Transport } from './connection.ts';
 import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
 import { followModel } from './model.ts';
+import { openRelayChannel, type RelayChannel } from './relay-channel.ts';
 import type { PeerNews, Role, RoleContext } from './role.ts';
 import { openServingPart, type ServeOptions, type ServingPart } from './serving-part.ts';
 import { planAfterActing, planAfterBinding, planAfterJoining, planSession } from './session-plan.ts';
@@ -67,6 +68,7 @@ class Session {
   readonly #status: Status;
   readonly #role: Role;
   readonly #serving: ServingPart | null;
+  readonly #channel: RelayChannel | null;
   readonly #connection: HubConnection;
   #newest: RunView | null = null;
   #acted: RunView | null = null;
@@ -80,11 +82,13 @@ class Session {
   #number = 0;
 
   constructor(options: SessionOptions) {
-    const { run, identity, game, params, device, blobs, role, transport, signal } = options;
+    const { run, identity, game, params, blobs, role, transport, signal } = options;
     this.#options = options;
     this.#clock = transport.clock;
     const tell = (news: PeerNews): void => this.#tell(news);
     this.#status = openStatus(role, this.#clock, (progress) => this.#connection.progress(progress), tell);
+    this.#channel = game.needs?.includes('channel') ? this.#openChannel() : null;
+    const device = this.#channel ? { ...options.device, channel: this.#channel } : options.device;
     const context: RoleContext = {
       run,
       identity,
@@ -150,12 +154,15 @@ class Session {
       onWelcome: (welcome) => this.#onWelcome(welcome),
       onRun: (view) => this.#onRun(view),
       onServe: (message) => this.#serving?.hear(message),
+      onRelay: (message) => this.#channel?.hear(message),
       onAway: (reason) => {
+        this.#channel?.away();
         this.#serving?.away();
         this.#tell({ type: 'away', reason });
       },
       onBlocked: (reason) => problem('no-websocket', blockedWords(reason)),
       onYield: (wait_ms) => {
+        this.#channel?.away();
         this.#newest = null;
         this.#status.saw(null);
         this.#role.drop();
@@ -167,6 +174,15 @@ class Session {
 
   get #onlyServes(): boolean {
     return this.#options.serve?.only === true;
+  }
+
+  #openChannel(): RelayChannel {
+    const { run, identity, transport } = this.#options;
+    return openRelayChannel({
+      ...{ run, identity, clock: this.#clock, random: () => transport.random() },
+      send: (message) => this.#connection.relay(message),
+      onProblem: (code, message) => this.#tell({ type: 'problem', code, message }),
+    });
   }
 
   #openServing(serve: ServeOptions, { game, params, device, model }: RoleContext): ServingPart {

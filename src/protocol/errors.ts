@@ -28,6 +28,8 @@ export type ProtocolErrorCode =
   | 'forbidden-value'
   /** The signature is not the author's. */
   | 'bad-signature'
+  /** A frame from another device is not the next one of its session. */
+  | 'bad-seal'
   /** A sealed box was sealed to another key, or was changed. */
   | 'not-sealed-to-this-key'
   /** A letter between a device and its owner comes from, or is for, somebody else. */

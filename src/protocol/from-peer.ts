@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { decodeFrame } from './frames.ts';
 import { ObstacleSchema, ProgressSchema, SampleSchema, WIRE_LIMITS } from './messages.ts';
+import { RelayFromPeer } from './relay-messages.ts';
 import { bytes, hash } from './schemas.ts';
 import { ServingFromPeer } from './serving-from-peer.ts';
 
@@ -29,6 +30,7 @@ export const FromPeerSchema = z.discriminatedUnion('type', [
   /** Asks whether the hub is alive. For browsers, which do not see the WebSocket's own pings. */
   z.strictObject({ type: z.literal('ping') }),
   ...ServingFromPeer,
+  ...RelayFromPeer,
 ]);
 export type FromPeer = z.infer<typeof FromPeerSchema>;
 

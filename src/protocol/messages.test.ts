@@ -7,16 +7,9 @@ import { z } from 'zod';
 import { MESSAGE_DEPTH } from './cbor-form.ts';
 import { encodeMessage } from './encode-message.ts';
 import { ProtocolError } from './errors.ts';
+import { decodeFromHub, type FromHub } from './from-hub.ts';
 import { decodeFromPeer, type FromPeer } from './from-peer.ts';
-import {
-  decodeFromHub,
-  type FromHub,
-  helloChallenge,
-  type RunStatus,
-  type RunView,
-  uploadChallenge,
-  WIRE_LIMITS,
-} from './messages.ts';
+import { helloChallenge, type RunStatus, type RunView, uploadChallenge, WIRE_LIMITS } from './messages.ts';
 import {
   packRequest,
   packTokens,

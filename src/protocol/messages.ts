@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { decodeFrame } from './frames.ts';
 import { NumbersSchema, ValuesSchema } from './measures.ts';
 import { bytes, count, hash, role } from './schemas.ts';
-import { ServingFromHub } from './serving-messages.ts';
 
 /**
  * The version of this protocol: of the messages and of the events in them. Either side refuses messages and events that it does not know,
@@ -11,8 +10,9 @@ import { ServingFromHub } from './serving-messages.ts';
  * 2: draws, appeals and contests; heads of the log in events. 3: rules that bound a first work, and views that say so. 4: a model's hash
  * is that of its manifest. 5: steps. 6: metrics in the game's words. 7: models in bf16 and f16. 8: amounts and numbers in the
  * game's words. 9: the pool that serves (serving-messages.ts). 10: offers say whether a device chats. 11: devices judge each other's answers.
+ * 12: devices of a run talk to each other (relay-messages.ts).
  */
-export const PROTOCOL_VERSION = 11;
+export const PROTOCOL_VERSION = 12;
 
 /** Says in words which side has the older version, and what that side can do about it. */
 export function otherVersion(versions: { readonly hub: number; readonly peer: number }): string {
@@ -289,23 +289,20 @@ export const DeviceWorkSchema = z.object({
 });
 export type DeviceWork = z.infer<typeof DeviceWorkSchema>;
 
-export const FromHubSchema = z.discriminatedUnion('type', [
+/** What everybody hears. */
+export const HubMessages = [
   z.object({ type: z.literal('challenge'), protocol: z.int(), hub: hash, nonce: bytes(32) }),
   WelcomeSchema,
   z.object({ type: z.literal('pong') }),
-  z.object({ type: z.literal('run'), view: RunViewSchema }),
   z.object({ type: z.literal('status'), runs: z.array(RunStatusSchema) }),
   ChangesSchema,
-  /** `receipt` proves that the event is in the log; ledger/receipt.ts checks it. */
-  z.object({ type: z.literal('accepted'), event: hash, receipt: z.unknown() }),
   z.object({ type: z.literal('refused'), event: hash.nullable(), code: z.string().max(60), message: text }),
-  ...ServingFromHub,
-]);
-export type FromHub = z.infer<typeof FromHubSchema>;
+] as const;
+const ForObserverSchema = z.discriminatedUnion('type', HubMessages);
 
-/** Decodes a hub's message. Throws ProtocolError: `too-large`, `malformed`. */
-export function decodeFromHub(frame: Uint8Array): FromHub {
-  return decodeFrame(frame, FromHubSchema, WIRE_LIMITS.message_bytes, Number.POSITIVE_INFINITY);
+/** Decodes a hub's message to an observer; what only peers get is in from-hub.ts. Throws ProtocolError: `too-large`, `malformed`. */
+export function decodeForObserver(frame: Uint8Array): z.infer<typeof ForObserverSchema> {
+  return decodeFrame(frame, ForObserverSchema, WIRE_LIMITS.message_bytes, Number.POSITIVE_INFINITY);
 }
 
 /** The bytes that a peer signs to prove that it holds its key, bound to this hub and this connection. */

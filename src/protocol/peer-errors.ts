@@ -26,6 +26,14 @@ export type PeerErrorCode =
   | 'too-little-memory'
   /** A GPU was asked for by name, and there is none that computes right. */
   | 'no-gpu'
+  /** Another device of the run has no connection to the hub, or lost it. */
+  | 'peer-not-here'
+  /** Another device takes no more at present. */
+  | 'peer-busy'
+  /** Another device did not answer, or what it said was not its own words: what was under way to it is lost. */
+  | 'channel-broken'
+  /** A message to another device is larger than one may be. */
+  | 'too-large'
   /** The connection broke before an answer came. */
   | 'disconnected';
 

@@ -3,7 +3,7 @@ import { decodeEvent } from '../core/codec.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel } from '../protocol/channel.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
-import { decodeFromHub } from '../protocol/messages.ts';
+import { decodeFromHub } from '../protocol/from-hub.ts';
 import { seededRandom } from '../protocol/random.ts';
 
 /** The hub lies in one of so many histories, and about one of so many measurements. A random stream of its own leaves everything else as it was. */

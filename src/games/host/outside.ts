@@ -1,7 +1,7 @@
 // The program's side of a host: a game that runs elsewhere, called as if it were here. Where it loops or dies only its own calls fail, and it begins afresh.
 import { GameError } from '../errors.ts';
 import type { AnyGame, Device, Judging } from '../game.ts';
-import type { Capability } from '../needs.ts';
+import { type Capability, checkNeeds, HOST_LENDS } from '../needs.ts';
 import type { GameWords } from '../parts.ts';
 import type { DeviceOverThere } from './inside.ts';
 import { type Lent, lendTo } from './lend.ts';
@@ -71,6 +71,12 @@ export interface HostedGame {
 export async function hostGame(options: HostOptions): Promise<HostedGame> {
   const host = new Host(options);
   const { parts, ...about } = await host.started();
+  try {
+    checkNeeds(about, HOST_LENDS, 'a game in a thread of its own');
+  } catch (error) {
+    host.end('it needs what it cannot get');
+    throw error;
+  }
   const call = (part: Called, values: readonly unknown[]): Promise<never> => host.call(part, values) as Promise<never>;
   const game = {
     ...about,

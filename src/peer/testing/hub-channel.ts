@@ -1,8 +1,9 @@
 // A hub's end of a peer's connection for tests of sessions: it welcomes everybody, and answers events as the test says.
 import type { Channel, ChannelListener } from '../../protocol/channel.ts';
 import { encodeMessage } from '../../protocol/encode-message.ts';
+import type { FromHub } from '../../protocol/from-hub.ts';
 import { decodeFromPeer } from '../../protocol/from-peer.ts';
-import { type FromHub, PROTOCOL_VERSION } from '../../protocol/messages.ts';
+import { PROTOCOL_VERSION } from '../../protocol/messages.ts';
 
 /** @param onEvent gets each signed event, and a function that sends a message to the peer */
 export function hubChannel(

@@ -5,7 +5,7 @@ import { ProtocolError } from '../../protocol/errors.ts';
 import type { FromPeer } from '../../protocol/from-peer.ts';
 import {
   type Changes,
-  decodeFromHub,
+  decodeForObserver,
   type PeerView,
   PROTOCOL_VERSION,
   type RunOverview,
@@ -112,7 +112,7 @@ export function openLive(address: string): LiveLink {
   };
 
   const onFrame = (frame: Uint8Array): void => {
-    const message = decodeFromHub(frame);
+    const message = decodeForObserver(frame);
     if (message.type === 'challenge') {
       // Another hub at the same address: nothing of the one before is this one's.
       if (store.get().hub !== null && store.get().hub !== message.hub) change({ runs: new Map(), events: 0 });

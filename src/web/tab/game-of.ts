@@ -3,7 +3,7 @@ import { CodedError } from '../../errors.ts';
 import { GAME_FILE_BYTES } from '../../games/game-form.ts';
 import { guardGame } from '../../games/guard.ts';
 import { type HostedGame, hostGame } from '../../games/host/outside.ts';
-import { type Capability, checkNeeds } from '../../games/needs.ts';
+import { checkNeeds, PEER_LENDS } from '../../games/needs.ts';
 import { isOfThisBuild, loadGame } from '../../games/registry.ts';
 import type { RunStatus } from '../../protocol/messages.ts';
 import { type AskPage, sandboxWith } from '../sandbox/sandbox-port.ts';
@@ -17,9 +17,6 @@ export type TabErrorCode =
   | 'too-large-for-this-device';
 export class TabError extends CodedError<TabErrorCode> {}
 
-/** What a tab lends to games. */
-const LENDS: readonly Capability[] = ['blobs', 'store', 'compute', 'run'];
-
 /** Throws TabError `game-not-here`, GameError for a file that is not a game, and the errors of `fetchBlob`. */
 export async function gameOf(
   { start, askPage }: { readonly start: StartMessage; readonly askPage: AskPage },
@@ -28,7 +25,7 @@ export async function gameOf(
 ): Promise<HostedGame> {
   if (isOfThisBuild(view.game)) {
     const game = await loadGame(view.game);
-    checkNeeds(game, LENDS, 'this tab');
+    checkNeeds(game, PEER_LENDS, 'this tab');
     return { game, close: () => {} };
   }
   const details = { game: view.game };
@@ -44,7 +41,7 @@ export async function gameOf(
   const word = `the file of "${view.game}"`;
   const hosted = await hostGame({ open: () => sandboxWith(text, askPage), word });
   try {
-    checkNeeds(hosted.game, LENDS, 'this tab');
+    checkNeeds(hosted.game, PEER_LENDS, 'this tab');
     if (hosted.game.name === view.game) return { ...hosted, game: guardGame(hosted.game) };
     throw new TabError('game-not-here', `${word} is of another game, "${hosted.game.name}"`, details);
   } catch (error) {

@@ -2,8 +2,8 @@
 import type { Margins } from '../../../core/events/limits-published.ts';
 import type { Clock, Timer } from '../../../protocol/clock.ts';
 import { encodeMessage } from '../../../protocol/encode-message.ts';
+import { decodeFromHub } from '../../../protocol/from-hub.ts';
 import { decodeFromPeer, type FromPeer } from '../../../protocol/from-peer.ts';
-import { decodeFromHub } from '../../../protocol/messages.ts';
 import { seededRandom } from '../../../protocol/random.ts';
 import { packTokens, type TokenRow, unpackRequest } from '../../../protocol/serving-bytes.ts';
 import { type FromServingPeer, isServing, type Offer } from '../../../protocol/serving-from-peer.ts';
