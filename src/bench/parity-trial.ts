@@ -31,8 +31,8 @@ export const MODELS = {
 } as const;
 export const MODEL_NAMES = Object.keys(MODELS) as (keyof typeof MODELS)[];
 
-const ADAMW = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1, clip: 1 };
-const RATES = { warmup_steps: 100, learning_rate: 1e-3, min_learning_rate: 1e-4 };
+export const ADAMW = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1, clip: 1 };
+export const RATES = { warmup_steps: 100, learning_rate: 1e-3, min_learning_rate: 1e-4 };
 
 /** The settings of a trial. Those below `sparse` are ideas under test, and no settings of runs. */
 export const TrialSchema = z.strictObject({

@@ -9,7 +9,7 @@ const VARIANCE_TIMES_WIDTH = 0.32;
 const UNIFORMS = 12; // the sum of so many has variance 1 (Irwin–Hall); logarithms and cosines differ between engines, sums do not
 
 /** A number from approximately the standard normal distribution, computed from uniform integers by sums only. */
-function normal(random: Random): number {
+export function normal(random: Random): number {
   let sum = 0;
   for (let i = 0; i < UNIFORMS; i++) sum += random.uint32();
   return sum / 2 ** 32 - UNIFORMS / 2;

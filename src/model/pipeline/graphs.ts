@@ -7,14 +7,17 @@ import { reduceMean, reshape } from '../../tensor/ops-shape.ts';
 import type { CompiledGraph } from '../../tensor/runtime.ts';
 import { type AdamwOptions, adamw, sumOfAllSquares } from '../adamw.ts';
 import type { LlamaConfig, ParameterSpec } from '../config.ts';
+import { ModelError } from '../errors.ts';
 import { decoderLayers, embedded, finalNorm, type Parameters, parameter, parameterStates } from '../llama.ts';
 import { meanLoss, tokenLosses } from '../llama-loss.ts';
 import { type BatchShape, inWeightShape, lossRows } from '../train-graph.ts';
 import { zerosAfter } from '../train-stages.ts';
+import { BoundarySchema, isWhole, layoutOf } from './boundary.ts';
+import { type Boundaries, boundarySpecs, narrowed, readsTokens, received, sent, widened } from './boundary-graph.ts';
 import { type StageRange, stageSpecs } from './split.ts';
 
-/** One stage, the shape of its micro-batches, and its optimiser. */
-export interface StageOptions extends BatchShape {
+/** One stage, the shape of its micro-batches, its boundaries, by default of float32, and its optimiser. */
+export interface StageOptions extends BatchShape, Boundaries {
   readonly range: StageRange;
   readonly adamw: AdamwOptions;
 }
@@ -34,13 +37,41 @@ export interface StageGraphs {
   readonly backward: CompiledGraph;
   readonly step: CompiledGraph;
   readonly sums: readonly GradientSum[];
+  /** States that no graph changes. */
+  readonly frozen: readonly ParameterSpec[];
+}
+
+/** The layouts of what a stage receives and sends; null where it has no neighbour. */
+export function layoutsOf(config: LlamaConfig, options: StageOptions) {
+  const plain = BoundarySchema.parse({});
+  const { range, incoming = plain, outgoing = plain } = options;
+  return {
+    activations_in: range.embedding ? null : layoutOf(config, options, incoming, 'activations'),
+    gradients_out: range.embedding ? null : layoutOf(config, options, incoming, 'gradients'),
+    activations_out: range.head ? null : layoutOf(config, options, outgoing, 'activations'),
+    gradients_in: range.head ? null : layoutOf(config, options, outgoing, 'gradients'),
+  };
+}
+
+/** What a stage trains, and what it only holds. Throws ModelError `bad-config` where its boundaries are at odds, or it has no neighbour there. */
+function specsOf(config: LlamaConfig, { range, incoming, outgoing }: StageOptions) {
+  const own = stageSpecs(config, range);
+  if (incoming && outgoing && incoming.tokens !== outgoing.tokens) {
+    const fact = `expected tokens of one kind on both sides of a stage, got ${incoming.tokens} and ${outgoing.tokens}`;
+    throw new ModelError('bad-config', fact);
+  }
+  if ((incoming && range.embedding) || (outgoing && range.head)) {
+    throw new ModelError('bad-config', 'the first stage has nothing before it, the last nothing after it');
+  }
+  const { trained, frozen } = boundarySpecs(config, range, { incoming, outgoing });
+  return { trained: [...own, ...trained], frozen };
 }
 
 /**
- * All graphs of a stage. Inputs: `tokens` int32 [batch, context] in the first stage, otherwise `activations` [batch · context, hidden_size];
- * backward also `gradient` of its output, or in the last stage `targets`; step those of AdamW, and `share`, one over the micro-batches.
- * Outputs: forward `activations`; backward `gradient` of the input, in the last stage `loss`; `losses` of each sequence; step `gradient_norm`.
- * Throws as stageSpecs does.
+ * All graphs of a stage. Inputs: `tokens` int32 [batch, context] where it reads them, after the first stage `activations`, coded as its
+ * boundary says; backward also `gradient` of what was sent, or in the last stage `targets`, and `noise` to round its own gradient; step those
+ * of AdamW, and `share`, one over the micro-batches. Outputs: forward `sent`; backward `returned`, the gradient of what was received, and in
+ * the last stage `loss`; `losses` of each sequence; step `gradient_norm`. Throws as stageSpecs and layoutOf do.
  */
 export function stageGraphs(config: LlamaConfig, options: StageOptions): StageGraphs {
   const { backward, sums } = backwardGraph(config, options);
@@ -50,24 +81,28 @@ export function stageGraphs(config: LlamaConfig, options: StageOptions): StageGr
     backward,
     step: stepGraph(sums, options.adamw),
     sums,
+    frozen: specsOf(config, options).frozen,
   };
 }
 
-/** A graph with a stage's parameters and its input, up to the end of its layers. */
-function startStage(config: LlamaConfig, { range, batch, context }: StageOptions) {
+/** A graph with a stage's parameters and its input, up to what it sends, or the final norm. */
+function startStage(config: LlamaConfig, options: StageOptions) {
+  const { range, batch, context } = options;
   const graph = new Graph();
-  const parameters: Parameters = parameterStates(graph, config, stageSpecs(config, range));
-  const received = range.embedding
-    ? null
-    : graph.input('activations', 'float32', [batch * context, config.hidden_size]);
-  const input = received ?? embedded(parameters, graph.input('tokens', 'int32', [batch, context]));
-  const output = decoderLayers(config, parameters, input, { ...range, batch });
-  return { graph, parameters, received, output: range.head ? finalNorm(config, parameters, output) : output };
+  const { trained, frozen } = specsOf(config, options);
+  const parameters: Parameters = parameterStates(graph, config, [...trained, ...frozen]);
+  const tokens = readsTokens(range, options) ? graph.input('tokens', 'int32', [batch, context]) : null;
+  const { activations_in } = layoutsOf(config, options);
+  const from = activations_in && received(graph, 'activations', activations_in);
+  const input = from ? widened(options, parameters, from, tokens) : embedded(parameters, tokens!);
+  const x = decoderLayers(config, parameters, input, { ...range, batch });
+  const output = range.head ? finalNorm(config, parameters, x) : narrowed(options, parameters, x, tokens);
+  return { graph, parameters, trained, received: from, output };
 }
 
 function forwardGraph(config: LlamaConfig, options: StageOptions): CompiledGraph {
   const { graph, output } = startStage(config, options);
-  graph.output('activations/out', output);
+  sent(graph, 'sent', output, layoutsOf(config, options).activations_out!);
   return graph.compile();
 }
 
@@ -84,17 +119,18 @@ function lossesGraph(config: LlamaConfig, options: StageOptions): CompiledGraph 
 
 /** Adds the gradients of a micro-batch to their sums. */
 function backwardGraph(config: LlamaConfig, options: StageOptions): { backward: CompiledGraph; sums: GradientSum[] } {
-  const { graph, parameters, received, output } = startStage(config, options);
+  const { graph, parameters, trained, received: from, output } = startStage(config, options);
+  const { gradients_in, gradients_out } = layoutsOf(config, options);
   const seed = (): readonly [Value, Value] => {
-    if (!options.range.head) return [output, graph.input('gradient', 'float32', output.shape)];
+    if (gradients_in) return [output, graph.untaped(() => received(graph, 'gradient', gradients_in))];
     const head = parameter(parameters, 'lm_head');
     const loss = meanLoss(output, head, targetsOf(graph, options), lossRows(config, options));
     graph.output('loss', loss);
     return [loss, graph.scalar(1)];
   };
-  const wanted = [...parameters.values(), ...(received ? [received] : [])];
+  const wanted = [...trained.map(({ name }) => parameters.get(name)!), ...(from ? [from] : [])];
   const found = gradientsFrom([seed()], wanted);
-  const sums = stageSpecs(config, options.range).map((spec, i) => {
+  const sums = trained.map((spec, i) => {
     const before = beforeTransposed(found[i]);
     const value = before ?? found[i];
     const name = `${spec.name}/gradient`;
@@ -105,7 +141,10 @@ function backwardGraph(config: LlamaConfig, options: StageOptions): { backward: 
     );
     return { spec, name, shape: value.shape, transposed: before !== null };
   });
-  if (received) graph.output('gradient/in', found.at(-1)!);
+  if (gradients_out) {
+    const noise = isWhole(gradients_out) ? undefined : graph.input('noise', 'float32', from!.shape);
+    sent(graph, 'returned', found.at(-1)!, gradients_out, noise);
+  }
   return { backward: graph.compile(), sums };
 }
 

@@ -144,8 +144,10 @@ describe('stages in training', () => {
     await assert.rejects(last.backward(inputs[2], gradient), { code: 'bad-input' });
     await assert.rejects(last.forward(inputs[2]), { code: 'bad-input' });
     await assert.rejects(first.losses(inputs[0], parts(targets)[0]), { code: 'bad-input' });
-    await assert.rejects(first.forward({ tokens: tokens.subarray(0, 5), activations: null }), { code: 'bad-input' });
-    await assert.rejects(first.forward({ tokens: parts(tokens)[0].map(() => 13), activations: null }), {
+    await assert.rejects(first.forward({ tokens: tokens.subarray(0, 5), activations: null, name: '' }), {
+      code: 'bad-input',
+    });
+    await assert.rejects(first.forward({ tokens: parts(tokens)[0].map(() => 13), activations: null, name: '' }), {
       code: 'bad-input',
     });
     await assert.rejects(first.step(0.01), { code: 'bad-input' });

@@ -1,17 +1,22 @@
 // One stage of a model on a device's runtime: the interface for who passes activations and gradients between stages.
+
+import { seededRandom } from '../../protocol/random.ts';
 import { TensorError } from '../../tensor/errors.ts';
-import type { Program, Runtime, TensorData } from '../../tensor/runtime.ts';
+import type { CompiledGraph, Program, Runtime, TensorData, TensorMap } from '../../tensor/runtime.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import { momentNames } from '../adamw.ts';
 import type { LlamaConfig, ParameterSpec, Weights } from '../config.ts';
 import { ModelError } from '../errors.ts';
-import { decodeFloats, encodeFloats } from './boundary.ts';
-import { type GradientSum, type StageOptions, stageGraphs } from './graphs.ts';
+import { checkFinite, decodeFloats, encodeFloats, isWhole, type Layout, packCodes, unpackCodes } from './boundary.ts';
+import { readsTokens } from './boundary-graph.ts';
+import { type GradientSum, layoutsOf, type StageGraphs, type StageOptions, stageGraphs } from './graphs.ts';
 
 /** What a stage reads of a micro-batch: its tokens, batch × context, row-major, and what the stage before sent; null in the first stage. */
 export interface StageInput {
   readonly tokens: Int32Array;
   readonly activations: Uint8Array | null;
+  /** The name of the micro-batch: how coded gradients are rounded follows from it, so that who knows it can compute them again. */
+  readonly name: string;
 }
 
 /** The result of a backward pass: the gradient for the stage before, null in the first stage; in the last stage the micro-batch's mean loss in nats. */
@@ -32,8 +37,10 @@ export interface StageOptimiser {
  * Bytes of a wrong length or with values that are not finite are ModelErrors `bad-activations`, tokens outside the vocabulary `bad-input`.
  */
 export interface Stage {
-  /** The parameters that it trains, by the model's names. */
+  /** What it trains: its parameters, by the model's names, and its halves of the boundaries (`boundary.…`). */
   readonly specs: readonly ParameterSpec[];
+  /** What it holds besides, and is set with the weights. */
+  readonly frozen: readonly ParameterSpec[];
   /** What the next stage gets. Throws ModelError `bad-input` in the last stage, which has `losses`. */
   forward(input: StageInput): Promise<Uint8Array>;
   /** The last stage only: the mean cross-entropy in nats of every sequence. */
@@ -51,6 +58,7 @@ export interface Stage {
   gradients(): Promise<Weights>;
   /** Empties the sums without a step. */
   forget(): Promise<void>;
+  /** The values of `specs` and `frozen`. */
   weights(): Promise<Weights>;
   setWeights(weights: Weights): Promise<void>;
   optimiserState(): Promise<StageOptimiser>;
@@ -70,15 +78,14 @@ export async function openStage(runtime: Runtime, config: LlamaConfig, options: 
     );
   }
   const graphs = stageGraphs(config, options);
-  const step = await runtime.load(graphs.step);
-  const share = async (graph: typeof graphs.step | null): Promise<Program | null> =>
-    graph && (await runtime.loadSharing!(graph, step));
-  const [backward, forward, losses] = [
-    await share(graphs.backward),
-    await share(graphs.forward),
-    await share(graphs.losses),
-  ];
-  return new LoadedStage(config, options, graphs.sums, { step, backward: backward!, forward, losses });
+  const backward = await runtime.load(graphs.backward);
+  const share = (graph: CompiledGraph): Promise<Program> => runtime.loadSharing!(graph, backward);
+  return new LoadedStage(config, options, graphs, {
+    backward,
+    step: await share(graphs.step),
+    forward: graphs.forward && (await share(graphs.forward)),
+    losses: graphs.losses && (await share(graphs.losses)),
+  });
 }
 
 interface Programs {
@@ -90,15 +97,19 @@ interface Programs {
 
 class LoadedStage implements Stage {
   readonly specs: readonly ParameterSpec[];
+  readonly frozen: readonly ParameterSpec[];
   readonly #config: LlamaConfig;
   readonly #options: StageOptions;
   readonly #sums: readonly GradientSum[];
   readonly #programs: Programs;
+  readonly #layouts: ReturnType<typeof layoutsOf>;
   #steps = 0;
   #pending = 0;
 
-  constructor(config: LlamaConfig, options: StageOptions, sums: readonly GradientSum[], programs: Programs) {
+  constructor(config: LlamaConfig, options: StageOptions, { sums, frozen }: StageGraphs, programs: Programs) {
     this.specs = sums.map(({ spec }) => spec);
+    this.frozen = frozen;
+    this.#layouts = layoutsOf(config, options);
     this.#config = config;
     this.#options = options;
     this.#sums = sums;
@@ -113,7 +124,7 @@ class LoadedStage implements Stage {
     const { forward } = this.#programs;
     if (!forward) throw new ModelError('bad-input', 'forward: the last stage sends nothing on, it has losses');
     const outputs = await forward.run(this.#inputs(input));
-    return encodeFloats(outputs['activations/out'].data as Float32Array);
+    return encoded(this.#layouts.activations_out!, 'sent', outputs);
   }
 
   async losses(input: StageInput, targets: Int32Array): Promise<Float32Array> {
@@ -124,11 +135,13 @@ class LoadedStage implements Stage {
   }
 
   async backward(input: StageInput, from: Uint8Array | Int32Array): Promise<BackwardResult> {
-    const outputs = await this.#programs.backward.run({ ...this.#inputs(input), ...this.#received(from) });
+    const { gradients_out } = this.#layouts;
+    const noise: Record<string, TensorData> = {};
+    if (gradients_out && !isWhole(gradients_out)) noise.noise = roundingNoise(gradients_out, input.name);
+    const outputs = await this.#programs.backward.run({ ...this.#inputs(input), ...this.#received(from), ...noise });
     this.#pending++;
-    const gradient = outputs['gradient/in'];
     return {
-      gradient: gradient ? encodeFloats(gradient.data as Float32Array) : null,
+      gradient: gradients_out && encoded(gradients_out, 'returned', outputs),
       loss: outputs.loss ? outputs.loss.data[0] : null,
     };
   }
@@ -152,7 +165,7 @@ class LoadedStage implements Stage {
   }
 
   async gradients(): Promise<Weights> {
-    const values = await this.#programs.step.readState(this.#sums.map(({ name }) => name));
+    const values = await this.#programs.backward.readState(this.#sums.map(({ name }) => name));
     return new Map(
       this.#sums.map(({ spec, name, shape, transposed }) => {
         const sum = values.get(name)!;
@@ -164,15 +177,15 @@ class LoadedStage implements Stage {
   async forget(): Promise<void> {
     this.#pending = 0;
     const zeros = this.#sums.map(({ name, shape }) => [name, new Float32Array(sizeOf(shape))] as const);
-    await this.#programs.step.writeState(new Map(zeros));
+    await this.#programs.backward.writeState(new Map(zeros));
   }
 
   weights(): Promise<Weights> {
-    return this.#programs.step.readState(this.specs.map(({ name }) => name));
+    return this.#programs.backward.readState([...this.specs, ...this.frozen].map(({ name }) => name));
   }
 
   async setWeights(weights: Weights): Promise<void> {
-    await this.#write(weights, (name) => name);
+    await this.#write(this.#programs.backward, [...this.specs, ...this.frozen], weights, (name) => name);
   }
 
   async optimiserState(): Promise<StageOptimiser> {
@@ -184,8 +197,8 @@ class LoadedStage implements Stage {
   }
 
   async setOptimiserState({ steps, first, second }: StageOptimiser): Promise<void> {
-    await this.#write(first, (name) => momentNames(name).first);
-    await this.#write(second, (name) => momentNames(name).second);
+    await this.#write(this.#programs.step, this.specs, first, (name) => momentNames(name).first);
+    await this.#write(this.#programs.step, this.specs, second, (name) => momentNames(name).second);
     this.#steps = steps;
   }
 
@@ -194,8 +207,13 @@ class LoadedStage implements Stage {
   }
 
   /** Writes a value for every parameter; refuses a missing one and another length. Others are ignored: a stage takes its own of a model's. */
-  async #write(weights: Weights, stateOf: (name: string) => string): Promise<void> {
-    const values = this.specs.map(({ name, shape }) => {
+  async #write(
+    program: Program,
+    specs: readonly ParameterSpec[],
+    weights: Weights,
+    stateOf: (name: string) => string,
+  ): Promise<void> {
+    const values = specs.map(({ name, shape }) => {
       const data = weights.get(name);
       if (data?.length !== sizeOf(shape)) {
         const fact = `"${name}" has ${data?.length ?? 'no'} values, expected ${sizeOf(shape)}`;
@@ -203,30 +221,25 @@ class LoadedStage implements Stage {
       }
       return [stateOf(name), data] as const;
     });
-    await this.#programs.step.writeState(new Map(values));
+    await program.writeState(new Map(values));
   }
 
   #inputs({ tokens, activations }: StageInput): Record<string, TensorData> {
-    const { range, batch, context } = this.#options;
-    if (range.embedding) return { tokens: this.#tokens('tokens', tokens) };
+    const { activations_in } = this.#layouts;
+    const inputs: Record<string, TensorData> = {};
+    if (readsTokens(this.#options.range, this.#options)) inputs.tokens = this.#tokens('tokens', tokens);
+    if (!activations_in) return inputs;
     if (!activations) throw new ModelError('bad-input', 'activations: expected those of the stage before, got none');
-    return { activations: this.#floats(activations, batch * context) };
+    return { ...inputs, ...decoded(activations_in, 'activations', activations) };
   }
 
   /** What the gradient of this stage's output follows from. */
   #received(from: Uint8Array | Int32Array): Record<string, TensorData> {
-    const { range, batch, context } = this.#options;
-    if (range.head !== from instanceof Int32Array) {
-      const expected = range.head ? 'targets' : 'the gradient of the next stage';
-      throw new ModelError('bad-input', `backward: expected ${expected}`);
-    }
-    if (from instanceof Int32Array) return { targets: this.#tokens('targets', from) };
-    return { gradient: this.#floats(from, batch * context) };
-  }
-
-  #floats(bytes: Uint8Array, rows: number): TensorData {
-    const width = this.#config.hidden_size;
-    return { dtype: 'float32', shape: [rows, width], data: decodeFloats(bytes, rows * width) };
+    const { gradients_in } = this.#layouts;
+    if (gradients_in && !(from instanceof Int32Array)) return decoded(gradients_in, 'gradient', from);
+    if (!gradients_in && from instanceof Int32Array) return { targets: this.#tokens('targets', from) };
+    const expected = gradients_in ? 'the gradient of the next stage' : 'targets';
+    throw new ModelError('bad-input', `backward: expected ${expected}`);
   }
 
   #tokens(name: string, data: Int32Array): TensorData {
@@ -242,6 +255,32 @@ class LoadedStage implements Stage {
 }
 
 const scalar = (value: number): TensorData => ({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
+
+/** A boundary's bytes from a graph's outputs of this name. */
+function encoded(layout: Layout, name: string, outputs: TensorMap): Uint8Array {
+  if (isWhole(layout)) return encodeFloats(outputs[name].data as Float32Array);
+  checkFinite(outputs[`${name}/zero`].data as Float32Array);
+  const codes = outputs[`${name}/codes`].data as Int32Array;
+  return packCodes(layout, { codes, scales: outputs[`${name}/scales`].data as Int32Array });
+}
+
+/** The inputs of this name from a boundary's bytes. */
+function decoded(layout: Layout, name: string, bytes: Uint8Array): Record<string, TensorData> {
+  const shape = [layout.rows, layout.columns];
+  if (isWhole(layout)) return { [name]: { dtype: 'float32', shape, data: decodeFloats(layout, bytes) } };
+  const { codes, scales } = unpackCodes(layout, bytes);
+  return {
+    [`${name}/codes`]: { dtype: 'int32', shape, data: codes },
+    [`${name}/scales`]: { dtype: 'int32', shape: [scales.length], data: scales },
+  };
+}
+
+/** Uniform numbers in [0, 1) with 24 bits, which float32 holds exactly, for the rounding of a micro-batch's gradients. */
+function roundingNoise({ rows, columns }: Layout, name: string): TensorData {
+  const random = seededRandom('boundary rounding', name);
+  const data = Float32Array.from({ length: rows * columns }, () => (random.uint32() >>> 8) / 2 ** 24);
+  return { dtype: 'float32', shape: [rows, columns], data };
+}
 
 /** A matrix of this shape, transposed. */
 function turned(values: Float32Array, [rows, columns]: readonly number[]): Float32Array {

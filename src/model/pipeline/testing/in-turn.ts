@@ -23,9 +23,10 @@ export function openStages(
 }
 
 /** A micro-batch forward through all stages but the last; gives what each stage reads of it, the last too. */
-export async function forwardThrough(stages: readonly Stage[], tokens: Int32Array): Promise<StageInput[]> {
-  const inputs: StageInput[] = [{ tokens, activations: null }];
-  for (const stage of stages.slice(0, -1)) inputs.push({ tokens, activations: await stage.forward(inputs.at(-1)!) });
+export async function forwardThrough(stages: readonly Stage[], tokens: Int32Array, name = ''): Promise<StageInput[]> {
+  const inputs: StageInput[] = [{ tokens, activations: null, name }];
+  for (const stage of stages.slice(0, -1))
+    inputs.push({ tokens, activations: await stage.forward(inputs.at(-1)!), name });
   return inputs;
 }
 

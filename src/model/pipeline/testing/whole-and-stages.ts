@@ -40,7 +40,7 @@ export function worst(actual: ArrayLike<number>, expected: ArrayLike<number>): n
   return difference / scale;
 }
 
-async function gradientsOfWhole(runtime: Runtime, config: LlamaConfig, weights: Weights) {
+export async function gradientsOfWhole(runtime: Runtime, config: LlamaConfig, weights: Weights) {
   const program = await runtime.load(gradientGraph(config, { batch: MICRO_BATCHES * BATCH, context: CONTEXT }));
   await program.writeState(weights);
   const outputs = await program.run({ tokens: whole(tokens), targets: whole(targets) });

@@ -1,0 +1,287 @@
+// One trial of `bench pipeline`: a model in stages in one process, every boundary coded as between devices, or the whole model.
+
+import { z } from 'zod';
+import { type LlamaConfig, LlamaConfigSchema, parameterSpecs, type Weights } from '../model/config.ts';
+import { initialWeights } from '../model/init.ts';
+import {
+  BoundarySchema,
+  boundaryBytes,
+  isWhole,
+  type Layout,
+  layoutOf,
+  unpackCodes,
+} from '../model/pipeline/boundary.ts';
+import { initialStageWeights } from '../model/pipeline/initial.ts';
+import { type ModelLoads, splitModel } from '../model/pipeline/split.ts';
+import { openStage, type Stage, type StageInput } from '../model/pipeline/stage.ts';
+import { seededRandom } from '../protocol/random.ts';
+import type { Runtime } from '../tensor/runtime.ts';
+import type { Batch } from '../training/inner.ts';
+import { learningRate, type Schedule } from '../training/schedule.ts';
+import { createEvaluator, createTrainer, meanLoss } from '../training/trainer.ts';
+import { randomBatch, windowBatches } from '../training/windows.ts';
+import type { Corpus } from './parity-data.ts';
+import { ADAMW, MODEL_NAMES, MODELS, RATES } from './parity-trial.ts';
+
+/** The settings of a trial: the model, optimiser, rates and text of `bench parity`'s trial `one`. */
+export const PipelineTrialSchema = z.strictObject({
+  model: z.enum(MODEL_NAMES).default('small'),
+  steps: z.int().min(1).max(100_000).default(2000),
+  batch: z.int().min(1).max(4096).default(12),
+  /** A step learns from so many micro-batches of equal size. */
+  micro_batches: z.int().min(1).max(64).default(1),
+  seed: z.int().default(0),
+  /** 1: the whole model, as it is trained without stages. */
+  stages: z.int().min(1).max(64).default(4),
+  boundary: BoundarySchema.prefault({}),
+  /** After so many steps frozen tables become the embedding again, as after a merge; 0: never. */
+  refresh_steps: z.int().min(0).default(0),
+  /** Every n-th window of the validation text counts. */
+  stride: z.int().min(1).max(1000).default(1),
+});
+export type PipelineTrial = z.infer<typeof PipelineTrialSchema>;
+export type PipelineTrialInput = z.input<typeof PipelineTrialSchema>;
+
+export interface PipelineResult {
+  readonly validation_loss: number;
+  /** The loss of the model alone, without what its boundaries add and leave out, as it would be exported. */
+  readonly exported_loss: number;
+  /** Bytes of one boundary for each token. */
+  readonly forward_bytes: number;
+  readonly backward_bytes: number;
+  /** How many times fewer bytes than float32 activations and gradients, both directions together. */
+  readonly ratio: number;
+  /** The same if codes and scales were coded by how often each comes. */
+  readonly entropy_ratio: number;
+  readonly seconds: number;
+}
+
+/** Runs a trial. `progress` hears the mean training loss of every tenth of the run. */
+export async function runPipelineTrial(
+  runtime: Runtime,
+  corpus: Corpus,
+  trial: PipelineTrial,
+  progress: (step: number, loss: number) => void = () => {},
+): Promise<PipelineResult> {
+  const started = performance.now();
+  const context = trial.model === 'tiny' ? 16 : 64;
+  const config = LlamaConfigSchema.parse({
+    ...{ ...MODELS[trial.model], vocab_size: corpus.vocab, max_position_embeddings: context },
+  });
+  const schedule: Schedule = { ...RATES, total_steps: trial.steps };
+  const stream = seededRandom('parity data', trial.seed, 0); // the text of parity's first worker
+  const shape = { batch: trial.batch, context };
+  const model = await (trial.stages === 1 ? openWhole : openPipeline)(runtime, config, trial, shape);
+  const tenth = Math.max(1, Math.floor(trial.steps / 10));
+  let sum = 0;
+  for (let step = 0; step < trial.steps; step++) {
+    sum += await model.learn(randomBatch(corpus.train, stream, trial.batch, context), learningRate(step, schedule));
+    if ((step + 1) % tenth !== 0) continue;
+    progress(step + 1, sum / tenth);
+    sum = 0;
+  }
+  const windows = [...windowBatches(corpus.validation, trial.batch, context, trial.stride)];
+  let [losses, rows] = [0, 0];
+  for (const { batch, used } of windows) {
+    for (const loss of (await model.losses(batch)).subarray(0, used)) [losses, rows] = [losses + loss, rows + 1];
+  }
+  const evaluator = await createEvaluator(runtime, config, shape);
+  const exported_loss = await meanLoss(evaluator, await model.weights(), windows);
+  await evaluator.close();
+  await model.close();
+  const seconds = Math.round((performance.now() - started) / 1000);
+  return { validation_loss: losses / rows, exported_loss, ...model.traffic(), seconds };
+}
+
+/** A model in training, whole or in stages. */
+interface Learner {
+  /** A step from this batch; gives its loss. */
+  learn(batch: Batch, learning_rate: number): Promise<number>;
+  losses(batch: Batch): Promise<Float32Array>;
+  /** By the model's names. */
+  weights(): Promise<Weights>;
+  traffic(): Pick<PipelineResult, 'forward_bytes' | 'backward_bytes' | 'ratio' | 'entropy_ratio'>;
+  close(): Promise<void>;
+}
+
+interface Shape {
+  readonly batch: number;
+  readonly context: number;
+}
+
+async function openWhole(runtime: Runtime, config: LlamaConfig, trial: PipelineTrial, shape: Shape): Promise<Learner> {
+  const trainer = await createTrainer(runtime, config, { ...shape, adamw: ADAMW });
+  const evaluator = await createEvaluator(runtime, config, shape);
+  await trainer.setWeights(initialWeights(config, trial.seed));
+  let measured = false;
+  return {
+    async learn(batch, rate) {
+      return (await trainer.step(batch, rate)).loss;
+    },
+    async losses(batch) {
+      if (!measured) await evaluator.setWeights(await trainer.weights());
+      measured = true;
+      return evaluator.losses(batch);
+    },
+    weights: () => trainer.weights(),
+    traffic: () => ({ forward_bytes: 0, backward_bytes: 0, ratio: 1, entropy_ratio: 1 }),
+    async close() {
+      await trainer.close();
+      await evaluator.close();
+    },
+  };
+}
+
+/** Layers of equal cost, so that a boundary comes after the same layers whatever the embedding costs. */
+const evenLoads = ({ num_hidden_layers }: LlamaConfig): ModelLoads => {
+  const [one, none] = [1, 0].map((cost) => ({ cost, bytes: 1 }));
+  return { embedding: none, layers: new Array(num_hidden_layers).fill(one), head: none };
+};
+
+async function openPipeline(runtime: Runtime, config: LlamaConfig, trial: PipelineTrial, shape: Shape) {
+  const { boundary, micro_batches } = trial;
+  const micro = { batch: shape.batch / micro_batches, context: shape.context };
+  const stages: Stage[] = [];
+  for (const range of splitModel(evenLoads(config), trial.stages)) {
+    const boundaries = {
+      incoming: range.embedding ? undefined : boundary,
+      outgoing: range.head ? undefined : boundary,
+    };
+    const stage = await openStage(runtime, config, { ...micro, range, ...boundaries, adamw: ADAMW });
+    await stage.setWeights(initialStageWeights(config, range, boundaries, trial.seed));
+    stages.push(stage);
+  }
+  return new Pipeline(stages, config, trial, micro);
+}
+
+class Pipeline implements Learner {
+  readonly #stages: readonly Stage[];
+  readonly #last: Stage;
+  readonly #trial: PipelineTrial;
+  readonly #micro: Shape;
+  readonly #forward: Tally;
+  readonly #backward: Tally;
+  readonly #names: ReadonlySet<string>;
+  #steps = 0;
+
+  constructor(stages: readonly Stage[], config: LlamaConfig, trial: PipelineTrial, micro: Shape) {
+    this.#stages = stages;
+    this.#last = stages.at(-1)!;
+    this.#trial = trial;
+    this.#micro = micro;
+    this.#forward = new Tally(layoutOf(config, micro, trial.boundary, 'activations'));
+    this.#backward = new Tally(layoutOf(config, micro, trial.boundary, 'gradients'));
+    this.#names = new Set(parameterSpecs(config).map(({ name }) => name));
+    this.wide_bytes = 2 * 4 * config.hidden_size;
+  }
+
+  readonly wide_bytes: number;
+
+  async learn({ tokens, targets }: Batch, rate: number): Promise<number> {
+    const { micro_batches } = this.#trial;
+    const size = this.#micro.batch * this.#micro.context;
+    let loss = 0;
+    for (let i = 0; i < micro_batches; i++) {
+      const part = (data: Int32Array): Int32Array => data.subarray(i * size, (i + 1) * size);
+      const inputs = await this.#inputs(part(tokens), `${this.#trial.seed} ${this.#steps} ${i}`);
+      for (const { activations } of inputs) if (activations) this.#forward.count(activations);
+      let from: Uint8Array | Int32Array = part(targets);
+      for (const [at, stage] of [...this.#stages.entries()].reverse()) {
+        const result = await stage.backward(inputs[at], from);
+        loss += (result.loss ?? 0) / micro_batches;
+        if (!result.gradient) continue;
+        this.#backward.count(result.gradient);
+        from = result.gradient;
+      }
+    }
+    for (const stage of this.#stages) await stage.step(rate);
+    this.#steps++;
+    const { refresh_steps } = this.#trial;
+    if (refresh_steps > 0 && this.#steps % refresh_steps === 0) await this.#refresh();
+    return loss;
+  }
+
+  /** Forward through all stages but the last: what each reads. */
+  async #inputs(tokens: Int32Array, name: string): Promise<StageInput[]> {
+    const inputs: StageInput[] = [{ tokens, activations: null, name }];
+    for (const stage of this.#stages.slice(0, -1)) {
+      inputs.push({ tokens, activations: await stage.forward(inputs.at(-1)!), name });
+    }
+    return inputs;
+  }
+
+  /** Gives all stages the first one's embedding as their table of tokens. */
+  async #refresh(): Promise<void> {
+    const embedding = (await this.#stages[0].weights()).get('model.embed_tokens.weight')!;
+    for (const stage of this.#stages) {
+      const weights = new Map(await stage.weights());
+      for (const { name } of stage.frozen) weights.set(name, embedding);
+      await stage.setWeights(weights);
+    }
+  }
+
+  async losses({ tokens, targets }: Batch): Promise<Float32Array> {
+    const { batch, context } = this.#micro;
+    const size = batch * context;
+    const losses = new Float32Array(tokens.length / context);
+    for (let start = 0; start < tokens.length; start += size) {
+      const inputs = await this.#inputs(tokens.subarray(start, start + size), 'validation');
+      losses.set(await this.#last.losses(inputs.at(-1)!, targets.subarray(start, start + size)), start / context);
+    }
+    return losses;
+  }
+
+  async weights(): Promise<Weights> {
+    const all = await Promise.all(this.#stages.map((stage) => stage.weights()));
+    return new Map(all.flatMap((weights) => [...weights].filter(([name]) => this.#names.has(name))));
+  }
+
+  traffic() {
+    const [forward, backward] = [this.#forward, this.#backward];
+    const both = forward.bytes + backward.bytes;
+    return {
+      forward_bytes: forward.bytes,
+      backward_bytes: backward.bytes,
+      ratio: this.wide_bytes / both,
+      entropy_ratio: this.wide_bytes / (forward.entropyBytes() + backward.entropyBytes()),
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const stage of this.#stages) await stage.close();
+  }
+}
+
+/** How often each code comes in one direction of all boundaries. */
+class Tally {
+  readonly #layout: Layout;
+  readonly #codes = new Float64Array(256);
+  readonly #scales = new Float64Array(256);
+  /** For each token. */
+  readonly bytes: number;
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+    this.bytes = boundaryBytes(layout) / layout.rows;
+  }
+
+  count(bytes: Uint8Array): void {
+    if (isWhole(this.#layout)) return;
+    const { codes, scales } = unpackCodes(this.#layout, bytes);
+    for (const code of codes) this.#codes[code]++;
+    for (const code of scales) this.#scales[code]++;
+  }
+
+  /** Bytes for each token at the codes' entropy; float32 is not coded. */
+  entropyBytes(): number {
+    const { columns, scale_rows } = this.#layout;
+    if (isWhole(this.#layout)) return this.bytes;
+    return (columns * entropyBits(this.#codes) + entropyBits(this.#scales) / scale_rows) / 8;
+  }
+}
+
+/** Bits of a symbol that comes as often as counted. */
+function entropyBits(counts: Float64Array): number {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return counts.reduce((bits, count) => (count === 0 ? bits : bits - (count / total) * Math.log2(count / total)), 0);
+}

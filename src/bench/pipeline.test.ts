@@ -1,0 +1,65 @@
+// bench pipeline trains in stages through coded boundaries, says what they cost, measures a stage's memory, and refuses nonsense.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { runBench } from './bench.ts';
+import * as pipeline from './pipeline.ts';
+import { memoryReport } from './pipeline-memory.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-test-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const text = join(folder, 'text.txt');
+writeFileSync(text, 'the quick brown fox jumps over the lazy dog. '.repeat(200));
+
+const usual = {
+  data: text,
+  steps: 40,
+  stride: 2,
+  model: 'tiny',
+  stages: 2,
+  threads: 1,
+  try: null,
+  results: null,
+} as const;
+
+test('without codes the loss is that of the whole model; coded boundaries are as small as they say, and learn', async () => {
+  const own = JSON.stringify({
+    boundary: { tokens: 'frozen', width: 8, bits: 4, gradient_bits: 4 },
+    refresh_steps: 10,
+    micro_batches: 3,
+  });
+  const codings = ['whole', 'f32', 'tokens-16'];
+  const { data, text: shown } = await pipeline.run({ ...usual, only: ['boundaries'], codings, try: own });
+  const { boundaries } = data as {
+    boundaries: Awaited<ReturnType<typeof import('./pipeline-trial.ts').runPipelineTrial>>[];
+  };
+  const [whole, f32, narrow, mine] = boundaries;
+  assert.ok(whole.validation_loss < 0.98 * Math.log(28), `${whole.validation_loss}`);
+  assert.ok(Math.abs(f32.validation_loss / whole.validation_loss - 1) < 0.003, `${f32.validation_loss}`);
+  assert.ok(Math.abs(f32.exported_loss / f32.validation_loss - 1) < 1e-4);
+  assert.deepEqual([f32.forward_bytes, f32.backward_bytes, f32.ratio], [64, 64, 1]);
+  assert.deepEqual([narrow.forward_bytes, narrow.ratio], [8.5, 64 / 8.5]);
+  assert.ok(narrow.entropy_ratio > narrow.ratio, `${narrow.entropy_ratio}`);
+  assert.ok(Math.abs(narrow.validation_loss / whole.validation_loss - 1) < 0.03, `${narrow.validation_loss}`);
+  assert.deepEqual([mine.forward_bytes, mine.ratio], [5, 64 / 5]);
+  assert.match(shown, /tokens-16 +\d\.\d{4}/);
+});
+
+test('the peak of a stage’s process is measured beside the whole’s', async () => {
+  const { data } = await memoryReport('tiny', 2);
+  assert.deepEqual(
+    data.map(({ what }) => what),
+    ['whole', 'stage 1 of 2', 'stage 2 of 2'],
+  );
+  for (const { peak_bytes, idle_bytes } of data) assert.ok(peak_bytes >= idle_bytes && idle_bytes > 1e7);
+});
+
+test('a missing text and senseless trials are one clear line', async () => {
+  const usage = { code: 'usage' };
+  await assert.rejects(runBench('pipeline', pipeline, ['--data', join(folder, 'none.txt')]), usage);
+  await assert.rejects(runBench('pipeline', pipeline, ['--data', text, '--codings', 'magic']), usage);
+  await assert.rejects(runBench('pipeline', pipeline, ['--data', text, '--try', '{"boundary":{"bits":9}}']), usage);
+  await assert.rejects(runBench('pipeline', pipeline, ['--data', text, '--try', '{']), usage);
+});

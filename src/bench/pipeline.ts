@@ -1,0 +1,138 @@
+// A model in stages: its loss by how boundaries are coded, against the whole model on one device, and the memory of one stage.
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
+import { createNativeRuntime } from '../tensor/native-runtime.ts';
+import { list, oneOf, type Report, text, type Values, whole } from './bench.ts';
+import { BenchError } from './errors.ts';
+import { readCorpus } from './parity-data.ts';
+import { MODEL_NAMES } from './parity-trial.ts';
+import { memoryReport } from './pipeline-memory.ts';
+import {
+  type PipelineResult,
+  type PipelineTrialInput,
+  PipelineTrialSchema,
+  runPipelineTrial,
+} from './pipeline-trial.ts';
+import { keptResults, table } from './report.ts';
+
+const TEXT_VARIABLE = 'POTLUCK_PARITY_TEXT';
+const PARTS = ['boundaries', 'memory'] as const;
+
+const tokens = 'trained' as const;
+/** The codings by name; the first is what the others are compared with. */
+const CODINGS: Readonly<Record<string, PipelineTrialInput>> = {
+  whole: { stages: 1 },
+  f32: {},
+  '8-bits': { boundary: { bits: 8, gradient_bits: 8 } },
+  '4-bits': { boundary: { bits: 4, gradient_bits: 4 } },
+  'narrow-32': { boundary: { width: 32, bits: 4, gradient_bits: 4 } },
+  'tokens-32': { boundary: { tokens, width: 32, bits: 4, gradient_bits: 4 } },
+  'tokens-16': { boundary: { tokens, width: 16, bits: 4, gradient_bits: 4, scale_rows: 2 } },
+};
+const NAMES = Object.keys(CODINGS);
+const QUICK = 'whole,f32,4-bits,tokens-16';
+
+export const options = {
+  data: text(`Tiny Shakespeare (input.txt of char-rnn); otherwise the file that $${TEXT_VARIABLE} names`, 'FILE'),
+  only: list(oneOf('parts', PARTS, 'boundaries'), PARTS.join()),
+  codings: list(oneOf('codings of boundaries', NAMES, 'whole'), NAMES.join(), QUICK),
+  try: text(
+    'one trial of your own beside the others: the keys of PipelineTrialSchema in src/bench/pipeline-trial.ts',
+    'JSON',
+  ),
+  results: text('keeps each finished trial as a line of JSON, and skips the trials that it finds there', 'FILE'),
+  steps: whole('steps of a trial', { from: 1, to: 100_000, usual: 2000, quick: 60 }),
+  stride: whole('every so many windows of the validation text count', { from: 1, to: 1000, usual: 1, quick: 4 }),
+  model: oneOf('small has 0.82M parameters, pilot takes a seventh of its time', MODEL_NAMES, 'small', 'tiny'),
+  stages: whole('stages of the model', { from: 2, to: 16, usual: 4, quick: 2 }),
+  threads: whole('threads of the runtime', { from: 1, to: 1000, usual: 1 }),
+};
+
+export const notes = `One process plays all stages, one after another; what crosses a boundary is the bytes that devices would send.
+Ratios are against float32 activations and gradients; tokens, which follow from the round's seed, are not counted.
+Example: --codings whole --try '{"boundary":{"tokens":"trained","width":24,"bits":4,"gradient_bits":4}}'`;
+
+interface Measured extends PipelineResult {
+  readonly name: string;
+  readonly trial: PipelineTrialInput;
+}
+
+function trialsOf({ codings, try: own, steps, model, stride, stages }: Values<typeof options>) {
+  const common = { steps, model, stride, stages };
+  const listed = codings.map((name) => [name, { ...common, ...CODINGS[name] }] as const);
+  const trials = own === null ? listed : [...listed, [own, { ...common, ...parsed(own) }] as const];
+  for (const [name, trial] of trials) {
+    const { error } = PipelineTrialSchema.safeParse(trial);
+    const issue = error?.issues[0];
+    if (issue) throw new BenchError('usage', `${name}: ${issue.path.join('.')}: ${issue.message}`);
+  }
+  return trials;
+}
+
+function parsed(json: string): PipelineTrialInput {
+  try {
+    return JSON.parse(json);
+  } catch {
+    throw new BenchError('usage', `--try: not JSON: ${json}`);
+  }
+}
+
+export async function run(given: Values<typeof options>): Promise<Report> {
+  const boundaries = given.only.includes('boundaries') ? await boundariesReport(given) : null;
+  const memory = given.only.includes('memory') ? await memoryReport(given.model, given.stages) : null;
+  const parts = [boundaries, memory].filter((part) => part !== null);
+  return {
+    data: { ...(boundaries && { boundaries: boundaries.data }), ...(memory && { memory: memory.data }) },
+    text: parts.map(({ text }) => text).join('\n\n'),
+  };
+}
+
+async function boundariesReport(given: Values<typeof options>) {
+  const path = given.data ?? process.env[TEXT_VARIABLE];
+  if (path === undefined) {
+    throw new BenchError('usage', `needs a text: give Tiny Shakespeare by --data FILE or in $${TEXT_VARIABLE}`);
+  }
+  const trials = trialsOf(given);
+  const corpus = readCorpus(path);
+  const kept = keptResults<Measured>(given.results);
+  const measured: Measured[] = [];
+  const runtime = await createNativeRuntime({ threads: given.threads });
+  try {
+    for (const [name, trial] of trials) {
+      const settings = PipelineTrialSchema.parse(trial);
+      const key = sha256Hex(utf8(JSON.stringify([settings, corpus.train.length, corpus.vocab])));
+      const progress = (step: number, loss: number) => console.error(`${name}: step ${step}, loss ${loss.toFixed(3)}`);
+      const result = await kept(key, async () => {
+        return { name, trial, ...(await runPipelineTrial(runtime, corpus, settings, progress)) };
+      });
+      measured.push({ ...result, name, trial });
+    }
+  } finally {
+    await runtime.close();
+  }
+  return { data: measured, text: boundariesTable(measured) };
+}
+
+function boundariesTable(measured: readonly Measured[]): string {
+  const [first] = measured;
+  const headings = [
+    'boundary',
+    'loss',
+    `to ${first.name}`,
+    'bytes a token',
+    'ratio',
+    'by entropy',
+    'exported',
+    'seconds',
+  ];
+  const rows = measured.map((result) => [
+    result.name,
+    result.validation_loss.toFixed(4),
+    `${(100 * (result.validation_loss / first.validation_loss - 1)).toFixed(2)} %`,
+    result.forward_bytes > 0 ? `${result.forward_bytes.toFixed(1)} + ${result.backward_bytes.toFixed(1)}` : '–',
+    `${result.ratio.toFixed(1)}×`,
+    `${result.entropy_ratio.toFixed(1)}×`,
+    result.exported_loss.toFixed(4),
+    String(result.seconds),
+  ]);
+  return table(headings, rows);
+}
