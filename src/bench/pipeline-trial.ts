@@ -12,7 +12,7 @@ import {
   unpackCodes,
 } from '../model/pipeline/boundary.ts';
 import { initialStageWeights } from '../model/pipeline/initial.ts';
-import { type ModelLoads, splitModel } from '../model/pipeline/split.ts';
+import { type ModelLoads, splitModel, stageClip } from '../model/pipeline/split.ts';
 import { openStage, type Stage, type StageInput } from '../model/pipeline/stage.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
@@ -34,6 +34,8 @@ export const PipelineTrialSchema = z.strictObject({
   /** 1: the whole model, as it is trained without stages. */
   stages: z.int().min(1).max(64).default(4),
   boundary: BoundarySchema.prefault({}),
+  /** The largest norm of a stage's own gradients; null: its part of the whole model's limit. */
+  clip: z.number().positive().nullable().default(null),
   /** After so many steps frozen tables become the embedding again, as after a merge; 0: never. */
   refresh_steps: z.int().min(0).default(0),
   /** Every n-th window of the validation text counts. */
@@ -139,7 +141,8 @@ const evenLoads = ({ num_hidden_layers }: LlamaConfig): ModelLoads => {
 };
 
 async function openPipeline(runtime: Runtime, config: LlamaConfig, trial: PipelineTrial, shape: Shape) {
-  const { boundary, micro_batches } = trial;
+  const { boundary, micro_batches, stages: count } = trial;
+  const adamw = { ...ADAMW, clip: trial.clip ?? stageClip(ADAMW.clip, count) };
   const micro = { batch: shape.batch / micro_batches, context: shape.context };
   const stages: Stage[] = [];
   for (const range of splitModel(evenLoads(config), trial.stages)) {
@@ -147,7 +150,7 @@ async function openPipeline(runtime: Runtime, config: LlamaConfig, trial: Pipeli
       incoming: range.embedding ? undefined : boundary,
       outgoing: range.head ? undefined : boundary,
     };
-    const stage = await openStage(runtime, config, { ...micro, range, ...boundaries, adamw: ADAMW });
+    const stage = await openStage(runtime, config, { ...micro, range, ...boundaries, adamw });
     await stage.setWeights(initialStageWeights(config, range, boundaries, trial.seed));
     stages.push(stage);
   }

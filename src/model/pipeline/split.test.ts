@@ -5,7 +5,15 @@ import fc from 'fast-check';
 import { sizeOf } from '../../tensor/shape.ts';
 import { LlamaConfigSchema, parameterSpecs } from '../config.ts';
 import { ModelError } from '../errors.ts';
-import { estimatedLoads, type Load, type ModelLoads, type StageRange, splitModel, stageSpecs } from './split.ts';
+import {
+  estimatedLoads,
+  type Load,
+  type ModelLoads,
+  type StageRange,
+  splitModel,
+  stageClip,
+  stageSpecs,
+} from './split.ts';
 
 const load = fc.record({ cost: fc.nat(20), bytes: fc.integer({ min: 1, max: 20 }) });
 const loads = fc.record({ embedding: load, layers: fc.array(load, { minLength: 1, maxLength: 6 }), head: load });
@@ -96,6 +104,13 @@ test('estimates count every parameter with its moments and gradient, and a large
   const wide = estimatedLoads({ ...config, vocab_size: 30_000 }, shape);
   const { first, end } = splitModel(wide, 2)[1];
   assert.equal(end - first, 0, 'the head alone costs more than all layers');
+});
+
+test('stages that clip to their part stay below the limit of the whole together', () => {
+  for (const stages of [1, 2, 7]) {
+    const norms = new Array(stages).fill(stageClip(0.8, stages));
+    assert.ok(Math.abs(Math.hypot(...norms) - 0.8) < 1e-12);
+  }
 });
 
 test('layers that are not there, empty stages, and a tied table in two stages are refused', () => {

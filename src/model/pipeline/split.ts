@@ -136,6 +136,12 @@ export function estimatedLoads(config: LlamaConfig, shape: BatchShape): ModelLoa
   };
 }
 
+/**
+ * The largest norm of one stage's gradients, where `clip` is the model's. Stages do not know each other's norms; with this limit for each the
+ * norm of all gradients together stays below `clip`.
+ */
+export const stageClip = (clip: number, stages: number): number => clip / Math.sqrt(stages);
+
 function namesOf(config: LlamaConfig, { embedding, first, end, head }: StageRange): ParameterSpec[] {
   return parameterSpecs(config).filter(({ name }) => {
     const layer = /^model\.layers\.(\d+)\./.exec(name)?.[1];
