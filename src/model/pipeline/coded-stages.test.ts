@@ -87,6 +87,10 @@ test('both halves of a boundary begin equal and orthonormal, and another boundar
       assert.ok(Math.abs(sum - (a === b ? 1 : 0)) < 1e-6);
     }
   }
+  // Decay would take them away from orthonormal.
+  for (const { name, decay } of stages.flatMap(({ specs }) => specs)) {
+    if (/^boundary\.(in|out)\./.test(name)) assert.equal(decay, false, name);
+  }
   assert.deepEqual(
     stages.map(({ frozen }) => frozen.length),
     [1, 1, 1],
