@@ -18,7 +18,18 @@ process.env.ORT_DISABLE_TELEMETRY = '1';
 // The second start need not strip types again, nor need threads and other potluck processes that this one starts: those know of it by its name.
 process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'node-compile-cache');
 
+// As in src/serving/freed-memory.ts. The C library reads it as a process starts, so a server of models starts once more, in the same process.
+const wanted = 'MALLOC_MMAP_THRESHOLD_';
+const startsAnew = process.argv[2] === 'serve' && process.platform === 'linux' && process.env[wanted] === undefined;
+if (startsAnew) process.env[wanted] = '500000';
+
 if (Number(process.versions.node.split('.')[0]) >= 24) {
+  // A channel to whoever has forked this process would not outlive that.
+  if (startsAnew && process.execve && !process.send) {
+    process.execve(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
+      ...process.env,
+    });
+  }
   module.enableCompileCache();
   await import(pathToFileURL(main).href);
 } else if (existsSync(bundled)) {

@@ -1,7 +1,7 @@
 // `potluck serve` and `potluck chat` as people start them: real processes, an exported model, and three clients.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
@@ -9,6 +9,7 @@ import { ChatOpenAI } from '@langchain/openai';
 import { streamText } from 'ai';
 import OpenAI, { APIError } from 'openai';
 import { exportModel } from '../src/model/checkpoint-folder.ts';
+import { GIVES_BACK } from '../src/serving/freed-memory.ts';
 import { missingLlama } from '../src/serving/llama-package.ts';
 import { testModel, writeGguf } from '../src/serving/testing/engine-models.ts';
 import { type Network, network } from './network.ts';
@@ -47,6 +48,10 @@ describe('a model on this machine', () => {
   test('answers the three clients and a conversation in the terminal, and ends its streams when it is stopped', async (t) => {
     const net = network(t);
     const { url, potluck } = await serving(net, await modelIn(join(net.folder, 'tiny')));
+    if (process.platform === 'linux') {
+      const environment = readFileSync(`/proc/${potluck.process.pid}/environ`, 'latin1').split('\0');
+      assert.ok(environment.includes(`MALLOC_MMAP_THRESHOLD_=${GIVES_BACK.MALLOC_MMAP_THRESHOLD_}`));
+    }
     assert.match(url, /^http:\/\/localhost:\d+\/v1$/);
     const { choices, system_fingerprint } = await clientOf(url).chat.completions.create(ASKED);
     const text = choices[0].message.content;

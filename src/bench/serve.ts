@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { parameterCount } from '../games/pretrain/params.ts';
 import { parameterSpecs } from '../model/config.ts';
+import { GIVES_BACK } from '../serving/freed-memory.ts';
 import { missingLlama } from '../serving/llama-package.ts';
 import { median } from '../training/statistics.ts';
 import { list, oneOf, type Report, type Values, whole } from './bench.ts';
@@ -40,7 +41,7 @@ export const options = {
 export const notes = `CPU time of the whole process, so that other work on the machine counts less. A ratio compares the medians of one round; shown are the
 median of the ratios and half of their interquartile range. Below 1 is cheaper than llama.cpp, which here keeps its logits to itself: its binding takes
 another 8 ms to hand over those of a vocabulary of 32,000. Memory is what a process holds beyond an idle one, with ${TOGETHER} sequences of
-${PROMPT_TOKENS} tokens; much of llama.cpp's are pages of its file. On Linux, MALLOC_MMAP_THRESHOLD_=500000 makes the C library give freed blocks back.`;
+${PROMPT_TOKENS} tokens; much of llama.cpp's are pages of its file.`;
 
 const Ready = z.object({ idle_bytes: z.number().positive() });
 const Measured = z.object({ cpu_ms: z.number().positive(), bytes: z.number().positive() });
@@ -55,7 +56,9 @@ class Engine {
 
   constructor(settings: EngineSettings) {
     this.settings = settings;
-    this.#child = fork(join(import.meta.dirname, 'serve-engine.ts'), [JSON.stringify(settings)]);
+    this.#child = fork(join(import.meta.dirname, 'serve-engine.ts'), [JSON.stringify(settings)], {
+      env: { ...process.env, ...GIVES_BACK }, // as `potluck serve` and the processes of engines
+    });
   }
 
   async ready(): Promise<void> {

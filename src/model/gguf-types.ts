@@ -56,6 +56,8 @@ export const WRITTEN_TYPES = ['f32', 'f16', 'q8_0', 'q4_0'] as const;
 export type WrittenType = (typeof WRITTEN_TYPES)[number];
 
 const BLOCK = 32;
+/** Bytes of a block's scale, before its weights. */
+export const SCALE_BYTES = 2;
 const NUMBERS = new Map([...GGML_TYPES].map(([number, { name }]) => [name, number]));
 
 export const ggmlNumber = (name: WrittenType): number => NUMBERS.get(name)!;
@@ -78,12 +80,9 @@ export function encodeStored(name: WrittenType, values: Float32Array): Uint8Arra
   if (name === 'f32') return encodeValues('f32', values);
   if (name === 'f16') return encodeHalves(values);
   const bytes = new Uint8Array(storedBytes(name, values.length));
-  const view = new DataView(bytes.buffer);
   const encode = name === 'q8_0' ? encodeEights : encodeFours;
   const { block_bytes } = GGML_TYPES.get(ggmlNumber(name))!;
-  for (let at = 0, byte = 0; at < values.length; at += BLOCK, byte += block_bytes) {
-    encode(values.subarray(at, at + BLOCK), view, byte);
-  }
+  for (let at = 0, byte = 0; at < values.length; at += BLOCK, byte += block_bytes) encode(values, at, bytes, byte);
   return bytes;
 }
 
@@ -104,31 +103,42 @@ function halfBits(value: number): number {
   throw new ModelError('wrong-weights', `GGUF: ${value} is too large for 16 bits; export it as f32`);
 }
 
+function writeHalf(bytes: Uint8Array, byte: number, value: number): void {
+  const bits = halfBits(value);
+  bytes[byte] = bits;
+  bytes[byte + 1] = bits >> 8;
+}
+
 const { fround } = Math;
 
 /** quantize_row_q8_0_ref: a scale, then 32 integers of 8 bits. */
-function encodeEights(values: Float32Array, view: DataView, byte: number): void {
+function encodeEights(values: Float32Array, at: number, bytes: Uint8Array, byte: number): void {
   let largest = 0;
-  for (const value of values) largest = Math.max(largest, Math.abs(value));
+  for (let i = 0; i < BLOCK; i++) {
+    const size = Math.abs(values[at + i]);
+    if (size > largest) largest = size;
+  }
   const scale = fround(largest / 127);
   const inverse = scale === 0 ? 0 : fround(1 / scale);
-  view.setUint16(byte, halfBits(scale), true);
+  writeHalf(bytes, byte, scale);
   for (let i = 0; i < BLOCK; i++) {
-    const scaled = fround(values[i] * inverse);
-    // C's roundf: halves away from zero.
-    view.setInt8(byte + 2 + i, Math.sign(scaled) * Math.floor(Math.abs(scaled) + 0.5));
+    const scaled = fround(values[at + i] * inverse);
+    // C's roundf, halves away from zero: the size without its fraction, and −1 where it is at least 1 and negative. A branch would be guessed wrong.
+    const size = (Math.abs(scaled) + 0.5) | 0;
+    const sign = ((scaled * 2) | 0) >> 31;
+    bytes[byte + SCALE_BYTES + i] = (size ^ sign) - sign;
   }
 }
 
 /** quantize_row_q4_0_ref: a scale, then 32 integers of 4 bits; the value of largest magnitude becomes −8. */
-function encodeFours(values: Float32Array, view: DataView, byte: number): void {
+function encodeFours(values: Float32Array, at: number, bytes: Uint8Array, byte: number): void {
   let extreme = 0;
-  for (const value of values) if (Math.abs(value) > Math.abs(extreme)) extreme = value;
+  for (let i = 0; i < BLOCK; i++) if (Math.abs(values[at + i]) > Math.abs(extreme)) extreme = values[at + i];
   const scale = fround(extreme / -8);
   const inverse = scale === 0 ? 0 : fround(1 / scale);
-  view.setUint16(byte, halfBits(scale), true);
-  const level = (value: number): number => Math.min(15, Math.trunc(fround(fround(value * inverse) + 8.5)));
+  writeHalf(bytes, byte, scale);
+  const level = (value: number): number => Math.min(15, fround(fround(value * inverse) + 8.5) | 0);
   for (let i = 0; i < BLOCK / 2; i++) {
-    view.setUint8(byte + 2 + i, level(values[i]) | (level(values[BLOCK / 2 + i]) << 4));
+    bytes[byte + SCALE_BYTES + i] = level(values[at + i]) | (level(values[at + BLOCK / 2 + i]) << 4);
   }
 }

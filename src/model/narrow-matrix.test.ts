@@ -63,3 +63,13 @@ for (const type of ['q8_0', 'q4_0'] as const) {
     }
   });
 }
+
+test('q8_0 rounds halves away from zero, as C does', () => {
+  const values = [127, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 0.49, -0.49, 0.99, -0.99, -127, 0, -0, 126.5, -126.5];
+  const levels = encodeStored(
+    'q8_0',
+    Float32Array.from({ length: 32 }, (_, i) => values[i] ?? 0),
+  ).subarray(2);
+  const expected = [127, 1, -1, 2, -2, 3, -3, 0, 0, 1, -1, -127, 0, 0, 127, -127];
+  assert.deepEqual([...new Int8Array(levels).subarray(0, values.length)], expected);
+});

@@ -1,13 +1,11 @@
 // Matrices in 8 or 4 bits, as ONNX Runtime's MatMulNBits reads them, with the very weights of GGUF's q8_0 and q4_0: a device that serves
 // a file and one that judges it with our own decoder compute with the same numbers.
-import { encodeStored } from './gguf-types.ts';
+import { encodeStored, SCALE_BYTES } from './gguf-types.ts';
 
 export type NarrowType = 'q8_0' | 'q4_0';
 
 /** Weights that share a scale. */
 export const BLOCK = 32;
-/** Bytes of a block's scale in GGUF, before its weights. */
-const SCALE_BYTES = 2;
 
 export const bitsOf = (type: NarrowType): 4 | 8 => (type === 'q8_0' ? 8 : 4);
 
@@ -39,20 +37,23 @@ export function narrowMatrix(type: NarrowType, weights: Float32Array, rows: numb
       const from = b * (SCALE_BYTES + block_bytes);
       const block = r * blocks + b;
       scales[block] = view.getFloat16(from, true);
-      const values = stored.subarray(from + SCALE_BYTES, from + SCALE_BYTES + block_bytes);
-      const to = levels.subarray(block * block_bytes, (block + 1) * block_bytes);
+      const values = from + SCALE_BYTES;
+      const to = block * block_bytes;
       if (type === 'q8_0')
-        for (let i = 0; i < BLOCK; i++) to[i] = values[i] ^ 128; // −128 … 127 becomes 0 … 255
-      else interleave(values, to);
+        for (let i = 0; i < BLOCK; i++) levels[to + i] = stored[values + i] ^ 128; // −128 … 127 becomes 0 … 255
+      else interleave(stored, values, levels, to);
     }
   }
   return { type, rows, columns, blocks, levels, scales };
 }
 
 /** GGUF has weights i and i + 16 of a block in one byte, MatMulNBits 2i and 2i + 1. */
-function interleave(values: Uint8Array, to: Uint8Array): void {
-  const level = (i: number): number => (i < BLOCK / 2 ? values[i] & 15 : values[i - BLOCK / 2] >> 4);
-  for (let i = 0; i < BLOCK / 2; i++) to[i] = level(2 * i) | (level(2 * i + 1) << 4);
+function interleave(values: Uint8Array, from: number, to: Uint8Array, at: number): void {
+  for (let i = 0; i < BLOCK / 4; i++) {
+    const [first, second] = [values[from + 2 * i], values[from + 2 * i + 1]];
+    to[at + i] = (first & 15) | ((second & 15) << 4);
+    to[at + BLOCK / 4 + i] = (first >> 4) | (second & 240);
+  }
 }
 
 /** Writes a row's weights to `to`, [columns]. */

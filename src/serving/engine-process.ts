@@ -6,6 +6,7 @@ import type { JudgingServer } from './answer-server.ts';
 import type { AnswerEvent, AnswerRequest, OfferedModel } from './answers.ts';
 import { type EngineSettings, type FromEngine, FromEngineSchema, type ToEngine } from './engine-process-messages.ts';
 import { ServingError, unknownModel } from './errors.ts';
+import { GIVES_BACK } from './freed-memory.ts';
 
 const LIMITS = {
   ahead_events: 64, // what a child may write before its reader has taken it: a reader that is slow holds no memory
@@ -70,7 +71,8 @@ export async function openEngineProcess(
 function startChild(memory_bytes: number | undefined): ChildProcess {
   const script = fileURLToPath(new URL('./engine-process-child.ts', import.meta.url));
   const words = [...['--disable-warning=ExperimentalWarning', `--max-old-space-size=${LIMITS.script_heap_mb}`], script];
-  const env = Object.fromEntries(ENVIRONMENT.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+  const passed = ENVIRONMENT.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []));
+  const env = { ...Object.fromEntries(passed), ...GIVES_BACK };
   const options = { env, serialization: 'advanced', stdio: ['ignore', 'ignore', 'pipe', 'ipc'] } as const;
   if (memory_bytes === undefined || process.platform !== 'linux')
     return spawn(process.execPath, words, { ...options, stdio: [...options.stdio] });
