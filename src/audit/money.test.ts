@@ -25,11 +25,13 @@ test('a log says what an account was granted, charged, has earned and was paid',
     batch.add(await exampleReceipt(device, hub, { request, caller, run, model: SETTINGS }));
   await example.add(hub, batch.settle(0).body);
   await example.add(hub, { type: 'earnings.paid', version: 1, account: device.id, number: 0, amount_micro: 100 });
+  await example.add(hub, { type: 'answers.judged', version: 1, number: 0, devices: [[device.id, 3, 0]] });
+  await example.add(hub, { type: 'answers.judged', version: 1, number: 1, devices: [[device.id, 4, 1]] });
   const log = await publicLogOf(example.log);
   const { movements, ...sums } = await moneyOf(log, caller);
   assert.deepEqual(sums, {
     ...{ account: caller, left_micro: 300, owed_micro: 0, granted_micro: 500, charged_micro: 200 },
-    ...{ earned_micro: 0, paid_micro: 0 },
+    ...{ earned_micro: 0, paid_micro: 0, accepted_parts: 0, refused_parts: 0 },
   });
   assert.deepEqual(
     movements.map(({ type, credit_micro, batch, reference }) => [type, credit_micro, batch, reference]),
@@ -40,6 +42,7 @@ test('a log says what an account was granted, charged, has earned and was paid',
   );
   const earned = await moneyOf(log, device.id);
   assert.deepEqual([earned.owed_micro, earned.earned_micro, earned.paid_micro], [40, 140, 100]);
+  assert.deepEqual([earned.accepted_parts, earned.refused_parts], [7, 1]);
   assert.deepEqual(
     earned.movements.map(({ entry, earned_micro }) => [example.entries[entry].event.body.type, earned_micro]),
     [

@@ -1,7 +1,7 @@
 // What answers have cost and brought one account: replays the log, checks every signature, and lists each movement.
 import type { LoggedEvent } from '../core/events.ts';
 import { creditLeft, earnedBy } from '../core/serving/credit.ts';
-import type { NetworkState } from '../core/state.ts';
+import { accountOf, type NetworkState } from '../core/state.ts';
 import type { PublicLog } from './public-log.ts';
 import type { ReplayOptions } from './replay.ts';
 import { replayWithPool } from './shares.ts';
@@ -34,6 +34,9 @@ export interface Money {
   readonly charged_micro: number;
   readonly earned_micro: number;
   readonly paid_micro: number;
+  /** Of what its devices have answered, as the hub counted it: parts that judges have accepted, and refused. */
+  readonly accepted_parts: number;
+  readonly refused_parts: number;
   /** The newest last; only the last thousand. */
   readonly movements: readonly Movement[];
 }
@@ -42,7 +45,19 @@ export interface Money {
 export async function moneyOf(log: PublicLog, account: string): Promise<Money> {
   const book = new MoneyBook(account);
   const { state } = await replayWithPool(log, book);
-  return { account, left_micro: creditLeft(state, account), owed_micro: earnedBy(state, account), ...book.sums() };
+  const now = { left_micro: creditLeft(state, account), owed_micro: earnedBy(state, account) };
+  return { account, ...now, ...book.sums(), ...judgedOf(state, account) };
+}
+
+/** What judges have said of the answers of all devices that earn for an account now. */
+function judgedOf(state: NetworkState, account: string): Pick<Money, 'accepted_parts' | 'refused_parts'> {
+  let [accepted_parts, refused_parts] = [0, 0];
+  for (const [device, { accepted, refused }] of state.judged.devices) {
+    if (accountOf(state, device) !== account) continue;
+    accepted_parts += accepted;
+    refused_parts += refused;
+  }
+  return { accepted_parts, refused_parts };
 }
 
 /** Writes down what changes for one account while a log is replayed. */
@@ -57,7 +72,7 @@ export class MoneyBook implements Pick<ReplayOptions, 'before' | 'after'> {
     this.#account = account;
   }
 
-  sums(): Omit<Money, 'account' | 'left_micro' | 'owed_micro'> {
+  sums(): Omit<Money, 'account' | 'left_micro' | 'owed_micro' | 'accepted_parts' | 'refused_parts'> {
     return { ...this.#sums, movements: this.#movements };
   }
 

@@ -37,10 +37,17 @@ What a batch charged must be what your receipts of it say: potluck verify FILE.`
 
 function describe(money: Money): string {
   const { account, left_micro, granted_micro, charged_micro, owed_micro, earned_micro, paid_micro, movements } = money;
+  const { accepted_parts, refused_parts } = money;
+  const judged = accepted_parts + refused_parts;
   const lines = [
     `account ${account}`,
     `credit  ${creditsText(left_micro)} left: ${creditsText(granted_micro)} granted, ${creditsText(charged_micro)} charged for answers`,
     `earned  ${creditsText(owed_micro)} owed: ${creditsText(earned_micro)} earned, ${creditsText(paid_micro)} paid out`,
+    ...(judged > 0
+      ? [
+          `judged  ${formatCount(accepted_parts)} of ${formatCount(judged)} judged parts of its devices' answers were accepted`,
+        ]
+      : []),
   ];
   const shown = movements.slice(-SHOWN);
   if (shown.length > 0) lines.push('', ...shown.map(describeMovement));

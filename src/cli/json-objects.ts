@@ -428,6 +428,8 @@ export const JSON_OBJECTS = {
     charged_micro: count,
     earned_micro: count,
     paid_micro: count,
+    accepted_parts: count,
+    refused_parts: count,
     movements: z.array(nested),
   }),
   certificate: object('certificate: written; verify: checked', {

@@ -28,6 +28,8 @@ before(async () => {
   const batch = new Batch();
   batch.add(await exampleReceipt(workers[0].identity, hub, { caller: CALLER, run, model: SETTINGS, time_ms: 60_000 }));
   const { body, blob } = batch.settle(0);
+  const devices: [string, number, number][] = [[workers[0].identity.id, 7, 1]];
+  await example.add(hub, { type: 'answers.judged', version: 1, number: 0, devices });
   await example.add(hub, body);
   // The folder of a hub with this log.
   const store = openSqliteLogStore(join(folder, 'hub.sqlite'));
@@ -91,6 +93,8 @@ test('credit says what an account has left, and what became of the rest', async 
   assert.match(text, /1\.4999 credits left: 1\.5 credits granted, 0\.0001 credits charged/);
   assert.match(text, /granted 1\.5 credits\n/);
   assert.match(text, /charged 0\.0001 credits in batch 0/);
+  const server = await printed(creditCommand(), example.workers[0].identity.id, '--hub', folder);
+  assert.match(server, /judged {2}7 of 8 judged parts of its devices' answers were accepted/);
   const nobody = await printed(creditCommand(), hashOf('nobody'), '--hub', folder);
   assert.match(nobody, /0 credits left: 0 credits granted/);
 });
