@@ -2,7 +2,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { byteTokenizer } from '../model/tokenizer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { AnswerRequest } from '../serving/answers.ts';
@@ -23,10 +22,14 @@ import { type Report, text, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
 import { table } from './report.ts';
 import { answersUntilOut, earnedInMonth, monthsKept } from './serve-limits-month.ts';
-import { type TrainedModel, trainModels } from './served-models.ts';
+import { modelsOfFolder, type ServedModels, type TrainedModel, trainModels } from './served-models.ts';
 
 export const options = {
   data: text('text to learn from; otherwise the documentation that npm installed', 'PATH'),
+  model: text(
+    'the folder of a model to measure, as potluck export writes it; otherwise a small one is trained here',
+    'FOLDER',
+  ),
   steps: whole('training steps of the models', { from: 10, to: 100_000, usual: 700, quick: 60 }),
   prompts: whole('prompts, each served under one of four rules in turn', { from: 8, to: 10_000, usual: 112, quick: 8 }),
   months: whole('months of honest devices that are drawn from the answers', {
@@ -39,7 +42,7 @@ export const options = {
   out: text('where to write the limits as JSON, as a run publishes them', 'FILE'),
 };
 
-export const notes = `A small model is trained, served by each honest engine and by liars, and every answer is judged by one prefill. Limits are taken from the honest answers
+export const notes = `A small model is trained, or the one of --model taken, served by each honest engine and by liars, and every answer is judged by one prefill. Limits are taken from the honest answers
 of every other four prompts; the table says which part of the rest keeps them one by one, and which part of honest devices is not found by the sum of their margins in a month of 10,000 judged answers.
 Of a lie it says which part of its answers a single judgement lets pass, after how many answers on average a device that always lies is out, by one answer or by the sum of all, and what part of an honest device's month
 it is paid for when it comes back again and again: all of its answers are judged then, and it is out for twice as long each time.
@@ -51,15 +54,14 @@ const PROMISE = { honest: 0.995, lies: 0.05 } as const;
 /** A model that has learned less, and shorter or fewer answers, say nothing about the promise. */
 const MEANINGFUL = { steps: 300, tokens: 100, prompts: 100 } as const;
 const PROMPT_CHARACTERS = 40;
-const END_ID = 256;
 
 const RULES = {
-  plain: { temperature: 1, top_p: 1, logit_bias: [] },
-  nucleus: { temperature: 0.8, top_p: 0.9, logit_bias: [] },
-  greedy: { temperature: 0, top_p: 1, logit_bias: [] },
+  plain: { temperature: 1, top_p: 1 },
+  nucleus: { temperature: 0.8, top_p: 0.9 },
+  greedy: { temperature: 0, top_p: 1 },
   /** Ends by itself, so that ends are judged, too. */
-  ending: { temperature: 1, top_p: 0.95, logit_bias: [[END_ID, 5] as [number, number]] },
-} as const;
+  ending: { temperature: 1, top_p: 0.95, end_bias: 5 },
+} as const satisfies Record<string, { temperature: number; top_p: number; end_bias?: number }>;
 type RuleName = keyof typeof RULES;
 
 interface Server extends ReadyModel {
@@ -88,15 +90,17 @@ const LIES: readonly Lie[] = [
   {
     name: 'half the prompt',
     by: 'promised',
-    change: (asked) => ({ ...asked, prompt: { kind: 'ids', ids: promptOf(asked).slice(PROMPT_CHARACTERS / 2) } }),
+    change: (asked) => ({ ...asked, prompt: { kind: 'ids', ids: secondHalf(promptOf(asked)) } }),
   },
   {
     name: 'no end',
     by: 'promised',
     rules: ['ending'],
-    change: (asked) => withSampling(asked, { logit_bias: [[END_ID, -100]] }),
+    change: (asked) =>
+      withSampling(asked, { logit_bias: asked.sampling.logit_bias.map(([id]): [number, number] => [id, -100]) }),
   },
 ];
+const secondHalf = (ids: readonly number[]): number[] => ids.slice(Math.floor(ids.length / 2));
 const promptOf = ({ prompt }: AnswerRequest): readonly number[] => (prompt.kind === 'ids' ? prompt.ids : []);
 
 /** Which quantisations may judge what was promised: of these the logits are as near as honest engines' among themselves. */
@@ -127,15 +131,26 @@ interface Row {
   readonly limits: JudgingLimits;
 }
 
-export async function run({ data, steps, prompts, months, tokens, out }: Values<typeof options>): Promise<Report> {
+export async function run({
+  data,
+  model,
+  steps,
+  prompts,
+  months,
+  tokens,
+  out,
+}: Values<typeof options>): Promise<Report> {
   const runtimes = [await createNativeRuntime({ threads: 1 }), await createWasmRuntime({ threads: 1 })];
   const folder = mkdtempSync(join(tmpdir(), 'potluck-serve-limits-'));
   const opened: Server[] = [];
   try {
-    const models = await trainModels(runtimes[0], data, steps, (words) => console.error(words));
+    const models =
+      model === null
+        ? await trainModels(runtimes[0], data, steps, (words) => console.error(words))
+        : await modelsOfFolder(model, data);
     const { servers, liars } = await openServers(runtimes, models, folder);
-    opened.push(...servers, liars.earlier, liars.smaller);
-    const requests = requestsFor(models.held_out, prompts, tokens);
+    opened.push(...servers, ...[liars.earlier, liars.smaller].filter((one) => one !== null));
+    const requests = requestsFor(models, prompts, tokens);
     const served = remembering();
     const rows: Row[] = [];
     for (const promised of PROMISED) {
@@ -148,7 +163,7 @@ export async function run({ data, steps, prompts, months, tokens, out }: Values<
     const limits = honest.map((row) => ({ promised: row.promised, judged: row.judged, ...row.limits }));
     if (out !== null) writeFileSync(out, `${JSON.stringify(limits, null, 2)}\n`);
     const { steps: learned, tokens: long, prompts: many } = MEANINGFUL;
-    const meaningful = steps >= learned && tokens >= long && prompts >= many;
+    const meaningful = (model !== null || steps >= learned) && tokens >= long && prompts >= many;
     const classes = servers.map(({ engine }) => engine.class);
     return { data: { limits, rows, classes }, text: reportOf(rows), failure: meaningful ? failureOf(rows) : null };
   } finally {
@@ -161,10 +176,10 @@ export async function run({ data, steps, prompts, months, tokens, out }: Values<
 /** The honest engines that this machine has, and what liars serve with. */
 async function openServers(
   runtimes: readonly Runtime[],
-  { model, earlier, smaller }: Awaited<ReturnType<typeof trainModels>>,
+  { model, earlier, smaller, tokenizer }: ServedModels,
   folder: string,
 ) {
-  const rest = { tokenizer: byteTokenizer(), hash: sha256Hex() };
+  const rest = { tokenizer, hash: sha256Hex() };
   const ready = (name: string, quantisation: Promised, engine: Engine): Server => {
     return { name, quantisation, engine, prefixes: prefixCache(engine) };
   };
@@ -185,26 +200,32 @@ async function openServers(
     servers.push(ready('llama.cpp', quantisation, await openLlamaEngine(path, { hash: rest.hash, sequences: 2 })));
   }
   const four = servers.find(({ quantisation }) => quantisation === 'q4_0')!;
-  const liars = { earlier: await own(runtimes[0], earlier), smaller: await own(runtimes[0], smaller), q4_0: four };
+  const liarWith = async (other: TrainedModel | null) => (other ? await own(runtimes[0], other) : null);
+  const liars = { earlier: await liarWith(earlier), smaller: await liarWith(smaller), q4_0: four };
   return { servers, liars };
 }
 
 /** `half`: limits are taken from answers to the one half, and looked at with those to the other; both have all rules. */
 type Asked = { readonly rule: RuleName; readonly half: number; readonly request: AnswerRequest };
 
-function requestsFor(text: string, prompts: number, max_tokens: number): Asked[] {
-  const bytes = byteTokenizer();
+function requestsFor({ held_out: text, tokenizer }: ServedModels, prompts: number, max_tokens: number): Asked[] {
+  const end_id = tokenizer.eos_id!;
   const stride = Math.floor((text.length - PROMPT_CHARACTERS) / prompts);
   const rules = Object.keys(RULES) as RuleName[];
   return Array.from({ length: prompts }, (_, i) => {
     const rule = rules[i % rules.length];
-    const prompt = Array.from(bytes.encode(text.slice(i * stride, i * stride + PROMPT_CHARACTERS), false));
-    const sampling = {
-      ...{ presence_penalty: 0, frequency_penalty: 0, ...RULES[rule], seed: `${i}` },
-      logit_bias: [...RULES[rule].logit_bias],
-    };
+    const prompt = Array.from(tokenizer.encode(text.slice(i * stride, i * stride + PROMPT_CHARACTERS), false));
+    const { temperature, top_p, end_bias }: (typeof RULES)[RuleName] & { readonly end_bias?: number } = RULES[rule];
+    const logit_bias: [number, number][] = end_bias === undefined ? [] : [[end_id, end_bias]];
+    const sampling = { temperature, top_p, presence_penalty: 0, frequency_penalty: 0, seed: `${i}`, logit_bias };
     const request: AnswerRequest = {
-      ...{ model: 'bench', prompt: { kind: 'ids', ids: [END_ID, ...prompt] }, written: [], max_tokens, stop: [] },
+      ...{
+        model: 'bench',
+        prompt: { kind: 'ids', ids: [tokenizer.bos_id ?? end_id, ...prompt] },
+        written: [],
+        max_tokens,
+        stop: [],
+      },
       ...{ sampling, top_logprobs: 0, echo: false, format: { kind: 'text' } },
     };
     return { rule, half: Math.floor(i / rules.length) % 2, request };
@@ -234,7 +255,7 @@ interface Trial {
   readonly promised: Promised;
   readonly judged: Promised;
   readonly servers: readonly Server[];
-  readonly liars: Readonly<Record<'earlier' | 'smaller' | 'q4_0', Server>>;
+  readonly liars: Readonly<Record<'earlier' | 'smaller' | 'q4_0', Server | null>>;
   readonly requests: readonly Asked[];
   readonly months: number;
   /** Serves each request once by each server, whoever judges it. */
@@ -265,11 +286,12 @@ async function rowsOf({ promised, judged, servers, liars, requests, served, mont
   };
   const rows = [row('honest', halves[1], true)];
   for (const { name, by, rules, change = (asked: AnswerRequest) => asked } of LIES) {
-    if (by === promised) continue;
+    const liar = by === 'promised' ? honest[0] : liars[by];
+    if (by === promised || liar === null) continue;
     const found: Judged[] = [];
     for (const { rule, request } of requests) {
       if (rules && !rules.includes(rule)) continue;
-      const { logprobs: _, ...answer } = await served(by === 'promised' ? honest[0] : liars[by], change(request));
+      const { logprobs: _, ...answer } = await served(liar, change(request));
       if (answer.ids.join() === (await served(honest[0], request)).ids.join()) continue;
       // What it says of its logprobs would be the judge's own: who lies can read them off the promised model.
       found.push(await judgeAnswer(judges[0], request, answer, never));
@@ -292,13 +314,13 @@ function remembering(): Trial['served'] {
   };
 }
 
-const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
+const percent = (part: number, digits = 1): string => `${(100 * part).toFixed(digits)} %`;
 
 function reportOf(rows: readonly Row[]): string {
   const cells = rows.map((row) => [
     ...[`${row.promised} → ${row.judged}`, row.what, String(row.answers), percent(row.kept)],
     ...[row.months_kept === null ? '' : percent(row.months_kept)],
-    ...(row.honest ? ['', ''] : [row.out_after?.toFixed(1) ?? 'never', percent(row.earned!)]),
+    ...(row.honest ? ['', ''] : [row.out_after?.toFixed(1) ?? 'never', percent(row.earned!, 2)]),
     ...[row.mean_margin, row.least, row.most].map((value) => value.toFixed(5)),
   ]);
   const limits = rows

@@ -1,7 +1,8 @@
 // Trains the models that benches serve: a small one as `potluck demo` has it, the same at an earlier step, and a smaller one.
-import { type LlamaConfig, LlamaConfigSchema, type Weights } from '../model/config.ts';
+import { importModel } from '../model/checkpoint-folder.ts';
+import { type LlamaConfig, LlamaConfigSchema, parameterSpecs, type Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
-import { byteTokenizer, END_OF_TEXT } from '../model/tokenizer.ts';
+import { byteTokenizer, END_OF_TEXT, type Tokenizer } from '../model/tokenizer.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { readTexts } from '../training/corpus.ts';
@@ -9,6 +10,7 @@ import { defaultCorpus } from '../training/corpus-default.ts';
 import { learn } from '../training/lessons.ts';
 import { learningRate } from '../training/schedule.ts';
 import { randomBatch } from '../training/windows.ts';
+import { BenchError } from './errors.ts';
 
 /** The demo's model, and one with an eighth of its parameters. */
 const SHAPES = {
@@ -27,11 +29,13 @@ export interface TrainedModel {
   readonly config: LlamaConfig;
   readonly weights: Weights;
 }
-export interface TrainedModels {
+export interface ServedModels {
   readonly model: TrainedModel;
-  readonly earlier: TrainedModel;
-  readonly smaller: TrainedModel;
-  /** Text that none of them has seen. */
+  /** null: nobody here has it. */
+  readonly earlier: TrainedModel | null;
+  readonly smaller: TrainedModel | null;
+  readonly tokenizer: Tokenizer;
+  /** Text that models which were trained here have not seen. */
   readonly held_out: string;
 }
 
@@ -53,7 +57,7 @@ export async function trainModels(
   data: string | null,
   steps: number,
   progress: (words: string) => void,
-): Promise<TrainedModels> {
+): Promise<ServedModels> {
   const text = await someText(data);
   const border = Math.floor(0.9 * text.length);
   const tokens = Int32Array.from(byteTokenizer().encode(text.slice(0, border), true));
@@ -75,5 +79,18 @@ export async function trainModels(
   };
   const { last: model, earlier } = await train('model');
   const { last: smaller } = await train('smaller');
-  return { model, earlier, smaller, held_out: text.slice(border).replaceAll(END_OF_TEXT, '\n') };
+  const held_out = text.slice(border).replaceAll(END_OF_TEXT, '\n');
+  return { model, earlier, smaller, tokenizer: byteTokenizer(), held_out };
+}
+
+/** The model of a folder, and the same without its last layer. Throws BenchError `usage`, ModelError as importModel does. */
+export async function modelsOfFolder(folder: string, data: string | null): Promise<ServedModels> {
+  const { config, weights, tokenizer } = await importModel(folder);
+  if (tokenizer?.eos_id == null)
+    throw new BenchError('usage', `${folder}: expected a tokenizer with an end token, as potluck export writes it`);
+  const less = { ...config, num_hidden_layers: config.num_hidden_layers - 1 };
+  const kept = () => new Map(parameterSpecs(less).map(({ name }) => [name, weights.get(name)!] as const));
+  const smaller = less.num_hidden_layers > 0 ? { config: less, weights: kept() } : null;
+  const held_out = (await someText(data)).replaceAll(END_OF_TEXT, '\n');
+  return { model: { config, weights }, earlier: null, smaller, tokenizer, held_out };
 }

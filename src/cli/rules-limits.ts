@@ -45,6 +45,7 @@ export function limitsCommand(): Command {
       `
 Examples:
   $ potluck rules limits 3fa9c1
+  $ potluck export 3fa9c1 ./my-model && npm run bench serve-limits -- --model ./my-model --out limits.json
   $ potluck rules limits 3fa9c1 --file limits.json
 
 The pool lets answers be judged in the quantisation in which they were promised, so that only those limits of the file are published.`,
