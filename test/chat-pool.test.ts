@@ -52,7 +52,7 @@ before(async () => {
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     models: () => [{ hash: model.hash, names: ['poems'], created_ms: 0, licence: null }],
     ownerOf: () => null,
-    limitsOf: () => limitsBy(undefined),
+    limitsOf: ({ quantisation }) => limitsBy(undefined, quantisation),
     decided() {},
     counts: NO_COUNTS,
   });

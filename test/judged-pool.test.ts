@@ -41,7 +41,7 @@ class World {
   constructor() {
     this.pool = openPool({
       ...{ clock: systemClock, randomBytes: (length) => new Uint8Array(randomBytes(length)), ownerOf: () => null },
-      ...{ limitsOf: () => limitsBy(undefined), decided() {} },
+      ...{ limitsOf: ({ quantisation }) => limitsBy(undefined, quantisation), decided() {} },
       models: () => [{ hash: TINY_HASH, names: ['tiny'], created_ms: 0, licence: null, chat: false, tools: false }],
       counts: {
         ...NO_COUNTS,

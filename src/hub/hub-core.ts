@@ -199,7 +199,7 @@ function openServing(
   });
   const pool = openPool({
     ...{ clock, randomBytes, decided: verdicts.decided, counts: poolCounts },
-    limitsOf: (offer) => limitsBy(marginsOf(state, offer)),
+    limitsOf: (offer) => limitsBy(marginsOf(state, offer), offer.quantisation),
     models: () => modelsOfRuns(state),
     ownerOf: (peer) => ownerNow(state, peer),
   });

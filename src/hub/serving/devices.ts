@@ -17,7 +17,7 @@ export const DEVICE_LIMITS = {
   warm: 16, // prompts whose beginning a device has read lately
   distrusted_ms: 600_000, // how long a device that did not keep to the form of answers, or was refused by judges, gets no other …
   doublings: 8, // … twice as long each time that judges refuse it again, up to two days: who is found every time earns next to nothing
-  forgiven: 500, // … until so many parts were accepted in a row: an honest device was refused by accident
+  forgiven: 100, // … until so many parts were accepted in a row: an honest device was refused by accident, a liar is out before
 } as const;
 
 /** What a device is told whose offer is not taken. */

@@ -1,19 +1,26 @@
 // What judges say of a device's part of an answer, and what follows: pure. No single word takes anything from anybody.
 import type { Margins } from '../../core/events/limits-published.ts';
 import { inNats } from '../../core/serving/margins.ts';
+import type { Offer } from '../../protocol/serving-from-peer.ts';
 import { faultOf, type Judged, type JudgingLimits } from '../../serving/judge-answer.ts';
 
-/**
- * What a judge's sums may come to where a run's owner has published nothing: what honest engines of any quantisation keep, as far as they were measured
- * (docs/experiments.md). Lies that matter to callers (another model, another seed, no model at all) are a hundred times as far away.
- */
-const UNPUBLISHED: JudgingLimits = {
+/** Where engines compute in 32 bits they agree to the last bits but a few. */
+const EXACT: JudgingLimits = {
   ...{ per_draw: 1e-3, allowance: 0.5, end_margin: 0.6, logprob_distance: 0.03 },
   ...{ usual_per_draw: 1e-3, sum: 3 },
 };
+/** Where they round, one honest answer of a thousand is nats away: near the border of a nucleus, a likely token is either in it or not. */
+const ROUNDED: JudgingLimits = {
+  ...{ per_draw: 1.7e-3, allowance: 17, end_margin: 0.6, logprob_distance: 0.045 },
+  ...{ usual_per_draw: 1.7e-3, sum: 180 },
+};
 
-/** By what a part is judged. @param margins as the owner of the model's run has published them */
-export const limitsBy = (margins: Margins | undefined): JudgingLimits => (margins ? inNats(margins) : UNPUBLISHED);
+/**
+ * By what a part is judged: as the owner of the model's run has published it, otherwise by what honest engines keep as far as they were measured
+ * (`npm run bench serve-limits`). Lies that matter to callers (another model, another seed, no model at all) are a hundred times as far away.
+ */
+export const limitsBy = (margins: Margins | undefined, quantisation: Offer['quantisation']): JudgingLimits =>
+  margins ? inNats(margins) : quantisation === 'f32' || quantisation === 'f16' ? EXACT : ROUNDED;
 
 /** Judges who refuse, before a device is believed to lie. */
 const REFUSALS = 2;

@@ -224,7 +224,7 @@ export class PoolWorld {
       },
       models: () => [{ hash: MODEL, names: [NAME, `${NAME}@1`], created_ms: 0, licence: null }],
       ownerOf: (peer) => this.owners.get(peer) ?? null,
-      limitsOf: () => limitsBy(this.margins),
+      limitsOf: ({ quantisation }) => limitsBy(this.margins, quantisation),
       decided: (peer, refused) => {
         const [accepted, before] = this.decisions.get(peer) ?? [0, 0];
         this.decisions.set(peer, [accepted + Number(!refused), before + Number(refused)]);
