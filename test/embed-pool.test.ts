@@ -19,7 +19,7 @@ const { served } = serveEngine(await openTiny(), 2);
 
 function world() {
   const pool = openPool({
-    ...{ limitsOf: () => limitsBy(undefined), decided() {} },
+    ...{ limitsOf: ({ quantisation }) => limitsBy(undefined, quantisation), decided() {} },
     ...{ clock: systemClock, randomBytes: (length: number) => new Uint8Array(randomBytes(length)), counts: NO_COUNTS },
     models: () => [{ hash: TINY_HASH, names: ['tiny'] as const, created_ms: 0, licence: null }],
     ownerOf: () => null,

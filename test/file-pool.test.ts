@@ -28,7 +28,7 @@ test('two devices with one file answer as one, whatever happens to the process o
   const verdicts: string[] = [];
   let heard = (): void => {};
   const pool = openPool({
-    ...{ limitsOf: () => limitsBy(undefined), decided() {} },
+    ...{ limitsOf: ({ quantisation }) => limitsBy(undefined, quantisation), decided() {} },
     ...{ clock: systemClock, randomBytes: (length) => new Uint8Array(randomBytes(length)), models: () => [] },
     ownerOf: (peer) => OWNERS[Number(peer)] ?? null,
     counts: {
