@@ -36,6 +36,8 @@ const EVERY_MS = {
 } as const;
 const SMOOTH = 0.2; // of the newest reading of what work takes
 
+type Known = Exclude<OwnEnergy, { readonly how: 'unknown' }>;
+
 /** Which device to ask a hub about. */
 export interface DeviceAsked {
   readonly url: string;
@@ -54,6 +56,8 @@ export interface DayKeeperOptions {
   /** Null where the hub does not tell. */
   ask(device: DeviceAsked): Promise<DeviceWork | null>;
   onProblem(message: string): void;
+  /** Hears what work took since the last reading, beyond an idle device. */
+  onEnergy?(energy: Known): void;
 }
 
 export interface DayKeeper {
@@ -222,6 +226,7 @@ class Days implements DayKeeper {
     const all_ms = segments.reduce((sum, { passed_ms }) => sum + passed_ms, 0);
     if (all_ms <= 0) return;
     const known = energy && energy.how !== 'unknown' ? energy : null;
+    if (known) this.#options.onEnergy?.(known);
     if (known && worked_ms > all_ms / 2) {
       const watts = known.joules / (worked_ms / 1000);
       this.#watts = this.#watts === null ? watts : (1 - SMOOTH) * this.#watts + SMOOTH * watts;

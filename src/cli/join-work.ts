@@ -13,6 +13,7 @@ import { type JoinOptions, joinRun } from '../peer/peer.ts';
 import { openThrottle, type Throttle } from '../peer/policy.ts';
 import type { PeerNews } from '../peer/role.ts';
 import type { ServedFile } from '../peer/served-file.ts';
+import { openTokenEnergy, type TokenEnergy } from '../peer/token-energy.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { measuresText } from '../protocol/measures.ts';
 import { nameOf } from '../protocol/shown-name.ts';
@@ -26,7 +27,7 @@ import { ownerKeyFile } from './folders.ts';
 import { type TakePartOptions, takePart, takePartOf } from './join-runs.ts';
 import type { JsonObject } from './json-objects.ts';
 import { openGpuUse } from './kept-gpu.ts';
-import { obeyKeeper } from './kept-process.ts';
+import { obeyKeeper, type TellKeeper } from './kept-process.ts';
 import { CHILD_MARK, KEPT, untilStopped } from './lifetime.ts';
 import { DEFAULT_HUB } from './options.ts';
 import { CliError, formatBytes, formatCount, type Output, openOutput } from './output.ts';
@@ -55,11 +56,19 @@ export interface JoinFlags extends GameFlags, RunFlags {
 }
 
 /** How this device serves; undefined: it does not. It asks nothing for it: prices come with what pays them. */
-function servingOf(flags: JoinFlags, file: ServedFile | null): JoinOptions['serve'] {
+function servingOf(flags: JoinFlags, file: ServedFile | null, energy: TokenEnergy | null): JoinOptions['serve'] {
   const { serve, serveOnly, servePlaces, serveRegion } = flags;
   if (!serve && !serveOnly && !file) return undefined;
   const terms = { places: servePlaces, price_in: 0, price_out: 0, region: serveRegion ?? null };
-  return { only: serveOnly || file !== null, ...terms, ...(file && { file }) };
+  return { only: serveOnly || file !== null, ...terms, ...(file && { file }), ...(energy && { energy }) };
+}
+
+/** What answers take, of a device that does nothing else; null: what training takes is not an answer's, or nobody watches it. */
+function energyOf({ serveOnly, serveFile }: JoinFlags, keeper: TellKeeper | null): TokenEnergy | null {
+  if (!keeper || !(serveOnly || serveFile !== undefined)) return null;
+  const energy = openTokenEnergy();
+  keeper.onEnergy(energy.took);
+  return energy;
 }
 
 /** The file that this device is to serve, loaded; null: none. Throws what openServedFile throws. */
@@ -127,6 +136,7 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
   const [{ url: hub, run: only }] = wishes;
   if (adversary && (wishes.length > 1 || only === null))
     throw new CliError('bad-argument', '--adversary goes with one run');
+  const energy = energyOf(flags, keeper);
   let observer: RunObserver | null = null;
   const file = await fileOf(flags, output);
   if (file) shared?.has(file);
@@ -160,7 +170,7 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
       join: (part) => {
         const join = (more: typeof part) =>
           joinRun({
-            ...{ role, name, owner, runtime, disguise, pauses: keeper?.pauses, serve: servingOf(flags, file) },
+            ...{ role, name, owner, runtime, disguise, pauses: keeper?.pauses, serve: servingOf(flags, file, energy) },
             ...more,
           });
         return keeper ? tellingWork(part, join, keeper.work) : join(part);

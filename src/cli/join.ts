@@ -118,7 +118,7 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
       untold = true;
     }
   };
-  const { start, use } = keptProcesses(process.argv.slice(2), 'inherit', {
+  const { start, use, tookEnergy } = keptProcesses(process.argv.slice(2), 'inherit', {
     onRuns(now) {
       runs = now;
       days?.runs(now);
@@ -164,6 +164,7 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
     const counts = openDayKeeper({
       ...{ clock: systemClock, part: partOfCores(threads, duty), settings: rules.settings },
       ...forHere(use, probe.now),
+      onEnergy: tookEnergy,
       onProblem: (message) =>
         output.say(`problem (day-receipt): ${message}`, { type: 'problem', code: 'day-receipt', message }),
     });

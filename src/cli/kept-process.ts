@@ -7,6 +7,7 @@ import type { OwnUse } from '../peer/owner-policy/own-use.ts';
 import type { Throttle } from '../peer/policy.ts';
 import type { Pause, Pauses } from '../peer/status.ts';
 import { ObstacleSchema } from '../protocol/messages.ts';
+import { type EnergyPerToken, energyPerToken } from '../protocol/serving-messages.ts';
 import { type RunHere, RunHereSchema, type WorkHere, WorkHereSchema } from './device-worker.ts';
 import { CHILD_MARK, KEPT } from './lifetime.ts';
 
@@ -21,6 +22,8 @@ const ToKeptSchema = z.union([
   z.object({ go: z.number().positive().max(1), gpu_rests: z.string().nullable() }),
   z.object({ halt: z.literal(true), why: ObstacleSchema.nullable() }),
   z.object({ leave: z.enum(['now', 'after-work']) }),
+  /** What its work took since the last time. */
+  z.object({ energy: energyPerToken }),
 ]);
 type ToKept = z.infer<typeof ToKeptSchema>;
 
@@ -67,7 +70,7 @@ export function keptProcesses(
   output: 'inherit' | 'ignore' = 'inherit',
   listener: KeptListener = NOBODY,
   script: string = POTLUCK,
-): { start(): Kept; readonly use: KeptUse } {
+): { start(): Kept; readonly use: KeptUse; tookEnergy(energy: EnergyPerToken): void } {
   let child: ChildProcess | null = null;
   let told: Told = { cpu_ms: 0, rss_bytes: 0, gpu_pids: [] };
   const use: KeptUse = {
@@ -92,7 +95,11 @@ export function keptProcesses(
     });
     return keptBy(child, told, listener);
   };
-  return { start, use };
+  const tookEnergy = (energy: EnergyPerToken): void => {
+    const words: ToKept = { energy };
+    if (child?.connected) child.send(words, () => {});
+  };
+  return { start, use, tookEnergy };
 }
 
 /** Signals a process that may have ended meanwhile. */
@@ -205,6 +212,8 @@ export interface TellKeeper {
   /** A graphics processor has failed in the middle of the work: it is not to be tried again. */
   gpuFailed(why: string): void;
   readonly pauses: Pauses;
+  /** Tells what this process took, from reading to reading. */
+  onEnergy(hear: (energy: EnergyPerToken) => void): void;
   /** Why no graphics processor may be used now; null: one may. */
   gpuRests(): Promise<string | null>;
 }
@@ -214,6 +223,7 @@ export function obeyKeeper(throttle: Throttle, leave: (when: 'now' | 'after-work
   let gpu_rests: string | null = null;
   const listeners = new Set<(pause: Pause | null) => void>();
   const begun = Promise.withResolvers<void>();
+  let hearEnergy = (_: EnergyPerToken): void => {};
   const say = (words: FromKept): void => {
     if (process.connected) process.send!(words);
   };
@@ -228,6 +238,7 @@ export function obeyKeeper(throttle: Throttle, leave: (when: 'now' | 'after-work
     if ('halt' in data) throttle.halt();
     if ('halt' in data || 'go' in data) for (const hear of listeners) hear('halt' in data ? { why: data.why } : null);
     if ('leave' in data) leave(data.leave);
+    if ('energy' in data) hearEnergy(data.energy);
   });
   process.channel?.unref(); // to listen alone keeps no process alive
   if (process.platform !== 'linux') {
@@ -246,6 +257,9 @@ export function obeyKeeper(throttle: Throttle, leave: (when: 'now' | 'after-work
     pauses(hear) {
       listeners.add(hear);
       return () => void listeners.delete(hear);
+    },
+    onEnergy(hear) {
+      hearEnergy = hear;
     },
     gpuRests: async () => {
       await begun.promise;

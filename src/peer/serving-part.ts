@@ -7,6 +7,7 @@ import type { Engine } from '../serving/engine.ts';
 import { openRunServer, type RunServer } from './run-server.ts';
 import type { ServedFile } from './served-file.ts';
 import { openServing, type ServedModel, type Serving, type ServingOptions, type ServingTerms } from './serving.ts';
+import type { TokenEnergy } from './token-energy.ts';
 
 /** What an owner wants of serving, where that changes while the device takes part. */
 export interface ServingWish {
@@ -32,6 +33,8 @@ export interface ServeOptions extends ServingTerms {
   readonly rested?: () => Promise<void>;
   readonly worked?: () => Promise<void>;
   readonly onAnswers?: ServingOptions['onAnswers'];
+  /** Of a device that only serves: what its answers take. */
+  readonly energy?: TokenEnergy;
 }
 
 export interface ServingPart extends Pick<Serving, 'hear' | 'welcome' | 'away'> {
@@ -55,11 +58,12 @@ interface Around {
 
 export function openServingPart({ serve, send, ...around }: Around): ServingPart {
   const { clock, device, onProblem } = around;
-  const { price_in, price_out, only, onAnswers } = serve;
+  const { price_in, price_out, only, onAnswers, energy } = serve;
   let wish: ServingWish = { places: serve.places, paused: false, region: serve.region };
   const rested = serve.rested ?? (async () => device.rested?.());
   const serving = openServing({
     ...{ clock, send, price_in, price_out, onProblem, onAnswers, rested },
+    ...(energy && { onToken: energy.wrote, energy: energy.now }),
     get region() {
       return wish.region;
     },

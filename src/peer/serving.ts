@@ -4,7 +4,7 @@ import type { Clock } from '../protocol/clock.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { unpackRequest } from '../protocol/serving-bytes.ts';
 import type { FromServingPeer, Offer, OfferedFile } from '../protocol/serving-from-peer.ts';
-import type { ToServingPeer } from '../protocol/serving-messages.ts';
+import type { EnergyPerToken, ToServingPeer } from '../protocol/serving-messages.ts';
 import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema } from '../serving/answers.ts';
 import { ServingError } from '../serving/errors.ts';
 import type { Judged } from '../serving/judge-answer.ts';
@@ -59,6 +59,9 @@ export interface ServingOptions extends ServingTerms {
   onProblem?(code: string, message: string): void;
   /** Hears how many answers it writes, and how many it has written to their end. */
   onAnswers?(writing: number, written: number): void;
+  onToken?(): void;
+  /** What a token takes here; missing, or undefined: not known. */
+  energy?(): EnergyPerToken | undefined;
 }
 
 export interface Serving {
@@ -184,7 +187,9 @@ class PoolServing implements Serving {
     const { hash, quantisation, engine, class: kind, context_tokens, cache_tokens, chat, tools, file } = of;
     const taken_tokens = [...this.#running.values()].reduce((sum, { tokens }) => sum + tokens, 0);
     const free_tokens = Math.max(0, cache_tokens - taken_tokens);
+    const energy = this.#options.energy?.();
     send({
+      ...(energy && { energy }),
       ...{ type: 'offer', model: hash, quantisation, engine, class: kind, context_tokens, free_tokens, places },
       ...{ chat, tools, heard: this.#heard, price_in, price_out, region, ...(file && { file }) },
       ...(of.embed && { embeddings: true }),
@@ -302,6 +307,7 @@ class PoolServing implements Serving {
         mustFit(event, calls);
         sender.put(event);
         if (event.kind === 'ended') this.#written++;
+        if (event.kind === 'token') this.#options.onToken?.();
         await worked?.();
       }
     } catch (error) {

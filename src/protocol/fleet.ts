@@ -1,8 +1,12 @@
 // GET /fleet: who serves what, as the hub has measured it; for people, whose page shows it. Nobody's prompt or answer is in it.
 import { z } from 'zod';
 import { count, hash, oneLine } from './schemas.ts';
+import { energyPerToken } from './serving-messages.ts';
 
 export const FLEET_LIMIT_ROWS = 1000; // more rows than anybody reads; the busiest come first
+/** What the pool did is told by so much time, for a day. */
+export const HISTORY_BUCKET_MS = 600_000;
+export const HISTORY_BUCKETS = 144;
 
 const FleetRowSchema = z.strictObject({
   /** The device, by its key. */
@@ -31,10 +35,29 @@ const FleetRowSchema = z.strictObject({
   /** In millionths of a credit for a million tokens. */
   price_in: count,
   price_out: count,
+  /** What a token takes there, as the device says; null: it does not. */
+  energy: energyPerToken.nullable(),
   /** It was late and has said nothing since, did not keep to the form of answers, or was refused by judges. */
   doubted: z.boolean(),
 });
 export type FleetRow = z.infer<typeof FleetRowSchema>;
 
-export const FleetSchema = z.strictObject({ devices: count, answers: count, rows: z.array(FleetRowSchema) });
+const perBucket = z.array(count).max(HISTORY_BUCKETS);
+/** Oldest first, the last one is not over; fewer than a day's where the hub is younger. All of the same length. */
+const PoolDaySchema = z.strictObject({
+  tokens: perBucket,
+  /** Answers that came whole, and requests that were refused for want of room. */
+  answers: perBucket,
+  no_room: perBucket,
+  /** The most that waited for a device at one moment. */
+  waiting: perBucket,
+});
+export type PoolDay = z.infer<typeof PoolDaySchema>;
+
+export const FleetSchema = z.strictObject({
+  devices: count,
+  answers: count,
+  rows: z.array(FleetRowSchema),
+  day: PoolDaySchema,
+});
 export type Fleet = z.infer<typeof FleetSchema>;

@@ -1,7 +1,7 @@
 // What a device that serves says to the hub: what it offers, the tokens that it writes, what it finds as a judge.
 import { z } from 'zod';
 import { bytes, count, hash, oneLine } from './schemas.ts';
-import { lease, offeredQuantisation, SERVE_LIMITS, tokenText } from './serving-messages.ts';
+import { energyPerToken, lease, offeredQuantisation, SERVE_LIMITS, tokenText } from './serving-messages.ts';
 
 const packed = bytes(SERVE_LIMITS.packed_bytes);
 const nats = z.number().nonnegative().max(SERVE_LIMITS.nats);
@@ -46,6 +46,8 @@ export const OfferSchema = z.strictObject({
   region: oneLine(40).nullable(),
   /** Of a GGUF file, whose SHA-256 is `model`; missing: a run's model. */
   file: OfferedFileSchema.optional(),
+  /** Missing: nothing here measures it, or the device does other work as well. */
+  energy: energyPerToken.optional(),
 });
 export type Offer = z.infer<typeof OfferSchema>;
 

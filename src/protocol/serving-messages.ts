@@ -20,12 +20,20 @@ export const SERVE_LIMITS = {
   embed_inputs: 2048, // API_LIMITS.embedding_inputs
   embed_floats: 4 * 2 ** 20, // of all vectors of one request: 16 MB, which the hub holds until all have come
   nats: 1e9, // of a judge's sums: no answer comes near
+  joules: 100_000, // of a token: a kilowatt for more than a minute and a half
 } as const;
 
 export const lease = z.string().regex(/^[0-9a-f]{16}$/, 'expected 16 hexadecimal digits');
 /** Text that is final with a token. */
 export const tokenText = z.string().max(SERVE_LIMITS.token_text);
 const request = bytes(SERVE_LIMITS.request_bytes);
+
+/** What a token takes beyond an idle device: measured by it, or computed from what its owner states that it takes. */
+export const energyPerToken = z.strictObject({
+  how: z.enum(['measured', 'stated']),
+  joules: z.number().nonnegative().max(SERVE_LIMITS.joules),
+});
+export type EnergyPerToken = z.infer<typeof energyPerToken>;
 
 export const quantisation = z.enum(['f32', 'f16', 'q8_0', 'q4_0']);
 /** How the weights of a run's model are stored; `gguf`: as the file that has this hash has them. */

@@ -32,7 +32,10 @@ async function ownersFor(owners: ReadonlySet<string> | null, trust: string | nul
     app,
     { keys: null, owners },
     {
-      pool: { serverFor, fleet: () => ({ devices: 0, answers: 0, rows: [] }) },
+      pool: {
+        serverFor,
+        fleet: () => ({ devices: 0, answers: 0, rows: [], day: { tokens: [], answers: [], no_room: [], waiting: [] } }),
+      },
       ...{ clock: systemClock, randomHex: () => '1', onError: assert.fail, rates: openRateLimits(systemClock) },
     },
   );
@@ -56,7 +59,10 @@ test('the usage of all keys is for programs of this machine, and for no page of 
     app,
     { keys, owners: null, usage },
     {
-      pool: { serverFor: () => NOBODY, fleet: () => ({ devices: 0, answers: 0, rows: [] }) },
+      pool: {
+        serverFor: () => NOBODY,
+        fleet: () => ({ devices: 0, answers: 0, rows: [], day: { tokens: [], answers: [], no_room: [], waiting: [] } }),
+      },
       ...{ clock: systemClock, randomHex: () => '1', onError: assert.ifError, rates: openRateLimits(systemClock) },
     },
   );

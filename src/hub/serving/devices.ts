@@ -307,6 +307,7 @@ class MeasuredDevices implements Devices {
       well: record.outcomes.filter((well) => well).length,
       judged: record.judged,
       refused: record.refused,
+      energy: offer.energy ?? null,
       doubted: silent || record.distrusted_until_ms > this.#now_ms(),
     };
   }

@@ -3,7 +3,7 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Clock } from '../../protocol/clock.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
-import { FLEET_LIMIT_ROWS, type Fleet } from '../../protocol/fleet.ts';
+import type { Fleet } from '../../protocol/fleet.ts';
 import { packRequest } from '../../protocol/serving-bytes.ts';
 import type { FromServingPeer, Offer } from '../../protocol/serving-from-peer.ts';
 import type { AnswerEvent, AnswerRequest, AnswerServer } from '../../serving/answers.ts';
@@ -20,11 +20,13 @@ import {
   REFUSED_OFFERS,
 } from './devices.ts';
 import { Embeds } from './embeds.ts';
+import { fleetOf } from './fleet.ts';
 import { type JudgedBy, Judges } from './judges.ts';
 import { LastWords } from './last-words.ts';
 import { hearOfLease, type OfLease } from './lease-words.ts';
 import { type KnownModel, modelNamed, type OfferOf, offeredModels, type PoolModel } from './models.ts';
 import { between, type LeaseReason } from './plan.ts';
+import { openPoolHistory, type PoolHistory } from './pool-history.ts';
 import type { PoolCounts } from './pool-metrics.ts';
 import { type DeviceKnown, rankDevices, type Speed, type WorkKnown } from './rank.ts';
 import { checkRequest, openTokenRates, prefixOf, takesPart } from './request.ts';
@@ -70,7 +72,8 @@ export interface Pool {
 }
 
 export function openPool(options: PoolOptions): Pool {
-  return new LeasingPool(options);
+  const history = openPoolHistory(options.clock, options.counts);
+  return new LeasingPool({ ...options, counts: history.counts }, history);
 }
 
 /** What is known of an answer beside its text. */
@@ -83,6 +86,7 @@ interface Asked {
 
 class LeasingPool implements Pool {
   readonly #options: PoolOptions;
+  readonly #history: PoolHistory;
   readonly #devices: Devices;
   readonly #judges: Judges;
   readonly #answers = new Map<Answer, Asked>();
@@ -94,8 +98,9 @@ class LeasingPool implements Pool {
   readonly #rate = openTokenRates(POOL_LIMITS.rates);
   #closed = false;
 
-  constructor(options: PoolOptions) {
+  constructor(options: PoolOptions, history: PoolHistory) {
     this.#options = options;
+    this.#history = history;
     this.#devices = openDevices(() => options.clock.elapsed_ms());
     this.#services = {
       clock: options.clock,
@@ -138,17 +143,11 @@ class LeasingPool implements Pool {
   }
 
   fleet(): Fleet {
-    const writing = new Map<string, number>();
-    for (const { device, answer } of this.#leases.values()) {
-      const at = `${device.connection.number} ${this.#answers.get(answer)?.key}`;
-      writing.set(at, (writing.get(at) ?? 0) + 1);
-    }
-    const names = new Map(this.#options.models().map((model) => [model.hash, model.names[0]]));
-    const rows = this.#devices.rows((number, key) => writing.get(`${number} ${key}`) ?? 0);
-    return {
-      ...{ devices: this.#devices.all.size, answers: this.#answers.size },
-      rows: rows.slice(0, FLEET_LIMIT_ROWS).map((row) => ({ ...row, name: names.get(row.model) ?? null })),
-    };
+    const { models } = this.#options;
+    const writing = [...this.#leases.values()].map(
+      ({ device, answer }) => `${device.connection.number} ${this.#answers.get(answer)?.key}`,
+    );
+    return fleetOf(this.#devices, models(), { writing, answers: this.#answers.size, day: this.#history.day() });
   }
 
   hear(connection: PoolConnection, message: FromServingPeer): void {

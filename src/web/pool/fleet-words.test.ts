@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FleetRow } from '../../protocol/fleet.ts';
-import { factsOf, regionsOf } from './fleet-words.ts';
+import { energyOf, factsOf, regionsOf } from './fleet-words.ts';
 
 const ROW: FleetRow = {
   ...{ device: 'a'.repeat(64), model: 'b'.repeat(64), name: 'poems', quantisation: 'f32', engine: 'own', region: null },
   ...{ writing: 0, places: 2, tokens_per_second: null, round_trip_ms: 12.4, leases: 0, well: 0 },
-  ...{ judged: 0, refused: 0, price_in: 0, price_out: 0, chat: true, tools: true, doubted: false },
+  ...{ judged: 0, refused: 0, price_in: 0, price_out: 0, chat: true, tools: true, doubted: false, energy: null },
 };
 
 test('a device of which nothing is known yet is said to be that, and one that works by its figures', () => {
@@ -47,4 +47,15 @@ test('the largest region comes first, and devices that say none come last; a reg
       ['Region not said', 3, 6],
     ],
   );
+});
+
+test('energy is said as what it is: by the speed of those who tell, estimated where one of them is', () => {
+  const row = (tokens_per_second: number | null, joules: number | null, how: 'measured' | 'stated' = 'measured') => ({
+    ...{ ...ROW, tokens_per_second, energy: joules === null ? null : { how, joules } },
+  });
+  assert.equal(energyOf([row(10, null), row(null, 3)]), null);
+  assert.deepEqual(energyOf([row(10, 1), row(30, 3), row(500, null)]), { joules: 2.5, stated: false });
+  assert.deepEqual(energyOf([row(10, 1), row(10, 3, 'stated')]), { joules: 2, stated: true });
+  assert.ok(factsOf(row(10, 1.2345)).includes('1.2 J a token, measured'));
+  assert.ok(factsOf(row(10, 1.2345, 'stated')).includes('1.2 J a token, estimated'));
 });

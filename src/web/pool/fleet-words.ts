@@ -2,11 +2,25 @@
 import type { FleetRow } from '../../protocol/fleet.ts';
 import { formatCount, nameOf } from '../shell/format.ts';
 
+/** Energy of a token over several devices. */
+export interface RegionEnergy {
+  readonly joules: number;
+  /** Some of it was not measured, but computed from what owners state. */
+  readonly stated: boolean;
+}
+
 export interface Region {
   readonly name: string;
+  /** The name as owners have given it; null: they have given none. */
+  readonly said: string | null;
   readonly rows: readonly FleetRow[];
   /** Tokens that its devices write in a second, as far as they were measured. */
   readonly tokens_per_second: number;
+  /** Answers that its devices write now, and how many more they would take. */
+  readonly writing: number;
+  readonly places: number;
+  /** By the speed of those devices that tell; null: none does. */
+  readonly energy: RegionEnergy | null;
 }
 
 const NOWHERE = 'Region not said';
@@ -17,11 +31,34 @@ export function regionsOf(rows: readonly FleetRow[]): Region[] {
   return [...by]
     .map(([name, those]) => ({
       name,
+      said: those[0].region,
       rows: those,
-      tokens_per_second: those.reduce((sum, row) => sum + (row.tokens_per_second ?? 0), 0),
+      tokens_per_second: sumOf(those, ({ tokens_per_second }) => tokens_per_second ?? 0),
+      writing: sumOf(those, ({ writing }) => writing),
+      places: sumOf(those, ({ places }) => places),
+      energy: energyOf(those),
     }))
     .sort((a, b) => Number(a.name === NOWHERE) - Number(b.name === NOWHERE) || b.rows.length - a.rows.length);
 }
+
+const sumOf = (rows: readonly FleetRow[], of: (row: FleetRow) => number): number =>
+  rows.reduce((sum, row) => sum + of(row), 0);
+
+/** What a token takes on average, where each device writes as fast as it was measured; null: none tells. */
+export function energyOf(rows: readonly FleetRow[]): RegionEnergy | null {
+  const telling = rows.filter(({ energy, tokens_per_second }) => energy && tokens_per_second);
+  if (telling.length === 0) return null;
+  const watts = sumOf(telling, ({ energy, tokens_per_second }) => energy!.joules * tokens_per_second!);
+  const joules = watts / sumOf(telling, ({ tokens_per_second }) => tokens_per_second!);
+  return { joules, stated: telling.some(({ energy }) => energy!.how === 'stated') };
+}
+
+/** "1.3 J measured". */
+export const jouleWords = ({ joules, stated }: RegionEnergy): string =>
+  `${Number(joules.toPrecision(2))} J ${stated ? 'estimated' : 'measured'}`;
+
+/** "1.3 J a token, measured". */
+export const energyWords = (energy: RegionEnergy): string => jouleWords(energy).replace(' J ', ' J a token, ');
 
 /** What a device does and how well, in short facts. */
 export function factsOf(row: FleetRow): string[] {
@@ -36,6 +73,7 @@ export function factsOf(row: FleetRow): string[] {
     leases === 0 ? 'no answer yet' : `${well} of ${leases} went well`,
     judged === 0 ? 'not judged yet' : `${judged - refused} of ${judged} judged answers were right`,
     priceOf(row),
+    ...(row.energy ? [energyWords({ joules: row.energy.joules, stated: row.energy.how === 'stated' })] : []),
     ...(chat ? [] : ['goes on with texts alone']),
     ...(doubted ? ['doubted: it was late, broke the form or was judged wrong'] : []),
   ];

@@ -1,15 +1,18 @@
 // The pool: which devices answer callers here and how well, by region, and how to ask them.
 import { useEffect } from 'preact/hooks';
+import type { Fleet } from '../../protocol/fleet.ts';
 import { CopyBox } from '../shell/copy-box.tsx';
 import { countOf, formatCount, nameOf, short } from '../shell/format.ts';
 import { Link } from '../shell/link.tsx';
 import type { Live, ViewProps } from '../shell/live.ts';
 import { runOf } from '../shell/run-of.ts';
 import { useStore } from '../shell/store.ts';
-import { factsOf, type Region, regionsOf } from './fleet-words.ts';
+import { DayCurves } from './day-curves.tsx';
+import { energyOf, energyWords, factsOf, type Region, regionsOf } from './fleet-words.ts';
 import { KeyForm } from './key-form.tsx';
 import { pool, poolAddress, refreshPool, useKey } from './known-pool.ts';
 import type { QuotaLeft } from './pool-client.ts';
+import { RegionMap } from './region-map.tsx';
 import { NO_POOL, useFleet } from './use-fleet.ts';
 
 export function PoolView({ live }: ViewProps) {
@@ -38,6 +41,9 @@ export function PoolView({ live }: ViewProps) {
               {countOf(fleet.devices, 'device')} {fleet.devices === 1 ? 'answers' : 'answer'} callers here;{' '}
               {countOf(fleet.answers, 'answer')} {fleet.answers === 1 ? 'is' : 'are'} being written.
             </p>
+            <InAll fleet={fleet} />
+            <RegionMap regions={regionsOf(fleet.rows)} />
+            <DayCurves day={fleet.day} />
             {regionsOf(fleet.rows).map((region) => (
               <RegionOf key={region.name} region={region} live={live} />
             ))}
@@ -89,6 +95,19 @@ export function PoolView({ live }: ViewProps) {
       </div>
     </article>
   );
+}
+
+/** The pool in one line. */
+function InAll({ fleet: { rows } }: { fleet: Fleet }) {
+  const energy = energyOf(rows);
+  const speed = rows.reduce((sum, { tokens_per_second }) => sum + (tokens_per_second ?? 0), 0);
+  const places = rows.reduce((sum, row) => sum + row.places, 0);
+  const facts = [
+    speed > 0 ? `${formatCount(speed)} tokens/s, measured` : 'No speed measured yet',
+    `room for ${countOf(places, 'more answer')}`,
+    ...(energy ? [energyWords(energy)] : []),
+  ];
+  return <p class="fine">{facts.join(' · ')}</p>;
 }
 
 const curlOf = (model: string): string =>

@@ -5,7 +5,10 @@ import { type Fleet, FleetSchema } from '../../protocol/fleet.ts';
 const REFRESH_MS = 5000;
 
 /** A hub that is open to others has no pool where its operator has named nobody who may ask. */
-export const NO_POOL: Fleet = { devices: 0, answers: 0, rows: [] };
+export const NO_POOL: Fleet = {
+  ...{ devices: 0, answers: 0, rows: [] },
+  day: { tokens: [], answers: [], no_room: [], waiting: [] },
+};
 
 /** The fleet; null: not known yet. */
 export function useFleet(here: boolean): Fleet | null {
