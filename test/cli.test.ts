@@ -65,6 +65,7 @@ const WORDS = [
   'serve keys add',
   'serve keys list',
   'serve keys remove',
+  'grade',
   'chat',
   'id lock',
   'id unlock',

@@ -1,210 +1,207 @@
-// Committees: three small models that answer sums together, beside the best of them alone with as many tokens.
+// Committees: three small models that have learned different mixtures of tasks answer together, beside the best of them alone with as many tokens.
 import { runProgram } from '../games/programs/node-programs.ts';
-import { type LlamaConfig, LlamaConfigSchema } from '../model/config.ts';
-import { initialWeights } from '../model/init.ts';
-import { byteTokenizer } from '../model/tokenizer.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
-import { seededRandom } from '../protocol/random.ts';
-import { openAnswerServer, type ServedModel } from '../serving/answer-server.ts';
 import type { AnswerServer } from '../serving/answers.ts';
 import { answersOf } from '../serving/api/choices.ts';
 import { countingUsage } from '../serving/api/usage.ts';
 import { committee } from '../serving/committee.ts';
-import { checkedBy, likeliestToAll, mostVotes, type Verifier } from '../serving/committee-verifiers.ts';
-import { openOwnEngine } from '../serving/engine-own.ts';
+import { checkedBy, mostVotes, scoredBy, surestVotes, type Verifier } from '../serving/committee-verifiers.ts';
 import { SERVING_LIMITS } from '../serving/limits.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import type { Runtime } from '../tensor/runtime.ts';
-import type { Batch } from '../training/inner.ts';
-import { learn } from '../training/lessons.ts';
-import { learningRate } from '../training/schedule.ts';
 import { mean } from '../training/statistics.ts';
-import { decimal, type Report, type Values, whole } from './bench.ts';
-import { type Interval, interval95, signed, table } from './report.ts';
+import { decimal, type Report, text, type Values, whole } from './bench.ts';
+import { AT_ONCE, asked, NAMES, type Trainings, trainedModels } from './committee-models.ts';
+import { CHECK, HELD_OUT, KINDS, type Task } from './committee-tasks.ts';
+import { type Interval, interval95, keptResults, signed, table } from './report.ts';
 
 export const options = {
-  seeds: whole('committees, each of three models of its own', { from: 2, to: 50, usual: 4, quick: 2 }),
-  steps: whole('steps of training of each model', { from: 1, to: 100_000, usual: 300, quick: 20 }),
-  problems: whole('held-out sums', { from: 1, to: 200, usual: 100, quick: 6 }),
+  first: whole('the number of the first committee', { from: 0, to: 1_000_000, usual: 0 }),
+  seeds: whole('committees, each of three models of its own', { from: 1, to: 50, usual: 4, quick: 1 }),
+  steps: whole('steps of training of each member, and of the scorer', { from: 1, to: 100_000, usual: 700, quick: 10 }),
+  graded: whole('questions of each kind to which the scorer learns grades', { from: 1, to: 180, usual: 100, quick: 2 }),
+  keep: text('a file for finished committees, which another call with the same options does not repeat', 'FILE'),
+  problems: whole('held-out questions of each kind', { from: 1, to: 60, usual: 15, quick: 1 }),
   temperature: decimal('at which answers are drawn', { from: 0, to: 2, usual: 0.7 }),
 };
 
-export const notes = `The models learn sums of a number of one or two digits and one of one digit, such as "12+7=19", of which a fifth is held out; the three of a seed
-differ in their first weights and in the order of what they read. The best member is the one that is best alone on the same problems, which favours it; it answers
-as often as it takes to use at least the committee's tokens, read and written, under the same verifier. The intervals are those of 95 %, by seed. The check
-subtracts, so it never takes a wrong answer: with it the question is only whether any draft was right.`;
+export const notes = `Tasks are of six kinds (12+7=, 3+4+5=, 52-7=, 38*2=, 47>52=, xooxzxo=), of each of which a fifth is held out. A member's lessons are nine in ten of
+two kinds of its own; all members are of one size and have read as many tokens. The best member is the one whose likeliest answers are best on the same
+problems, which favours it; it answers as often as it takes to use the committee's tokens within two hundredths, read and written, the verifier's included, under the
+same verifier. "The model of all kinds" has learned every kind alike, with the tokens of all members together. Intervals are those of
+95 %, by seed. The check computes from the question, so it never takes a wrong answer: with it the question is only whether any draft was right.`;
 
-const NAMES = ['a', 'b', 'c'];
-const CONTEXT = 9;
-const BATCH = 128;
-const ROOM_TOKENS = 16;
-const ADAMW = { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weight_decay: 0.1, clip: 1 };
-const MODEL: LlamaConfig = LlamaConfigSchema.parse({
-  ...{ vocab_size: byteTokenizer().vocab_size, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2 },
-  ...{ num_attention_heads: 4, max_position_embeddings: ROOM_TOKENS },
-});
-
-const CHECK = `({ prompt, answer }) => {
-  const [, a, b] = /^(\\d+)\\+(\\d+)=$/.exec(prompt);
-  return /^\\d+$/.test(answer) && Number(answer) - Number(b) === Number(a);
-}`;
-const VERIFIERS: Readonly<Record<string, Verifier>> = {
-  'the check': checkedBy(CHECK, runProgram, mostVotes),
-  'most votes': mostVotes,
-  'likeliest to all': likeliestToAll,
-};
-
-type Sum = readonly [a: number, b: number];
-const SUMS: readonly Sum[] = Array.from({ length: 1000 }, (_, i) => [Math.floor(i / 10), i % 10]);
-const order = seededRandom('bench committee', 'sums');
-const SHUFFLED = SUMS.map((sum) => ({ sum, at: order.uint32() }))
-  .sort((x, y) => x.at - y.at)
-  .map(({ sum }) => sum);
-const HELD_OUT = SHUFFLED.slice(0, SUMS.length / 5);
-const TO_LEARN = SHUFFLED.slice(SUMS.length / 5);
+/** A member alone has as many tokens as the committee with this part of them: another answer would overshoot by far more. */
+const SAME_TOKENS = 0.98;
+const COMMITTEE = `committee:${NAMES.join('+')}`;
+const ALL = 'all';
 
 /** What a way to answer came to on one seed's problems. */
 interface Measured {
   readonly right: number;
   /** Read and written, for each problem. */
   readonly tokens: number;
+  /** The part that is right, by kind. */
+  readonly kinds: readonly number[];
 }
 
-export async function run({ seeds, steps, problems, temperature }: Values<typeof options>): Promise<Report> {
+export async function run({
+  first,
+  seeds,
+  problems,
+  keep,
+  steps,
+  graded,
+  temperature,
+}: Values<typeof options>): Promise<Report> {
   const runtime = await createNativeRuntime({ threads: 1 });
+  const kept = keptResults<Found>(keep);
   try {
-    const measured: Awaited<ReturnType<typeof measureSeed>>[] = [];
-    for (let seed = 0; seed < seeds; seed++) {
-      measured.push(
-        await measureSeed(runtime, { seed: `${seed}`, steps, sums: HELD_OUT.slice(0, problems), temperature }),
-      );
+    const found: Found[] = [];
+    for (let seed = first; seed < first + seeds; seed++) {
+      const asked = { steps, graded, temperature, seed: `${seed}` };
+      const tasks = HELD_OUT.map((of) => of.slice(0, problems));
+      found.push(await kept(JSON.stringify({ ...asked, problems }), () => measureSeed(runtime, asked, tasks)));
     }
-    const once = (way: 'greedy' | 'drawn') => measured.map((found) => found.once[way]);
-    const verifiers = Object.keys(VERIFIERS).map((name) => {
-      const of = measured.map((found) => found.verifiers[name]);
-      const against = (other: (i: number) => Measured): Interval =>
-        interval95(of.map(({ together }, i) => together.right - other(i).right));
-      return {
-        name,
-        together: of.map(({ together }) => together),
-        alone: of.map(({ alone }) => alone),
-        times: of.map(({ times }) => times),
-        difference: against((i) => of[i].alone),
-        /** To the best member's likeliest answer, which takes fewer tokens. */
-        difference_greedy: against((i) => once('greedy')[i]),
-      };
-    });
-    const rows = [
-      ['best member, once, likeliest', ...shownOf(once('greedy')), '', ''],
-      ['best member, once, drawn', ...shownOf(once('drawn')), '', ''],
-      ...verifiers.flatMap(({ name, together, alone, times, difference, difference_greedy }) => [
-        [`best member, ${mean(times).toFixed(1)} times, ${name}`, ...shownOf(alone), '', ''],
-        [`committee, ${name}`, ...shownOf(together), shown(difference), shown(difference_greedy)],
-      ]),
-    ];
-    const heading = ['way to answer', 'right', 'tokens', 'to the best alone', 'to its likeliest'];
-    const members = measured.map(({ members }) => members);
-    return { data: { members, greedy: once('greedy'), drawn: once('drawn'), verifiers }, text: table(heading, rows) };
+    return reportOf(found);
   } finally {
     await runtime.close();
   }
 }
 
-interface Seed {
-  readonly seed: string;
-  readonly steps: number;
-  readonly sums: readonly Sum[];
-  readonly temperature: number;
+/** What one seed's committee came to, and the ways to answer beside it. */
+interface Found {
+  readonly members: readonly Measured[];
+  readonly best: number;
+  /** The model of all kinds, its likeliest answer once and several answers with the check. */
+  readonly all: { readonly once: Measured; readonly checked: Measured };
+  readonly ways: Readonly<Record<string, Way>>;
 }
 
-async function measureSeed(runtime: Runtime, { seed, steps, sums, temperature }: Seed) {
-  const served: ServedModel[] = [];
-  for (const name of NAMES) served.push(await trained(runtime, name, `${seed} ${name}`, steps));
-  const server = openAnswerServer(served);
+/** A verifier with the committee, and with its best member as often as it takes to use as many tokens. */
+interface Way {
+  readonly together: Measured;
+  readonly alone: Measured;
+  readonly times: number;
+}
+
+async function measureSeed(runtime: Runtime, training: Trainings, problems: readonly Task[][]): Promise<Found> {
+  const { server, scorer } = await trainedModels(runtime, training);
+  const { seed, temperature } = training;
+  const ask = (over: AnswerServer, model: string, heat = temperature) =>
+    measured(over, { model, problems, temperature: heat, seed });
   try {
-    const ask = (over: AnswerServer, model: string, heat = temperature) =>
-      asked(over, { model, sums, temperature: heat, seed });
     const members: Measured[] = [];
     for (const name of NAMES) members.push(await ask(server, name, 0));
     const best = members.findIndex(({ right }) => right === Math.max(...members.map((member) => member.right)));
-    const verifiers: Record<string, { together: Measured; alone: Measured; times: number }> = {};
-    for (const [name, verifier] of Object.entries(VERIFIERS)) {
+    const check = checkedBy(CHECK, runProgram, surestVotes);
+    const verifiers: Readonly<Record<string, Verifier>> = {
+      'the check': check,
+      'the scorer': scoredBy(scorer, surestVotes),
+      'surest votes': surestVotes,
+      'most votes': mostVotes,
+    };
+    const ways: Record<string, Way> = {};
+    for (const [name, verifier] of Object.entries(verifiers)) {
       const over = committee(server, { verifier });
-      const together = await ask(over, `committee:${NAMES.join('+')}`);
-      let times = NAMES.length;
-      let alone = await ask(over, `committee:${NAMES[best]}*${times}`);
-      while (alone.tokens < together.tokens && times < SERVING_LIMITS.committee_members) {
-        // Tokens go with the answers: most counts that are too small need not be tried.
-        const enough = Math.floor((times * together.tokens) / alone.tokens);
-        times = Math.min(SERVING_LIMITS.committee_members, Math.max(times + 1, enough));
-        alone = await ask(over, `committee:${NAMES[best]}*${times}`);
-      }
-      verifiers[name] = { together, alone, times };
+      const together = await ask(over, COMMITTEE);
+      ways[name] = { together, ...(await asOften((model) => ask(over, model), NAMES[best], together.tokens)) };
     }
-    const once = { greedy: members[best], drawn: await ask(server, NAMES[best]) };
-    return { members: members.map(({ right }) => right), once, verifiers };
+    const several = await ask(committee(server, { verifier: check }), `committee:${ALL}*${NAMES.length}`);
+    return { members, best, all: { once: await ask(server, ALL, 0), checked: several }, ways };
   } finally {
-    await server.close();
+    await Promise.all([server.close(), scorer.close()]);
   }
 }
 
-/** A model that has learned sums, ready to be served. */
-async function trained(runtime: Runtime, name: string, seed: string, steps: number): Promise<ServedModel> {
-  const random = seededRandom('bench committee', 'learning', seed);
-  const schedule = { total_steps: steps, warmup_steps: steps / 20, learning_rate: 0.01, min_learning_rate: 0.001 };
-  const weights = await learn(runtime, MODEL, {
-    ...{ batch: BATCH, context: CONTEXT, adamw: ADAMW, first: initialWeights(MODEL, seed), steps },
-    batchOf: () => batchOf(Array.from({ length: BATCH }, () => TO_LEARN[random.uint32() % TO_LEARN.length])),
-    rateOf: (step) => learningRate(step, schedule),
-  });
-  const model = { config: MODEL, weights, tokenizer: byteTokenizer(), hash: sha256Hex(utf8(seed)) };
-  const engine = await openOwnEngine(runtime, model, { cache_tokens: 8 * ROOM_TOKENS });
-  return { engine, name, licence: null, created_ms: 0 };
-}
-
-/** A sum a row; line ends behind it. */
-function batchOf(sums: readonly Sum[]): Batch {
-  const { bos_id, encode } = byteTokenizer();
-  const tokens = new Int32Array(sums.length * CONTEXT);
-  const targets = new Int32Array(sums.length * CONTEXT);
-  for (const [row, [a, b]] of sums.entries()) {
-    const ids = [bos_id!, ...encode(`${a}+${b}=${a + b}`.padEnd(CONTEXT, '\n'))];
-    tokens.set(ids.slice(0, CONTEXT), row * CONTEXT);
-    targets.set(ids.slice(1), row * CONTEXT);
+/** One member several times, until it has used as many tokens. */
+async function asOften(ask: (model: string) => Promise<Measured>, name: string, tokens: number) {
+  let times = NAMES.length;
+  let alone = await ask(`committee:${name}*${times}`);
+  while (alone.tokens < SAME_TOKENS * tokens && times < SERVING_LIMITS.committee_members) {
+    // Tokens go with the answers: most counts that are too small need not be tried.
+    const enough = Math.floor((times * tokens * SAME_TOKENS) / alone.tokens);
+    times = Math.min(SERVING_LIMITS.committee_members, Math.max(times + 1, enough));
+    alone = await ask(`committee:${name}*${times}`);
   }
-  return { tokens, targets };
+  return { alone, times };
 }
 
 interface Asking {
   readonly model: string;
-  readonly sums: readonly Sum[];
+  readonly problems: readonly (readonly Task[])[];
   readonly temperature: number;
   readonly seed: string;
 }
 
-/** Asks a model all sums; what it takes is counted as the API counts it. */
-async function asked(server: AnswerServer, { model, sums, temperature, seed }: Asking): Promise<Measured> {
-  let right = 0;
+/** Asks a model all problems; what it takes is counted as the API counts it. */
+async function measured(server: AnswerServer, { model, problems, temperature, seed }: Asking): Promise<Measured> {
+  const rights = KINDS.map(() => 0);
   let tokens = 0;
-  for (const [a, b] of sums) {
-    const request = {
-      ...{ model, prompt: { kind: 'text' as const, text: `${a}+${b}=` }, written: [], max_tokens: 5, stop: ['\n'] },
-      ...{ top_logprobs: null, echo: false, format: { kind: 'text' as const } },
-      sampling: {
-        ...{ seed: sha256Hex(utf8(`${seed} ${a}+${b}`)), temperature, top_p: 1, logit_bias: [] },
-        ...{ presence_penalty: 0, frequency_penalty: 0 },
-      },
-    };
-    const usage = countingUsage([request]);
-    let text = '';
-    for await (const found of answersOf(server, [request], new AbortController().signal)) {
-      usage.note(found);
-      if (found.event.kind === 'token' || found.event.kind === 'ended') text += found.event.text;
+  const left = problems.flat().values();
+  const askNext = async (): Promise<void> => {
+    for (const { kind, question, answer } of left) {
+      const prompt = { kind: 'text' as const, text: question };
+      const request = { ...asked(sha256Hex(utf8(`${seed} ${question}`)), temperature), model, prompt };
+      const usage = countingUsage([request]);
+      let text = '';
+      for await (const found of answersOf(server, [request], new AbortController().signal)) {
+        usage.note(found);
+        if (found.event.kind === 'token' || found.event.kind === 'ended') text += found.event.text;
+      }
+      if (text === answer) rights[kind]++;
+      tokens += usage.total().total_tokens;
     }
-    if (text === `${a + b}`) right++;
-    tokens += usage.total().total_tokens;
-  }
-  return { right: right / sums.length, tokens: tokens / sums.length };
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, askNext));
+  const kinds = rights.map((right, kind) => right / problems[kind].length);
+  return { right: mean(kinds), tokens: tokens / problems.flat().length, kinds };
+}
+
+function reportOf(found: readonly Found[]): Report {
+  const best = found.map(({ members, best }) => members[best]);
+  const known = found.map(({ members }) => bestOfEachKind(members));
+  const all = { once: found.map(({ all }) => all.once), checked: found.map(({ all }) => all.checked) };
+  const verifiers = Object.keys(found[0].ways).map((name) => {
+    const of = found.map(({ ways }) => ways[name]);
+    const against = (other: (i: number) => Measured): Interval =>
+      interval95(of.map(({ together }, i) => together.right - other(i).right));
+    return {
+      name,
+      together: of.map(({ together }) => together),
+      alone: of.map(({ alone }) => alone),
+      times: of.map(({ times }) => times),
+      difference: against((i) => of[i].alone),
+      /** To the best member's likeliest answer, once, which takes fewer tokens. */
+      difference_once: against((i) => best[i]),
+    };
+  });
+  const rows = [
+    ['best member, once, likeliest', ...shownOf(best), '', ''],
+    ...verifiers.flatMap(({ name, together, alone, times, difference, difference_once }) => [
+      [`best member, ${mean(times).toFixed(1)} times, ${name}`, ...shownOf(alone), '', ''],
+      [`committee, ${name}`, ...shownOf(together), shown(difference), shown(difference_once)],
+    ]),
+    ['best member of each kind, once, likeliest', ...shownOf(known), '', ''],
+    ['model of all kinds, once, likeliest', ...shownOf(all.once), '', ''],
+    [`model of all kinds, ${NAMES.length} times, the check`, ...shownOf(all.checked), '', ''],
+  ];
+  const heading = ['way to answer', 'right', 'tokens', 'to the best alone', 'to its likeliest'];
+  const data = {
+    kinds: KINDS.map(({ name }) => name),
+    members: found.map(({ members }) => members),
+    best,
+    known,
+    all,
+    verifiers,
+  };
+  return { data, text: table(heading, rows) };
+}
+
+/** Who knows which member is best at a kind asks only that one. */
+function bestOfEachKind(members: readonly Measured[]): Measured {
+  const kinds = KINDS.map((_, kind) => Math.max(...members.map((member) => member.kinds[kind])));
+  return { right: mean(kinds), tokens: mean(members.map(({ tokens }) => tokens)), kinds };
 }
 
 const percent = (share: number): string => (100 * share).toFixed(1);

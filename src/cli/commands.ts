@@ -52,6 +52,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Serve a model on this machine through the API that programs know from OpenAI.',
     load: async () => (await import('./serve.ts')).serveCommand(),
   },
+  grade: {
+    summary: "Have models answer questions and a program grade the answers: what a committee's scorer learns from.",
+    load: async () => (await import('./grade.ts')).gradeCommand(),
+  },
   chat: {
     summary: 'Talk to a model: one that this machine serves, or any behind the same API.',
     load: async () => (await import('./chat.ts')).chatCommand(),

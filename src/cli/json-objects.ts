@@ -330,6 +330,7 @@ export const JSON_OBJECTS = {
     ),
   }),
   key_removed: object('serve keys remove', { id: z.string(), name: z.string() }),
+  graded: object('grade: graded answers are in the file', { file: path, answers: count, right: count }),
   talking: object('chat: who answers', { model: z.string(), url: z.string() }),
   said: object('chat: an answer; the counts are those of the server', {
     ...{ model: z.string(), text: z.string(), finish_reason: z.string().nullable() },

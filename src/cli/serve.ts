@@ -1,6 +1,5 @@
 // `potluck serve MODEL`: the OpenAI API on this device alone.
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { createAdaptorServer } from '@hono/node-server';
@@ -19,8 +18,9 @@ import { ApiError } from '../serving/api/errors.ts';
 import { TRUST_HEADER } from '../serving/api/trust.ts';
 import type { UsageBook } from '../serving/api/usage-book.ts';
 import { committee } from '../serving/committee.ts';
-import { checkedBy, likeliestToAll } from '../serving/committee-verifiers.ts';
+import { checkedBy, scoredBy, surestVotes, type Verifier } from '../serving/committee-verifiers.ts';
 import { potluckHere } from './called-as.ts';
+import { readCheck } from './check-file.ts';
 import { openKeptUsage } from './kept-usage.ts';
 import { keysFromFile, readKeys } from './key-file.ts';
 import { untilStopped } from './lifetime.ts';
@@ -42,6 +42,7 @@ interface ServeFlags {
   places: number;
   threads: number;
   check?: string;
+  scorer?: string;
   keys: boolean;
   origin: string[];
   json: boolean;
@@ -67,6 +68,10 @@ export function serveCommand(): Command {
       '--check <file>',
       'JavaScript that chooses the answer of a committee: a function of {prompt, answer} that says true for a right one',
     )
+    .option(
+      '--scorer <model>',
+      'a model that chooses the answer of a committee where no check does; it has learned from graded answers (potluck grade)',
+    )
     .option('--keys', 'demand a key of callers on this machine too, as behind a proxy', false)
     .option(
       '--origin <url>',
@@ -83,6 +88,7 @@ Examples:
   $ potluck serve                              the demo's newest model
   $ potluck serve ./my-model --places 8
   $ potluck serve ./one ./two                  callers may also name "committee:one+two" or "committee:one*3" as the model
+  $ potluck serve ./one ./two --scorer ./scorer
   $ potluck serve "my run@https://hub.example.org"
   $ potluck serve keys add laptop && potluck serve ./my-model --host 0.0.0.0`,
     )
@@ -98,8 +104,7 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
     const where = flags.keys ? 'callers need keys' : `${flags.host} lets other machines in, whose callers need keys`;
     throw new CliError('bad-argument', `${where}, and there are none: ${potluckHere()} serve keys add NAME`);
   }
-  const verifier =
-    flags.check === undefined ? likeliestToAll : checkedBy(readCheck(flags.check), runProgram, likeliestToAll);
+  const program = flags.check === undefined ? null : readCheck(flags.check);
   const places = placesOf(words);
   if (flags.name !== undefined && places.length > 1) {
     throw new CliError('bad-argument', '--name goes with one model');
@@ -107,41 +112,44 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
   const onTransfer = transferTeller((sentence, transfer) => output.say(sentence, { type: 'transfer', ...transfer }));
   const onNews = (message: string): void => output.say(message, { type: 'problem', where: 'engine', message });
   const { threads, name, licence = null } = flags;
-  const alone = await openModels(places, { threads, places: flags.places, name, licence, onTransfer, onNews });
-  const server = committee(alone, {
-    verifier,
-    onFailed: (model, error) => tellProblem(output, error, model, `${model} of a committee`),
-  });
-  const usage = openKeptUsage((error) => tellProblem(output, error, 'the count of usage'));
+  const settings = { threads, places: flags.places, licence, onTransfer, onNews };
+  const scorer = flags.scorer === undefined ? null : await openModels(placesOf([flags.scorer]), settings);
   try {
-    const own = await ownAccounts();
-    const http = httpServer(server, { needs_keys, origins: flags.origin, own, usage }, output);
-    const url = shownUrl(await listen(http, flags.host, flags.port));
-    output.say(welcome(`${url}/v1`, server.models(), needs_keys), {
-      type: 'serving',
-      url: `${url}/v1`,
-      models: server.models(),
-      keys: needs_keys,
+    const alone = await openModels(places, { ...settings, name });
+    const server = committee(alone, {
+      verifier: verifierOf(program, scorer),
+      onFailed: (model, error) => tellProblem(output, error, model, `${model} of a committee`),
     });
-    await fired(stopped);
-    const closed = new Promise((resolve) => http.close(resolve));
-    await alone.close();
-    setTimeout(() => http.closeAllConnections(), GOODBYE_MS).unref();
-    await closed;
+    const usage = openKeptUsage((error) => tellProblem(output, error, 'the count of usage'));
+    try {
+      const own = await ownAccounts();
+      const http = httpServer(server, { needs_keys, origins: flags.origin, own, usage }, output);
+      const url = shownUrl(await listen(http, flags.host, flags.port));
+      output.say(welcome(`${url}/v1`, server.models(), needs_keys), {
+        type: 'serving',
+        url: `${url}/v1`,
+        models: server.models(),
+        keys: needs_keys,
+      });
+      await fired(stopped);
+      const closed = new Promise((resolve) => http.close(resolve));
+      await alone.close();
+      setTimeout(() => http.closeAllConnections(), GOODBYE_MS).unref();
+      await closed;
+    } finally {
+      await alone.close();
+      usage?.close();
+    }
   } finally {
-    await alone.close();
-    usage?.close();
+    await scorer?.close();
   }
   output.say('The API has stopped.', { type: 'stopped' });
 }
 
-/** A committee's check. Throws CliError `missing-file`. */
-function readCheck(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    throw new CliError('missing-file', `--check: cannot read ${path}; expected a file with a JavaScript function`);
-  }
+/** How committees choose here: by the check, else by the scorer, else by how sure their members were. */
+function verifierOf(program: string | null, scorer: AnswerServer | null): Verifier {
+  const otherwise = scorer ? scoredBy(scorer, surestVotes) : surestVotes;
+  return program === null ? otherwise : checkedBy(program, runProgram, otherwise);
 }
 
 /** Tells of what went wrong while the server goes on. */

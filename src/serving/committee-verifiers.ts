@@ -1,7 +1,9 @@
-// How a committee chooses between its members' answers: by a program that checks them, by the most votes, or by what all members find likeliest.
+// How a committee chooses between its members' answers: by a program that checks them, by a scorer, or by votes.
 import type { RunProgram } from '../games/programs/program.ts';
+import { mean } from '../training/statistics.ts';
 import type { AnswerEvent, AnswerRequest, AnswerServer } from './answers.ts';
-import { ServingError } from './errors.ts';
+import { scoreOf, ungraded } from './graded-answers.ts';
+import { SERVING_LIMITS } from './limits.ts';
 
 /** A member's whole answer. */
 export interface Draft {
@@ -11,18 +13,10 @@ export interface Draft {
   readonly events: readonly AnswerEvent[];
   /** As a caller reads it. */
   readonly text: string;
-  /** All that was written, with the stop string that ended it, as ids of the model's own and as a text that others can read. */
-  readonly ids: readonly number[];
-  readonly raw: string;
-  /** The end token that ended it; null: something else did. */
-  readonly end_id: number | null;
 }
 
 export interface ToChoose {
-  readonly server: AnswerServer;
   readonly request: AnswerRequest;
-  /** The members, each once. */
-  readonly models: readonly string[];
   /** At least one. */
   readonly drafts: readonly Draft[];
 }
@@ -34,31 +28,33 @@ export type Verifier = (
 ) => Promise<{ readonly chosen: number; readonly prompt_tokens: number }>;
 
 export function draftOf(member: number, model: string, events: readonly AnswerEvent[]): Draft {
-  const tokens = events.filter((event) => event.kind === 'token');
-  const ended = events.find((event) => event.kind === 'ended');
-  const bytes = tokens.flatMap(({ logprob }) => [...(logprob?.bytes ?? [])]);
-  return {
-    ...{ member, model, events, ids: tokens.map(({ id }) => id), end_id: ended?.end_id ?? null },
-    text: tokens.map(({ text }) => text).join('') + (ended?.text ?? ''),
-    raw: new TextDecoder().decode(Uint8Array.from(bytes)),
-  };
+  const texts = events.map((event) => (event.kind === 'token' || event.kind === 'ended' ? event.text : ''));
+  return { member, model, events, text: texts.join('') };
 }
 
 /** The first of the greatest values. */
 const greatest = (values: readonly number[]): number => values.indexOf(Math.max(...values));
 
 /**
- * Takes the first answer that passes a check, and chooses with `otherwise` where none does. The check is a program (games/programs): a function of
- * {prompt, answer}, where `prompt` is the text or the last message, that gives back true for a right answer. Whatever else it gives back or does is no.
- * Throws GameError `could-not-run` where this device cannot run it.
+ * Whether an answer passes a check: a program (games/programs), a function of {prompt, answer} that gives back true for a right answer. Whatever else
+ * it gives back or does is no. Throws GameError `could-not-run` where this device cannot run it.
  */
+export async function passes(
+  program: string,
+  run: RunProgram,
+  asked: { readonly prompt: string | null; readonly answer: string },
+): Promise<boolean> {
+  const result = await run(program, asked);
+  return result.kind === 'value' && result.value === true;
+}
+
+/** Takes the first answer that passes a check, whose `prompt` is the text or the last message, and chooses with `otherwise` where none does. */
 export function checkedBy(program: string, run: RunProgram, otherwise: Verifier): Verifier {
   return async (asked, signal) => {
     const prompt = lastText(asked.request);
     for (const [chosen, { text }] of asked.drafts.entries()) {
       signal.throwIfAborted();
-      const result = await run(program, { prompt, answer: text });
-      if (result.kind === 'value' && result.value === true) return { chosen, prompt_tokens: 0 };
+      if (await passes(program, run, { prompt, answer: text })) return { chosen, prompt_tokens: 0 };
     }
     return otherwise(asked, signal);
   };
@@ -73,81 +69,77 @@ function lastText({ prompt }: AnswerRequest): string | null {
 /** Takes the text that most members gave; of several the one that the earliest member gave. It reads nothing. */
 export const mostVotes: Verifier = async ({ drafts }, signal) => {
   signal.throwIfAborted();
-  const votes = (text: string): number => drafts.filter((draft) => draft.text === text).length;
-  return { chosen: greatest(drafts.map(({ text }) => votes(text))), prompt_tokens: 0 };
+  const each = drafts.map(() => 1);
+  return { chosen: greatest(drafts.map(({ text }) => votesFor(text, drafts, each))), prompt_tokens: 0 };
 };
 
 /**
- * Takes the answer whose tokens have the greatest mean logprob under all members: each reads every answer behind its own prompt, as an echo. A
- * member that cannot is left out for all answers. Throws what the last one failed with where none can.
+ * Takes the text with the most votes, where a member's vote weighs as much as its own answer was likely to it: a member that has learned what is
+ * asked about is surer than one that guesses. So that a short answer is not likelier than a long one, each is weighed by its mean logprob, as if all had
+ * the drafts' mean length. It reads nothing.
  */
-export const likeliestToAll: Verifier = async ({ server, request, models, drafts }, signal) => {
-  if (drafts.length === 1) return { chosen: 0, prompt_tokens: 0 };
-  const totals = drafts.map(() => 0);
-  let prompt_tokens = 0;
-  let able = 0;
-  let last: unknown = null;
-  for (const model of models) {
-    try {
-      const scores: number[] = [];
-      const reader = await openReader(server, model, request, signal);
-      const end_id = drafts.find((draft) => draft.model === model && draft.end_id !== null)?.end_id ?? null;
-      for (const draft of drafts) {
-        const ids = draft.model === model ? [...draft.ids] : await reader.encode(draft.raw);
-        // How an answer ends is a part of it: else the beginning of a good one would be the best.
-        if (draft.end_id !== null && end_id !== null) ids.push(end_id);
-        if (ids.length > 0) prompt_tokens += reader.prompt_length + ids.length;
-        scores.push(ids.length > 0 ? await reader.meanLogprob(ids) : Number.NEGATIVE_INFINITY);
-      }
-      for (const [i, score] of scores.entries()) totals[i] += score;
-      able++;
-    } catch (error) {
-      if (signal.aborted || !(error instanceof ServingError)) throw error;
-      last = error;
-    }
-  }
-  if (able === 0) throw last;
-  return { chosen: greatest(totals), prompt_tokens };
+export const surestVotes: Verifier = async ({ drafts }, signal) => {
+  signal.throwIfAborted();
+  const logprobs = drafts.map(({ events }) =>
+    events.flatMap((event) => (event.kind === 'token' && event.logprob ? [event.logprob.logprob] : [])),
+  );
+  // An answer of no tokens says nothing of how sure its member was.
+  const means = logprobs.map((of) => (of.length === 0 ? Number.NEGATIVE_INFINITY : mean(of)));
+  const surest = Math.max(...means);
+  if (surest === Number.NEGATIVE_INFINITY) return { chosen: 0, prompt_tokens: 0 };
+  const length = mean(logprobs.map((of) => of.length));
+  const weights = means.map((of) => Math.exp((of - surest) * length));
+  return { chosen: greatest(drafts.map(({ text }) => votesFor(text, drafts, weights))), prompt_tokens: 0 };
 };
 
-/** A model as a reader of others' answers. With `max_tokens` 0 a model only says its prompt's tokens, and computes nothing unless logprobs are asked for. */
-async function openReader(server: AnswerServer, model: string, request: AnswerRequest, signal: AbortSignal) {
-  const echo = async (prompt: AnswerRequest['prompt'], top_logprobs: number | null) => {
-    const said = {
-      model,
-      prompt,
-      top_logprobs,
-      echo: true,
-      max_tokens: 0,
-      stop: [],
-      format: { kind: 'text' } as const,
-    };
-    const tokens: Extract<AnswerEvent, { kind: 'token' }>[] = [];
-    for await (const event of server.answer({ ...request, ...said }, signal)) {
-      if (event.kind === 'token') tokens.push(event);
+const votesFor = (text: string, drafts: readonly Draft[], weights: readonly number[]): number =>
+  drafts.reduce((sum, draft, i) => sum + (draft.text === text ? weights[i] : 0), 0);
+
+/**
+ * Takes the answer of which a scorer is surest that it is right (graded-answers.ts), and chooses with `otherwise` where the scorer says nothing of
+ * any, or the prompt is of ids. What a model says several times is read once, and nothing where all say the same.
+ * Throws what the scorer fails with: who has named one does not want another choice unawares.
+ */
+export function scoredBy(scorer: AnswerServer, otherwise: Verifier): Verifier {
+  return async (asked, signal) => {
+    const { drafts, request } = asked;
+    const question = lastText(request);
+    if (question === null) return otherwise(asked, signal);
+    if (drafts.every(({ text }) => text === drafts[0].text)) return { chosen: 0, prompt_tokens: 0 };
+    const scores = new Map<string, number>();
+    let prompt_tokens = 0;
+    for (const { model, text } of drafts) {
+      const read = ungraded(model, question, text);
+      if (scores.has(read)) continue;
+      const verdict = await verdictOn(scorer, read, signal);
+      prompt_tokens += verdict.tokens;
+      scores.set(read, verdict.score ?? -1);
     }
-    return tokens;
+    if ([...scores.values()].some((score) => score >= 0)) {
+      return {
+        chosen: greatest(drafts.map(({ model, text }) => scores.get(ungraded(model, question, text))!)),
+        prompt_tokens,
+      };
+    }
+    const { chosen, prompt_tokens: more } = await otherwise(asked, signal);
+    return { chosen, prompt_tokens: prompt_tokens + more };
   };
-  const idsOf = async (prompt: AnswerRequest['prompt']) => (await echo(prompt, null)).map(({ id }) => id);
-  const prompt = await idsOf(request.prompt);
-  /** The model's beginning of a text, which is in front of every text but not of an answer. */
-  let beginning: number | null = null;
-  return {
-    prompt_length: prompt.length,
-    async encode(text: string): Promise<number[]> {
-      if (text === '') return [];
-      beginning ??= await idsOf({ kind: 'text', text: '' }).then(
-        (ids) => ids.length,
-        (error) => {
-          if (error instanceof ServingError && error.code === 'bad-input') return 0; // it has none
-          throw error;
-        },
-      );
-      return (await idsOf({ kind: 'text', text })).slice(beginning);
-    },
-    async meanLogprob(ids: readonly number[]): Promise<number> {
-      const read = await echo({ kind: 'ids', ids: [...prompt, ...ids] }, 0);
-      return read.slice(prompt.length).reduce((sum, { logprob }) => sum + logprob!.logprob, 0) / ids.length;
-    },
+}
+
+/** A scorer's word on a text, and the tokens that it read and wrote for that. */
+async function verdictOn(scorer: AnswerServer, text: string, signal: AbortSignal) {
+  const request: AnswerRequest = {
+    ...{ model: scorer.models()[0].name, prompt: { kind: 'text', text }, written: [], max_tokens: 1, stop: [] },
+    sampling: { seed: '', temperature: 0, top_p: 1, presence_penalty: 0, frequency_penalty: 0, logit_bias: [] },
+    ...{ top_logprobs: SERVING_LIMITS.top_logprobs, echo: false, format: { kind: 'text' } },
   };
+  let tokens = 0;
+  let score: number | null = null;
+  for await (const event of scorer.answer(request, signal)) {
+    if (event.kind === 'begun') tokens += event.prompt_tokens;
+    if (event.kind !== 'token') continue;
+    tokens++;
+    score = scoreOf(event.top.map(({ bytes, logprob }) => ({ text: new TextDecoder().decode(bytes), logprob })));
+  }
+  return { tokens, score };
 }

@@ -107,7 +107,7 @@ async function* together(
   const requests = members.map(({ name }, member) => ({
     ...request,
     model: name,
-    // Bytes of tokens, by which the members read each other's answers, come with logprobs.
+    // How sure a member is of its own answer.
     top_logprobs: request.top_logprobs ?? 0,
     sampling: { ...request.sampling, seed: seedOf(request.sampling.seed, member) },
   }));
@@ -126,8 +126,7 @@ async function* together(
     } else yield { kind: 'spent', ...spent };
   }
   drafts.sort((a, b) => a.member - b.member);
-  const names = [...new Set(members.map(({ name }) => name))];
-  const { chosen, prompt_tokens } = await verifier({ server, request, models: names, drafts }, signal);
+  const { chosen, prompt_tokens } = await verifier({ request, drafts }, signal);
   spent.prompt_tokens += prompt_tokens;
   yield { kind: 'spent', ...spent };
   for (const event of drafts[chosen].events) {
