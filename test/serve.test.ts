@@ -148,6 +148,24 @@ describe('a model on this machine', () => {
     assert.equal(usage!.completion_tokens, 4);
   });
 
+  test('and another are a committee, whose scorer reads what each has written', async (t) => {
+    const net = network(t);
+    const [one, two, scorer] = await Promise.all(
+      ['one', 'two', 'scorer'].map((name) => modelIn(join(net.folder, name))),
+    );
+    const { url } = await serving(net, one, two, '--scorer', scorer);
+    const { data } = await clientOf(url).models.list();
+    assert.deepEqual(
+      data.map(({ id }) => id),
+      ['one', 'two'],
+      'nobody asks the scorer',
+    );
+    const asked = { model: 'committee:one+two', prompt: '1+1=', seed: 3, max_tokens: 6, logit_bias: {} };
+    const { usage } = await clientOf(url).completions.create(asked);
+    const [prompts, read] = [2 * 5, 2 * ('one\n1+1=\n?'.length + 1)];
+    assert.ok(usage!.prompt_tokens > prompts + read, `${usage!.prompt_tokens} tokens`);
+  });
+
   test('of the demo is the newest one', async (t) => {
     const net = network(t);
     const demo = join(net.folder, 'potluck-data', 'demo');
