@@ -28,7 +28,7 @@ export async function run({ streams, tokens, per_second }: Values<typeof options
   const served = await withGateway(order, async (gateway) => {
     const before = await gateway.ask<GatewayFigures>({ do: 'figures' });
     const begun_ms = performance.now();
-    const counts = await readStreams({ port: gateway.port, key: gateway.key, model: 'clock', streams });
+    const { counts } = await readStreams({ port: gateway.port, key: gateway.key, model: 'clock', streams });
     const wall_s = (performance.now() - begun_ms) / 1000;
     const after = await gateway.ask<GatewayFigures>({ do: 'figures' });
     return { ...after, cpu_ms: after.cpu_ms - before.cpu_ms, idle_rss_bytes: before.rss_bytes, wall_s, counts };

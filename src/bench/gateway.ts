@@ -24,6 +24,7 @@ export const options = {
   devices: whole('devices that serve', { from: 1, to: 4096, usual: 1000, quick: 20 }),
   streams: whole('streams that are open at the same time', { from: 1, to: 2000, usual: 1000, quick: 20 }),
   tokens: whole('tokens of each stream', { from: 1, to: 4000, usual: 60, quick: 20 }),
+  ramp_seconds: decimal('within which the streams open', { from: 0, to: 600, usual: 10, quick: 1 }),
   per_second: decimal('tokens of a stream in a second', { from: 0.1, to: 100, usual: 3, quick: 20 }),
 };
 
@@ -83,12 +84,18 @@ function figuresOf(child: Child): {
   return { cpu_ms, rss_bytes: kilobytes('VmRSS') * 1024, most_rss_bytes: kilobytes('VmHWM') * 1024 };
 }
 
-async function measure(hub: Child, port: number, { devices, streams, tokens, per_second }: Options): Promise<Report> {
+async function measure(
+  hub: Child,
+  port: number,
+  { devices, streams, tokens, per_second, ramp_seconds }: Options,
+): Promise<Report> {
   const resting = figuresOf(hub);
   await wait(IDLE_MS);
   const before = figuresOf(hub);
   const begun_ms = performance.now();
-  const counts = await readStreams({ port, key: null, model: 'bench', streams, max_tokens: tokens });
+  const ramp_ms = ramp_seconds * 1000;
+  const asked = { port, key: null, model: 'bench', streams, max_tokens: tokens, ramp_ms };
+  const { counts, again } = await readStreams(asked);
   const wall_s = (performance.now() - begun_ms) / 1000;
   const after = figuresOf(hub);
   const whole_count = streams * tokens;
@@ -97,7 +104,7 @@ async function measure(hub: Child, port: number, { devices, streams, tokens, per
     throw new BenchError('wrong-result', `expected ${whole_count} tokens in ${streams} streams, got ${said}`);
   }
   const data = {
-    ...{ devices, streams, tokens, per_second, wall_s },
+    ...{ devices, streams, tokens, per_second, wall_s, again },
     cpu_ms_a_token: (after.cpu_ms - before.cpu_ms) / whole_count,
     idle_cpu_ms_a_second: (before.cpu_ms - resting.cpu_ms) / (IDLE_MS / 1000),
     rss_bytes: after.most_rss_bytes,
@@ -108,6 +115,7 @@ async function measure(hub: Child, port: number, { devices, streams, tokens, per
     ['of a second without callers', `${data.idle_cpu_ms_a_second.toFixed(1)} ms`, ''],
     ['memory at most', `${wholeNumber(data.rss_bytes / 1e6)} MB`, `≤ ${BOUNDS.rss_bytes / 1e6} MB`],
     ['memory before the first request', `${wholeNumber(data.idle_rss_bytes / 1e6)} MB`, ''],
+    ['times that a caller was asked to come again', wholeNumber(again), ''],
     ['time for all streams', `${wall_s.toFixed(1)} s`, `${wholeNumber(whole_count / wall_s)} tokens/s`],
   ];
   const costly = data.cpu_ms_a_token > BOUNDS.cpu_ms_a_token || data.rss_bytes > BOUNDS.rss_bytes;

@@ -11,9 +11,9 @@ import {
   type AnswerKnown,
   type LeaseKnown,
   type LeaseReason,
-  lateAt,
   planAnswer,
   type Refusal,
+  wantsDevice,
 } from './plan.ts';
 
 /** A device's leave to write an answer. */
@@ -38,11 +38,14 @@ export interface Lease extends LeaseKnown {
 /** How a lease ends: `well`: it ended the answer; `ill`: it counts against the device; `neither`: the device could not help it. */
 export type LeaseEnd = 'well' | 'ill' | 'neither';
 
+/** What the plan knows of the pool; each part is looked for when it is read. */
+export type PoolKnown = Pick<AnswerKnown, 'candidates' | 'offered' | 'idle' | 'retry_after_ms'>;
+
 /** What an answer needs of the pool. */
 export interface AnswerServices {
   readonly clock: Clock;
   /** Devices with room, best first, and the rest of what the plan has to know of the pool. */
-  look(answer: Answer): Pick<AnswerKnown, 'candidates' | 'offered' | 'idle' | 'retry_after_ms'>;
+  look(answer: Answer): PoolKnown;
   lease(answer: Answer, device: string, why: LeaseReason): Lease;
   /** @param why what the device is told; null: it knows, or is gone */
   end(lease: Lease, how: LeaseEnd, why: string | null): void;
@@ -95,17 +98,15 @@ export class Answer {
     clock.clearTimeout(this.#timer);
     for (let step = 0; !this.stream.over; step++) {
       assert(step < STEPS, 'a plan comes to wait');
-      const action = planAnswer(this.#known());
+      const known = this.#known();
+      const action = planAnswer(known);
       if (action.do !== 'wait') {
         this.#act(action);
         continue;
       }
-      const now_ms = clock.elapsed_ms();
-      const isWriting = ({ tokens }: Lease): boolean => tokens > 0;
-      const inTime = this.leases.some((lease) => isWriting(lease) && now_ms < lateAt(lease));
-      this.#services.wants(this, !this.stream.full && !inTime);
+      this.#services.wants(this, wantsDevice(known));
       if (action.until_ms !== null) {
-        this.#timer = clock.setTimeout(() => this.drive(), Math.max(1, action.until_ms - now_ms));
+        this.#timer = clock.setTimeout(() => this.drive(), Math.max(1, action.until_ms - known.now_ms));
       }
       return;
     }
@@ -148,6 +149,7 @@ export class Answer {
 
   #known(): AnswerKnown {
     const { stream } = this;
+    const pool = this.#services.look(this);
     return {
       now_ms: this.#services.clock.elapsed_ms(),
       begun: stream.begun,
@@ -158,7 +160,18 @@ export class Answer {
       fruitless: this.#fruitless,
       refusals: this.#refusals,
       without_since_ms: this.#without_since_ms,
-      ...this.#services.look(this),
+      get candidates() {
+        return pool.candidates;
+      },
+      get offered() {
+        return pool.offered;
+      },
+      get idle() {
+        return pool.idle;
+      },
+      get retry_after_ms() {
+        return pool.retry_after_ms;
+      },
     };
   }
 

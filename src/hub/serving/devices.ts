@@ -51,6 +51,8 @@ interface DeviceRecord {
   readonly speeds: Map<ModelKey, Partial<Speed>>;
   /** Of the last leases, oldest first: whether each ended well. */
   readonly outcomes: boolean[];
+  /** How many of them did. */
+  well: number;
   distrusted_until_ms: number;
   /** Parts of answers on which judges have decided, those that they refused, and those accepted since the last refusal. */
   judged: number;
@@ -123,6 +125,8 @@ export interface Devices {
   /** When a device is late, by its own times; none is allowed to be much slower than the pool. */
   usualOf(device: PoolDevice, key: ModelKey, read_tokens: number): Usual;
   known(device: PoolDevice, key: ModelKey, asked: AskedOfDevice): Omit<DeviceKnown, 'was_late'>;
+  /** How many answers more it takes of a model. */
+  placesOf(device: PoolDevice, key: ModelKey): number;
   /** What people may see: a row for each model that a device offers, those that write most first. @param writing answers, of a connection's number and a model */
   rows(writing: (number: string, key: ModelKey) => number): Omit<FleetRow, 'name'>[];
 }
@@ -211,9 +215,10 @@ class MeasuredDevices implements Devices {
     this.#measured(device, key, { gap_ms: gap_ms / tokens }, 1 - (1 - NEW_PART) ** (tokens / 4));
   }
 
-  ended({ record: { outcomes } }: PoolDevice, well: boolean): void {
-    outcomes.push(well);
-    if (outcomes.length > DEVICE_LIMITS.outcomes) outcomes.shift();
+  ended({ record }: PoolDevice, well: boolean): void {
+    record.outcomes.push(well);
+    record.well += Number(well);
+    if (record.outcomes.length > DEVICE_LIMITS.outcomes) record.well -= Number(record.outcomes.shift());
   }
 
   distrust({ record }: PoolDevice): void {
@@ -228,6 +233,7 @@ class MeasuredDevices implements Devices {
     if (!refused) return;
     record.refused++;
     record.outcomes.fill(false);
+    record.well = 0;
     const { distrusted_ms, doublings } = DEVICE_LIMITS;
     this.#distrustFor(record, distrusted_ms * 2 ** Math.min(record.strikes++, doublings));
   }
@@ -265,24 +271,30 @@ class MeasuredDevices implements Devices {
     const { prefix, region, read_tokens, left_tokens } = asked;
     const here = present(device);
     const { offer, unheard } = here.offers.get(key)!;
-    const { outcomes, speeds, distrusted_until_ms } = here.record;
+    const { outcomes, well, speeds } = here.record;
     const taken_tokens = unheard.reduce((sum, { tokens }) => sum + tokens, 0);
     return {
       id: here.connection.number,
       class: offer.class,
-      places: distrusted_until_ms > this.#now_ms() ? 0 : offer.places - unheard.length,
+      places: this.placesOf(device, key),
       free_tokens: offer.free_tokens - taken_tokens,
       context_tokens: offer.context_tokens,
       speed: speeds.has(key) ? { ...this.usual(key), ...speeds.get(key) } : null,
       round_trip_ms: here.round_trip_ms,
       // One that has done nothing yet has not failed.
-      success: (outcomes.filter((well) => well).length + 1) / (outcomes.length + 1),
+      success: (well + 1) / (outcomes.length + 1),
       warm: here.warm.has(prefix),
       price: read_tokens * offer.price_in + left_tokens * offer.price_out,
       near: region !== null && offer.region === region,
       silent: here.silent,
       last_given_ms: here.last_given_ms,
     };
+  }
+
+  placesOf(device: PoolDevice, key: ModelKey): number {
+    const { offers, record } = present(device);
+    const { offer, unheard } = offers.get(key)!;
+    return record.distrusted_until_ms > this.#now_ms() ? 0 : offer.places - unheard.length;
   }
 
   rows(writing: (number: string, key: ModelKey) => number): Omit<FleetRow, 'name'>[] {
@@ -304,7 +316,7 @@ class MeasuredDevices implements Devices {
       ...{ price_in, price_out, round_trip_ms },
       tokens_per_second: gap_ms === undefined ? null : 1000 / gap_ms,
       leases: record.outcomes.length,
-      well: record.outcomes.filter((well) => well).length,
+      well: record.well,
       judged: record.judged,
       refused: record.refused,
       energy: offer.energy ?? null,
@@ -322,7 +334,7 @@ class MeasuredDevices implements Devices {
 
   #recordOf(peer: string): DeviceRecord {
     const fresh: DeviceRecord = {
-      ...{ speeds: new Map(), outcomes: [], distrusted_until_ms: Number.NEGATIVE_INFINITY },
+      ...{ speeds: new Map(), outcomes: [], well: 0, distrusted_until_ms: Number.NEGATIVE_INFINITY },
       ...{ judged: 0, refused: 0, accepted: 0, strikes: 0, sums: new Map(), contradicted: 0 },
     };
     const record = this.#records.get(peer) ?? fresh;

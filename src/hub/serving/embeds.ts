@@ -9,7 +9,7 @@ import { ServingError, type ServingErrorCode } from '../../serving/errors.ts';
 import { NOBODYS_FAULT, OF_THE_REQUEST } from './answer.ts';
 import { type Devices, modelKey, type PoolConnection, type PoolDevice } from './devices.ts';
 import { PLAN_LIMITS } from './plan.ts';
-import { rankDevices } from './rank.ts';
+import { bestDevice } from './rank.ts';
 import type { TokenRate } from './request.ts';
 
 export const EMBED_LIMITS = {
@@ -124,7 +124,7 @@ export class Embeds {
         return theirs.embeddings === true && !avoided.has(device.connection.number) && may(device, theirs);
       })
       .map((device) => ({ ...devices.known(device, key, { prefix: '', region, ...work }), was_late: false }));
-    const [best] = rankDevices(known, { ...room, class: null, usual: devices.usual(key) });
+    const best = bestDevice(known, { ...room, class: null, usual: devices.usual(key) });
     return best ? devices.all.get(best.id)! : null;
   }
 

@@ -118,9 +118,13 @@ export class Judges {
     this.#ask(one);
   }
 
-  /** Devices may have room now that had none. */
-  look(): void {
-    for (const one of [...this.#cases]) this.#ask(one);
+  /** A device may have room now that had none. */
+  look(device: PoolDevice): void {
+    for (const one of [...this.#cases]) {
+      const { part, verdicts, asked } = one;
+      if (one.lease || !device.offers.has(part.key) || !this.#isFree(device, part)) continue;
+      if (this.#mayJudge(part, verdicts, asked)(device)) this.#ask(one);
+    }
   }
 
   /** @returns whether the lease is one of a judge. Throws ProtocolError `malformed`. */
@@ -148,7 +152,7 @@ export class Judges {
     one.verdicts.push({ device: judge, refused, draws: tally.draws, margin: tally.margin });
     this.#free(one, null);
     this.#decide(one);
-    this.look();
+    this.look(judge);
     return true;
   }
 
@@ -185,13 +189,16 @@ export class Judges {
    * Devices of other keys that could judge a part, with room or without. The keys of one owner have one word against others, and so have all
    * keys without an owner together, as anybody may have many; against a device of their own owner they have a word each.
    */
-  #judgesOf({ key, device, may }: WrittenPart, verdicts: Case['verdicts'], asked: ReadonlySet<string>): PoolDevice[] {
-    const { devices, ownerOf } = this.#services;
+  #judgesOf(part: WrittenPart, verdicts: Case['verdicts'], asked: ReadonlySet<string>): PoolDevice[] {
+    return [...this.#services.devices.with(part.key)].filter(this.#mayJudge(part, verdicts, asked));
+  }
+
+  #mayJudge({ device, may }: WrittenPart, verdicts: Case['verdicts'], asked: ReadonlySet<string>) {
+    const { ownerOf } = this.#services;
     const spoken = new Set(verdicts.map((one) => ownerOf(one.device.peer)));
     spoken.delete(ownerOf(device.peer)); // see #wordOf
-    return [...devices.with(key)].filter(
-      (one) => one.peer !== device.peer && !asked.has(one.peer) && !spoken.has(ownerOf(one.peer)) && may(one),
-    );
+    return (one: PoolDevice): boolean =>
+      one.peer !== device.peer && !asked.has(one.peer) && !spoken.has(ownerOf(one.peer)) && may(one);
   }
 
   #ask(one: Case): void {
@@ -269,9 +276,10 @@ export class Judges {
 
   /** A judge has not answered; others may. */
   #next(one: Case, why: string | null): void {
+    const judge = one.lease?.judge;
     this.#free(one, why);
     this.#askOrEnd(one);
-    this.look();
+    if (judge) this.look(judge);
   }
 
   #askOrEnd(one: Case): void {

@@ -66,9 +66,10 @@ export interface AnswerKnown {
   readonly refusals: readonly Refusal[];
   /** Since when nobody writes it. */
   readonly without_since_ms: number;
+  // What follows is looked for among all devices, and so only where it decides something.
   /** Half of the pool's places are free, and no answer waits for one. */
   readonly idle: boolean;
-  /** Devices with room for it now that do not write it, the best first. */
+  /** Devices with room for it now that do not write it, the best first; where there is any, the best at least. */
   readonly candidates: readonly string[];
   /** Whether any device that may serve the caller has the model, with room or without. */
   readonly offered: boolean;
@@ -90,42 +91,52 @@ export type Action =
 
 /** The next action for one answer. Pure. It is asked again after each action, until it waits. */
 export function planAnswer(known: AnswerKnown): Action {
-  const { now_ms, leases, candidates } = known;
+  const { now_ms, leases } = known;
   if (known.caller_full) {
     return leases.length > 0 ? { do: 'drop', lease: leases[0].id, why: 'caller-slow' } : { do: 'wait', until_ms: null };
   }
   const slower = leases.some(({ tokens }) => tokens > 0) ? leases.find(({ tokens }) => tokens === 0) : undefined;
   if (slower) return { do: 'drop', lease: slower.id, why: 'not-needed' };
-  const replaceable = leases.length > 1 || candidates.length > 0;
+  if (leases.length === 0) return planWithout(known);
+  const isAnyLate = leases.some((lease) => now_ms >= lateAt(lease));
+  const replaceable = leases.length > 1 || (isAnyLate && known.candidates.length > 0);
   const late = leases.find((lease) => now_ms >= endOf(lease, replaceable));
   if (late) return { do: 'drop', lease: late.id, why: 'late' };
-  if (leases.length === 0) return planWithout(known);
   // When a device that nobody can replace is late, it is time to look out for another.
   const looks = leases.map((lease) => (now_ms < lateAt(lease) ? lateAt(lease) : endOf(lease, replaceable)));
   const hedge_ms = hedgeAt(known);
-  if (now_ms >= hedge_ms) return { do: 'lease', device: candidates[0], why: 'hedge' };
-  return { do: 'wait', until_ms: Math.min(hedge_ms, ...looks) };
+  if (now_ms < hedge_ms) return { do: 'wait', until_ms: Math.min(hedge_ms, ...looks) };
+  if (known.idle && known.candidates.length > 0) return { do: 'lease', device: known.candidates[0], why: 'hedge' };
+  return { do: 'wait', until_ms: Math.min(...looks) };
 }
+
+/** Whether another device with room could do something for it now: nobody writes it, or late, or not yet though it is time. */
+export const wantsDevice = (known: AnswerKnown): boolean =>
+  !known.caller_full &&
+  (known.leases.length === 0 ||
+    known.leases.some((lease) => known.now_ms >= lateAt(lease)) ||
+    known.now_ms >= hedgeAt(known));
 
 /** Nobody writes it. */
 function planWithout(known: AnswerKnown): Action {
-  const { now_ms, begun, candidates, refusals, fruitless, without_since_ms, offered, retry_after_ms } = known;
+  const { now_ms, begun, refusals, fruitless, without_since_ms } = known;
   if (refusals.length >= PLAN_LIMITS.refusals) return { do: 'pass-on', refusal: refusals[0] };
-  if (refusals.length > 0 && candidates.length === 0) return { do: 'pass-on', refusal: refusals[0] };
+  const [best] = known.candidates;
+  if (refusals.length > 0 && best === undefined) return { do: 'pass-on', refusal: refusals[0] };
   if (fruitless >= PLAN_LIMITS.fruitless) return { do: 'give-up', why: 'ends-engines' };
-  if (candidates.length > 0) return { do: 'lease', device: candidates[0], why: begun ? 'hand-over' : 'first' };
-  if (!begun) return { do: 'refuse', code: offered ? 'no-room' : 'unknown-model', retry_after_ms };
+  if (best !== undefined) return { do: 'lease', device: best, why: begun ? 'hand-over' : 'first' };
+  if (!begun) {
+    return { do: 'refuse', code: known.offered ? 'no-room' : 'unknown-model', retry_after_ms: known.retry_after_ms };
+  }
   const gives_up_ms = without_since_ms + PLAN_LIMITS.patience_ms;
   if (now_ms >= gives_up_ms) return { do: 'give-up', why: 'nobody-left' };
   return { do: 'wait', until_ms: gives_up_ms };
 }
 
-/** When a second device is asked for the first token; Infinity: never. */
-function hedgeAt({ leases, idle, hedged, candidates, in_mid_answer }: AnswerKnown): number {
+/** When a second device is asked for the first token, if the pool is idle then; Infinity: never. */
+function hedgeAt({ leases, hedged, in_mid_answer }: AnswerKnown): number {
   const [lease] = leases;
-  if (leases.length !== 1 || lease.tokens > 0 || !idle || hedged || candidates.length === 0) {
-    return Number.POSITIVE_INFINITY;
-  }
+  if (leases.length !== 1 || lease.tokens > 0 || hedged) return Number.POSITIVE_INFINITY;
   const { hedge_times_usual: times, hedge_least_ms, hedge_most_ms } = PLAN_LIMITS;
   // Devices die seldom: what a second one costs then is little beside a reader who waits in the middle of a sentence.
   if (in_mid_answer) return lease.sent_ms + hedge_least_ms;

@@ -8,7 +8,7 @@ import { packRequest } from '../../protocol/serving-bytes.ts';
 import type { FromServingPeer, Offer } from '../../protocol/serving-from-peer.ts';
 import type { AnswerEvent, AnswerRequest, AnswerServer } from '../../serving/answers.ts';
 import { ServingError } from '../../serving/errors.ts';
-import { Answer, type AnswerServices, judgeTaskOf, type Lease, type LeaseEnd } from './answer.ts';
+import { Answer, type AnswerServices, judgeTaskOf, type Lease, type LeaseEnd, type PoolKnown } from './answer.ts';
 import { openAnswerStream } from './answer-stream.ts';
 import {
   type Devices,
@@ -24,18 +24,17 @@ import { fleetOf } from './fleet.ts';
 import { type JudgedBy, Judges } from './judges.ts';
 import { LastWords } from './last-words.ts';
 import { hearOfLease, type OfLease } from './lease-words.ts';
+import { type Looked, lookLater, RETRY } from './look-later.ts';
 import { type KnownModel, modelNamed, type OfferOf, offeredModels, type PoolModel } from './models.ts';
-import { between, type LeaseReason } from './plan.ts';
+import type { LeaseReason } from './plan.ts';
 import { openPoolHistory, type PoolHistory } from './pool-history.ts';
 import type { PoolCounts } from './pool-metrics.ts';
-import { type DeviceKnown, rankDevices, type Speed, type WorkKnown } from './rank.ts';
+import { bestDevice, type DeviceKnown, type WorkKnown } from './rank.ts';
 import { checkRequest, openTokenRates, prefixOf, takesPart } from './request.ts';
 
 export const POOL_LIMITS = {
   answers: 2000, // that are written at the same time: twice what a gateway on two cores is built for
   rates: 64, // models of which it is remembered how many tokens their texts have
-  retry_least_ms: 250,
-  retry_most_ms: 30_000,
 } as const;
 
 /** Who asks, and what the caller wants of devices. */
@@ -163,7 +162,7 @@ class LeasingPool implements Pool {
     } else if (message.type !== 'answer-failed' || !this.#judges.hear(connection, message)) {
       this.#hearAnswer(connection, message);
     }
-    if (speaksAgain) this.#driveWanting();
+    if (device && speaksAgain) for (const key of device.offers.keys()) this.#driveWanting(device, key);
   }
 
   #hearAnswer(connection: PoolConnection, message: OfLease): void {
@@ -214,7 +213,7 @@ class LeasingPool implements Pool {
     const { counts, clock } = this.#options;
     if (this.#closed) throw new ServingError('interrupted', 'the hub goes down');
     if (this.#answers.size >= POOL_LIMITS.answers) {
-      const details = { retry_after_ms: POOL_LIMITS.retry_least_ms * 4 };
+      const details = { retry_after_ms: 4 * RETRY.least_ms };
       throw new ServingError('no-room', `the pool writes ${POOL_LIMITS.answers} answers already`, details);
     }
     const found = this.#found(request.model, caller);
@@ -278,10 +277,19 @@ class LeasingPool implements Pool {
 
   readonly #services: AnswerServices;
 
-  #look(answer: Answer): ReturnType<AnswerServices['look']> {
+  #look(answer: Answer): PoolKnown {
+    const { key } = this.#answers.get(answer)!;
+    return lookLater(() => this.#lookAt(answer), {
+      waits: () => [...this.#wanting].some((other) => other !== answer && other.leases.length === 0),
+      answers: () => [...this.#answers].flatMap(([one, { key: of }]) => (of === key ? [one] : [])),
+    });
+  }
+
+  #lookAt(answer: Answer): Looked {
     const asked = this.#answers.get(answer)!;
     const { key, caller, prefix } = asked;
     const work = this.#workOf(answer, asked);
+    const around = { prefix, region: caller.region, ...work };
     const writing = new Set(answer.leases.map(({ device }) => device.connection.number));
     const known: DeviceKnown[] = [];
     let offered = false;
@@ -291,25 +299,12 @@ class LeasingPool implements Pool {
       if (!this.#may(device, offer, caller) || !takesPart(offer, answer.request.prompt)) continue;
       offered = true;
       const { number } = device.connection;
-      const one = this.#devices.known(device, key, { prefix, region: caller.region, ...work });
+      const one = this.#devices.known(device, key, around);
       free_places += Math.max(0, one.places);
-      if (!writing.has(number) && !answer.avoided.has(number))
-        known.push({ ...one, was_late: answer.late.has(number) });
+      if (writing.has(number) || answer.avoided.has(number)) continue;
+      known.push({ ...one, was_late: answer.late.has(number) });
     }
-    const others = [...this.#wanting].some((other) => other !== answer && other.leases.length === 0);
-    let taken_places = 0;
-    let least_left_tokens = Number.POSITIVE_INFINITY;
-    for (const [one, { key: of }] of this.#answers) {
-      if (of !== key) continue;
-      taken_places += one.leases.length;
-      least_left_tokens = Math.min(least_left_tokens, one.stream.left_tokens);
-    }
-    return {
-      candidates: rankDevices(known, work).map(({ id }) => id),
-      offered,
-      idle: !others && free_places >= taken_places,
-      retry_after_ms: retryAfter(least_left_tokens, work.usual),
-    };
+    return { best: bestDevice(known, work), offered, free_places, usual: work.usual };
   }
 
   #lease(answer: Answer, number: string, why: LeaseReason): Lease {
@@ -380,16 +375,17 @@ class LeasingPool implements Pool {
     const code = isKnown ? this.#devices.offer(connection, offer) : 'unknown-model';
     if (code !== null) connection.tell({ type: 'offer-refused', model, code, message: REFUSED_OFFERS[code] });
     else {
-      this.#driveWanting();
-      this.#judges.look();
+      const device = this.#devices.all.get(connection.number)!;
+      this.#driveWanting(device, modelKey(offer));
+      this.#judges.look(device);
     }
   }
 
-  #driveWanting(): void {
-    for (const answer of [...this.#wanting]) answer.drive();
+  /** A device may have room that answers wait for. */
+  #driveWanting(device: PoolDevice, key: ModelKey): void {
+    for (const answer of [...this.#wanting]) {
+      if (this.#devices.placesOf(device, key) <= 0) return;
+      if (this.#answers.get(answer)?.key === key) answer.drive();
+    }
   }
 }
-
-/** When the first of the answers that are written now is likely to end. */
-const retryAfter = (least_left_tokens: number, { gap_ms }: Speed): number =>
-  Math.round(between(POOL_LIMITS.retry_least_ms, least_left_tokens * gap_ms, POOL_LIMITS.retry_most_ms));

@@ -73,28 +73,27 @@ function expectedMs(device: DeviceKnown, { read_tokens, left_tokens, usual }: Wo
   return well_ms / Math.max(LEAST_SUCCESS, device.success);
 }
 
-/** The devices that have room, the best first. */
-export function rankDevices(devices: readonly DeviceKnown[], work: WorkKnown): DeviceKnown[] {
+/** The best of the devices that have room; undefined: none has. Later numbers decide only between devices that are equal by all before them. */
+export function bestDevice(devices: readonly DeviceKnown[], work: WorkKnown): DeviceKnown | undefined {
   const bucket = (device: DeviceKnown): number => Math.floor(Math.log(1 + expectedMs(device, work)) / Math.log(ALIKE));
-  const keyed = devices
-    .filter((device) => hasRoom(device, work))
-    .map((device) => {
-      const other = work.class !== null && device.class !== work.class;
-      // Later numbers decide only between devices that are equal by all before them.
-      const key = [
-        Number(device.context_tokens <= work.read_tokens),
-        Number(device.was_late),
-        Number(other),
-        bucket(device),
-        device.price,
-        Number(!device.near),
-        Math.floor(Math.log2(1 + device.round_trip_ms)),
-        device.last_given_ms,
-      ];
-      return { device, key };
-    });
-  keyed.sort((a, b) => compare(a.key, b.key) || (a.device.id < b.device.id ? -1 : 1));
-  return keyed.map(({ device }) => device);
+  const keyOf = (device: DeviceKnown): number[] => [
+    Number(device.context_tokens <= work.read_tokens),
+    Number(device.was_late),
+    Number(work.class !== null && device.class !== work.class),
+    bucket(device),
+    device.price,
+    Number(!device.near),
+    Math.floor(Math.log2(1 + device.round_trip_ms)),
+    device.last_given_ms,
+  ];
+  let best: { readonly device: DeviceKnown; readonly key: number[] } | undefined;
+  for (const device of devices) {
+    if (!hasRoom(device, work)) continue;
+    const key = keyOf(device);
+    const order = best ? compare(key, best.key) || (device.id < best.device.id ? -1 : 1) : -1;
+    if (order < 0) best = { device, key };
+  }
+  return best?.device;
 }
 
 function compare(a: readonly number[], b: readonly number[]): number {
