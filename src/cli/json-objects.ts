@@ -308,6 +308,9 @@ export const JSON_OBJECTS = {
     ),
     keys: z.boolean().meta({ description: 'whether callers need one' }),
   }),
+  forwarded: object('serve: a request goes on to the pool of --pool', {
+    ...{ path: z.string(), model: z.string(), why: z.string(), url: z.string() },
+  }),
   answered: object('serve: a request has ended; nothing of what was asked or answered', {
     ...{ request: z.string(), caller: z.string(), model: z.string(), end: z.enum(['whole', 'gone', 'failed']) },
     ...{ prompt_tokens: count, completion_tokens: count, total_tokens: count, duration_ms: count },

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import { availableParallelism } from 'node:os';
-import { createAdaptorServer } from '@hono/node-server';
+import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
 import { Command, Option } from 'commander';
 import { Hono } from 'hono';
 import { runProgram } from '../games/programs/node-programs.ts';
@@ -15,6 +15,7 @@ import type { Addressed } from '../serving/api/access.ts';
 import type { Answered } from '../serving/api/answering.ts';
 import { openaiApi } from '../serving/api/app.ts';
 import { ApiError } from '../serving/api/errors.ts';
+import { type PoolBehind, withPoolBehind } from '../serving/api/pool-behind.ts';
 import { TRUST_HEADER } from '../serving/api/trust.ts';
 import type { UsageBook } from '../serving/api/usage-book.ts';
 import { committee } from '../serving/committee.ts';
@@ -24,7 +25,7 @@ import { readCheck } from './check-file.ts';
 import { openKeptUsage } from './kept-usage.ts';
 import { keysFromFile, readKeys } from './key-file.ts';
 import { untilStopped } from './lifetime.ts';
-import { integer, jsonOption, SERVE_PORT } from './options.ts';
+import { hubUrl, integer, jsonOption, SERVE_PORT } from './options.ts';
 import { CliError, formatCount, type Output, openOutput } from './output.ts';
 import { ownAccounts } from './own-accounts.ts';
 import { keysCommand } from './serve-keys.ts';
@@ -44,6 +45,9 @@ interface ServeFlags {
   check?: string;
   scorer?: string;
   keys: boolean;
+  pool?: string;
+  poolKey?: string;
+  poolTrust: string;
   origin: string[];
   json: boolean;
 }
@@ -72,6 +76,14 @@ export function serveCommand(): Command {
       '--scorer <model>',
       'a model that chooses the answer of a committee where no check does; it has learned from graded answers (potluck grade)',
     )
+    )
+    .option(
+      '--pool <url>',
+      'a hub whose pool answers what has no room here, or is not here: its devices can read it',
+      hubUrl,
+    )
+    .option('--pool-key <key>', 'the key of that hub')
+    .option('--pool-trust <whose>', 'whose devices may: any, mine (those that the key names), or accounts', 'any')
     .option('--keys', 'demand a key of callers on this machine too, as behind a proxy', false)
     .option(
       '--origin <url>',
@@ -90,6 +102,7 @@ Examples:
   $ potluck serve ./one ./two                  callers may also name "committee:one+two" or "committee:one*3" as the model
   $ potluck serve ./one ./two --scorer ./scorer
   $ potluck serve "my run@https://hub.example.org"
+  $ potluck serve ./my-model --pool https://hub.example.org --pool-key KEY --pool-trust mine
   $ potluck serve keys add laptop && potluck serve ./my-model --host 0.0.0.0`,
     )
     .action(runServe);
@@ -123,9 +136,10 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
     const usage = openKeptUsage((error) => tellProblem(output, error, 'the count of usage'));
     try {
       const own = await ownAccounts();
-      const http = httpServer(server, { needs_keys, origins: flags.origin, own, usage }, output);
+      const pool = flags.pool ? { url: flags.pool, key: flags.poolKey ?? null, trust: flags.poolTrust } : null;
+      const http = httpServer(server, { needs_keys, origins: flags.origin, own, usage, pool }, output);
       const url = shownUrl(await listen(http, flags.host, flags.port));
-      output.say(welcome(`${url}/v1`, server.models(), needs_keys), {
+      output.say(welcome(`${url}/v1`, server.models(), needs_keys, pool), {
         type: 'serving',
         url: `${url}/v1`,
         models: server.models(),
@@ -165,9 +179,11 @@ interface Door {
   /** Whose device this is. */
   readonly own: readonly string[];
   readonly usage: UsageBook | undefined;
+  /** What answers where this machine has no room; null: nothing. */
+  readonly pool: Pick<PoolBehind, 'url' | 'key' | 'trust'> | null;
 }
 
-function httpServer(server: AnswerServer, { needs_keys, origins, own, usage }: Door, output: Output): Server {
+function httpServer(server: AnswerServer, { needs_keys, origins, own, usage, pool }: Door, output: Output): Server {
   const trusting = (owners: ReadonlySet<string>): AnswerServer => {
     if (own.some((owner) => owners.has(owner))) return server;
     throw new ApiError('unsupported', `${TRUST_HEADER}: the one device that answers here is of another owner`);
@@ -189,7 +205,21 @@ function httpServer(server: AnswerServer, { needs_keys, origins, own, usage }: D
     }),
   );
   app.get('/', (c) => c.text(`The OpenAI API, served by Potluck, is under ${new URL('/v1', c.req.url)}.\n`));
-  return createAdaptorServer({ fetch: app.fetch }) as Server;
+  if (!pool) return createAdaptorServer({ fetch: app.fetch }) as Server;
+  const behind = withPoolBehind<HttpBindings>(app.fetch, {
+    ...{ ...pool, models: () => server.models() },
+    onForwarded({ path, model, why }) {
+      const { url } = pool;
+      output.say(`${model}: not answered here (${why}), goes on to ${url}`, {
+        type: 'forwarded',
+        path,
+        model,
+        why,
+        url,
+      });
+    },
+  });
+  return createAdaptorServer({ fetch: (request, env) => behind(request, env as HttpBindings) }) as Server;
 }
 
 /** Whether a request is for this machine by name, and from a program or a page of this machine (see hub/origins.ts). */
@@ -206,7 +236,7 @@ function shownUrl(url: string): string {
   return isOwnHost(hostname) ? `http://localhost:${port}` : url;
 }
 
-function welcome(base_url: string, models: readonly OfferedModel[], needs_keys: boolean): string {
+function welcome(base_url: string, models: readonly OfferedModel[], needs_keys: boolean, pool: Door['pool']): string {
   const [{ name }] = models;
   const body = JSON.stringify({ model: name, messages: [{ role: 'user', content: 'Hello' }] });
   const key = needs_keys ? " -H 'authorization: Bearer KEY'" : '';
@@ -224,7 +254,8 @@ function welcome(base_url: string, models: readonly OfferedModel[], needs_keys: 
           'Callers need keys. What they ask is computed here and not kept, but this machine can read it, and so can whoever is on',
           'the way: put a proxy with HTTPS in front of it where others ask.',
         ]
-      : ['What is asked and answered stays on this machine, and is not kept.']),
+      : [`What is asked and answered ${pool ? 'here' : 'stays on this machine, and'} is not kept.`]),
+    ...(pool ? [`What has no room here goes on to ${pool.url}: devices of its pool can read it (${pool.trust}).`] : []),
     'Ctrl-C stops it.',
   ].join('\n');
 }

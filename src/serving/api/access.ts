@@ -4,7 +4,7 @@ import type { AnswerServer } from '../answers.ts';
 import { ApiError } from './errors.ts';
 import { ANYBODY, type Caller, type Keys } from './keys.ts';
 import { type Quotas, quotaHeaders } from './quota.ts';
-import { TRUST_HEADER, trustedOwners } from './trust.ts';
+import { OWNERS_HEADER, TRUST_HEADER, trustedOwners } from './trust.ts';
 import type { UsageBook } from './usage-book.ts';
 import type { UsageCounts } from './usage-form.ts';
 
@@ -124,6 +124,7 @@ export function choosing({ own, trusting }: AccessOptions, server: AnswerServer)
     if (owners !== null && trusting === undefined) {
       throw new ApiError('unsupported', 'this server cannot tell whose devices answer', { param: TRUST_HEADER });
     }
+    if (owners !== null) c.header(OWNERS_HEADER, [...owners].join(','));
     c.set('owners', owners);
     c.set('server', owners === null ? server : trusting!(owners));
     await next();

@@ -7,6 +7,9 @@ import type { Caller } from './keys.ts';
 /** `any`, `mine`, or accounts separated by commas. Without it a key's own rule holds. */
 export const TRUST_HEADER = 'potluck-trust';
 
+/** Says in an answer's headers whose devices alone may read the request, where that is not any device. */
+export const OWNERS_HEADER = 'potluck-owners';
+
 export const TRUST_WORDS =
   `The header ${TRUST_HEADER} says whose devices may read the request: \`mine\` are those of the owners that the key names, and a list of ` +
   'accounts (64 hexadecimal digits each, separated by commas) those of these owners. A key made with --owners has that rule in every ' +
