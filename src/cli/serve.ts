@@ -76,7 +76,6 @@ export function serveCommand(): Command {
       '--scorer <model>',
       'a model that chooses the answer of a committee where no check does; it has learned from graded answers (potluck grade)',
     )
-    )
     .option(
       '--pool <url>',
       'a hub whose pool answers what has no room here, or is not here: its devices can read it',
