@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import fc from 'fast-check';
-import { ANY_DEVICE, openPool, type Pool } from '../src/hub/serving/pool.ts';
+import { ANY_DEVICE } from '../src/hub/serving/caller.ts';
+import { openPool, type Pool } from '../src/hub/serving/pool.ts';
 import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
 import { limitsBy } from '../src/hub/serving/verdict.ts';
 import { LlamaConfigSchema } from '../src/model/config.ts';
@@ -50,7 +51,7 @@ before(async () => {
   pool = openPool({
     clock: systemClock,
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
-    models: () => [{ hash: model.hash, names: ['poems'], created_ms: 0, licence: null }],
+    models: () => [{ hash: model.hash, names: ['poems'], created_ms: 0, licence: null, run: null }],
     ownerOf: () => null,
     limitsOf: ({ quantisation }) => limitsBy(undefined, quantisation),
     decided() {},

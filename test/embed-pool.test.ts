@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { ANY_DEVICE, openPool } from '../src/hub/serving/pool.ts';
+import { ANY_DEVICE } from '../src/hub/serving/caller.ts';
+import { openPool } from '../src/hub/serving/pool.ts';
 import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
 import { limitsBy } from '../src/hub/serving/verdict.ts';
 import { serveEngine } from '../src/peer/served-model.ts';
@@ -21,7 +22,7 @@ function world() {
   const pool = openPool({
     ...{ limitsOf: ({ quantisation }) => limitsBy(undefined, quantisation), decided() {} },
     ...{ clock: systemClock, randomBytes: (length: number) => new Uint8Array(randomBytes(length)), counts: NO_COUNTS },
-    models: () => [{ hash: TINY_HASH, names: ['tiny'] as const, created_ms: 0, licence: null }],
+    models: () => [{ hash: TINY_HASH, names: ['tiny'] as const, created_ms: 0, licence: null, run: null }],
     ownerOf: () => null,
   });
   let number = 0;

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { ANY_DEVICE, openPool, type Pool } from '../src/hub/serving/pool.ts';
+import { ANY_DEVICE } from '../src/hub/serving/caller.ts';
+import { openPool, type Pool } from '../src/hub/serving/pool.ts';
 import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
 import { limitsBy } from '../src/hub/serving/verdict.ts';
 import { serveEngine } from '../src/peer/served-model.ts';
@@ -42,7 +43,7 @@ class World {
     this.pool = openPool({
       ...{ clock: systemClock, randomBytes: (length) => new Uint8Array(randomBytes(length)), ownerOf: () => null },
       ...{ limitsOf: ({ quantisation }) => limitsBy(undefined, quantisation), decided() {} },
-      models: () => [{ hash: TINY_HASH, names: ['tiny'], created_ms: 0, licence: null, chat: false, tools: false }],
+      models: () => [{ hash: TINY_HASH, names: ['tiny'], created_ms: 0, licence: null, run: null }],
       counts: {
         ...NO_COUNTS,
         judged: (end) => {

@@ -5,6 +5,7 @@ import { systemClock } from '../src/protocol/clock.ts';
 import { encodeMessage } from '../src/protocol/encode-message.ts';
 import { decodeFromHub } from '../src/protocol/from-hub.ts';
 import { decodeFromPeer } from '../src/protocol/from-peer.ts';
+import { createIdentity } from '../src/protocol/identity.ts';
 import type { FromServingPeer } from '../src/protocol/serving-from-peer.ts';
 import type { ToServingPeer } from '../src/protocol/serving-messages.ts';
 
@@ -37,7 +38,7 @@ export function poolDevice(
   };
   let here = connect();
   const serving = openServing({
-    ...{ clock: systemClock, price_in: 0, price_out: 0, region: null },
+    ...{ identity: createIdentity(), clock: systemClock, price_in: 0, price_out: 0, region: null },
     send: (message) => pool.hear(here, decodeFromPeer(encodeMessage(message)) as FromServingPeer),
     ...more,
   });

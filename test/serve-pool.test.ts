@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Hub, openHub } from '../src/hub/hub.ts';
-import { ANY_DEVICE } from '../src/hub/serving/pool.ts';
+import { ANY_DEVICE } from '../src/hub/serving/caller.ts';
 import type { AnswerEvent, AnswerRequest } from '../src/serving/answers.ts';
 import { ServingError } from '../src/serving/errors.ts';
 import { network, type Potluck } from './network.ts';

@@ -45,7 +45,7 @@ function clockModel({ model, places, pause_ms }: DevicesOrder): ServedModel {
 function openDevice({ url, hub, run }: DevicesOrder, model: ServedModel): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const serving = openServing({
-    ...{ clock: systemClock, price_in: 0, price_out: 0, region: null },
+    ...{ identity: createIdentity(), clock: systemClock, price_in: 0, price_out: 0, region: null },
     send: (message) => connection.serve(message),
   });
   serving.serve(model);

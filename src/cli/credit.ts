@@ -1,10 +1,13 @@
-// `potluck credit ACCOUNT`: shows what answers have cost and brought an account, recomputed here from the public log.
+// `potluck credit`: shows what answers have cost and brought an account, recomputed here from the public log; and what its hub's operator says of it.
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';
 import { type Money, type Movement, moneyOf } from '../audit/money.ts';
 import { creditsText } from '../core/serving/credit.ts';
+import { loadIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
-import { DEFAULT_HUB, fullId, jsonOption, logPlace } from './options.ts';
+import { homeFolder } from './folders.ts';
+import { credits, DEFAULT_HUB, fullId, hubUrl, jsonOption, logPlace } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
 
 /** How many of its movements people are shown; --json has all that are kept. */
@@ -12,6 +15,22 @@ const SHOWN = 20;
 
 export function creditCommand(): Command {
   return new Command('credit')
+    .description('what answers cost and bring an account, and credit for them')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ potluck credit ACCOUNT
+  $ potluck credit grant ACCOUNT 25`,
+    )
+    .addCommand(showCommand(), { isDefault: true })
+    .addCommand(sayCommand('grant'))
+    .addCommand(sayCommand('pay'));
+}
+
+function showCommand(): Command {
+  return new Command('show')
+    .description('what answers have cost and brought an account')
     .argument('<account>', 'the id of an account: that an API key belongs to, or that devices earn for', fullId)
     .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
     .addOption(jsonOption())
@@ -31,6 +50,55 @@ What a batch charged must be what your receipts of it say: potluck verify FILE.`
         openOutput(flags.json).say(describe(money), { type: 'credit', ...money });
       } finally {
         log.close();
+      }
+    });
+}
+
+interface SayFlags {
+  readonly hub: string;
+  readonly folder?: string;
+  readonly reference?: string;
+  readonly json: boolean;
+}
+
+const SAYINGS = {
+  grant: {
+    about: 'as the operator of a hub that runs, give an account credit for answers',
+    example: 'credit grant ACCOUNT 25 --reference "invoice 17"',
+    type: 'credit.granted',
+  },
+  pay: {
+    about: 'as the operator of a hub that runs, state that an account was paid elsewhere what it has earned',
+    example: 'credit pay ACCOUNT 3.5 --reference "transfer of 2 May"',
+    type: 'earnings.paid',
+  },
+} as const;
+
+function sayCommand(name: keyof typeof SAYINGS): Command {
+  const { about, example, type } = SAYINGS[name];
+  return new Command(name)
+    .description(about)
+    .argument('<account>', 'the id of an account', fullId)
+    .argument('<credits>', 'how much, such as 0.25', credits)
+    .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
+    .option('--folder <dir>', "the hub's folder, with its key (default: hub under ~/.potluck)")
+    .option('--reference <text>', 'where it was paid, as free text that everybody can read')
+    .addOption(jsonOption())
+    .addHelpText('after', `\nExample:\n  $ potluck ${example}`)
+    .action(async (account: string, amount_micro: number, { hub: url, folder, reference, json }: SayFlags) => {
+      // Loaded here, so that no other command waits for it.
+      const { sayMoney } = await import('../owner/credit.ts');
+      const hub = await loadIdentity(join(folder ?? join(homeFolder(), 'hub'), 'hub.key'));
+      const said = { account, amount_micro, ...(reference !== undefined && { reference }) };
+      const { event, left_micro, owed_micro } = await sayMoney(url, hub, type, said);
+      const output = openOutput(json);
+      const amount = creditsText(amount_micro);
+      if (name === 'grant') {
+        const words = `account ${account} was granted ${amount}: ${creditsText(left_micro)} left`;
+        output.say(words, { type: 'credit_granted', account, amount_micro, event, left_micro });
+      } else {
+        const words = `account ${account} was paid ${amount}: ${creditsText(owed_micro)} owed`;
+        output.say(words, { type: 'earnings_paid', account, amount_micro, event, owed_micro });
       }
     });
 }

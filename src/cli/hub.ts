@@ -39,6 +39,9 @@ interface HubFlags {
   public?: string;
   trustedProxy: string[];
   metricsPublic?: boolean;
+  holdersShare: number;
+  hubShare: number;
+  settleMinutes: number;
   owners?: string[];
   openRuns?: boolean;
   api?: boolean;
@@ -88,6 +91,14 @@ export function hubCommand(): Command {
       'only devices of these accounts may see what is asked, separated by commas, or a file with one a line',
       namedAccounts,
     )
+    .option(
+      '--holders-share <percent>',
+      'of what an answer costs, for those who hold shares of the model',
+      decimal(0, 50),
+      10,
+    )
+    .option('--hub-share <percent>', 'of what an answer costs, for this hub', decimal(0, 40), 0)
+    .option('--settle-minutes <n>', 'how often receipts of answers are settled in the log', decimal(0.001, 1440), 10)
     .option('--metrics-public', 'let everybody read /metrics; else only programs of this machine may')
     .option('--no-page', 'serve programs only, not the page')
     .option('--usage', 'print what the folder holds and how fast it grows, then end')
@@ -142,6 +153,11 @@ async function runHub(options: HubFlags): Promise<void> {
     metrics_public: options.metricsPublic,
     api,
     owners: options.owners,
+    settle_ms: options.settleMinutes * 60_000,
+    split: {
+      holders_permille: Math.round(options.holdersShare * 10),
+      gateway_permille: Math.round(options.hubShare * 10),
+    },
     runs: options.openRuns ? 'limited' : options.owners ? 'named' : undefined,
     witnesses: options.witness,
     floor_bytes: options.keepFree === undefined ? undefined : options.keepFree * 1e6,

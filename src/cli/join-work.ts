@@ -50,16 +50,22 @@ export interface JoinFlags extends GameFlags, RunFlags {
   licence?: string;
   servePlaces: number;
   serveRegion?: string;
+  /** Micro-credits for a million tokens. */
+  priceIn: number;
+  priceOut: number;
   adversary?: string;
   friend: string[];
   json: boolean;
 }
 
-/** How this device serves; undefined: it does not. It asks nothing for it: prices come with what pays them. */
+/** How this device serves; undefined: it does not. */
 function servingOf(flags: JoinFlags, file: ServedFile | null, energy: TokenEnergy | null): JoinOptions['serve'] {
-  const { serve, serveOnly, servePlaces, serveRegion } = flags;
-  if (!serve && !serveOnly && !file) return undefined;
-  const terms = { places: servePlaces, price_in: 0, price_out: 0, region: serveRegion ?? null };
+  const { serve, serveOnly, servePlaces, serveRegion, priceIn: price_in, priceOut: price_out } = flags;
+  if (!serve && !serveOnly && !file) {
+    if (price_in === 0 && price_out === 0) return undefined;
+    throw new CliError('bad-argument', 'a price goes with --serve, --serve-only or --serve-file');
+  }
+  const terms = { places: servePlaces, price_in, price_out, region: serveRegion ?? null };
   return { only: serveOnly || file !== null, ...terms, ...(file && { file }), ...(energy && { energy }) };
 }
 

@@ -27,6 +27,7 @@ import {
   hubUrl,
   integer,
   jsonOption,
+  price,
   runsOption,
 } from './options.ts';
 import { openOutput } from './output.ts';
@@ -61,6 +62,8 @@ export function joinCommand(): Command {
     )
     .option('--licence <name>', 'the terms under which --serve-file is offered, where the file names none')
     .option('--serve-places <n>', 'answers to write at the same time', integer(1, 64), 2)
+    .option('--price-in <credits>', 'what a million tokens of prompts cost its callers', price, 0)
+    .option('--price-out <credits>', 'what a million tokens of answers cost its callers', price, 0)
     .option('--serve-region <name>', 'where this device is, for callers that want one near them', deviceName)
     .addOption(gameFileOption())
     .addOption(gameHashOption())
@@ -78,6 +81,7 @@ Examples:
   $ potluck join http://hub.example:7700
   $ potluck join localhost:7700 --role validator
   $ potluck join localhost:7700 --duty 0.25 --name "old laptop"    a quarter of the time
+  $ potluck join localhost:7700 --serve --price-in 0.05 --price-out 0.4
   $ potluck join localhost:7700 --serve-only                       answers callers, trains nothing
   $ potluck join localhost:7700 --serve-file model.gguf --licence apache-2.0
   $ potluck join localhost:7700 --any-run                          goes on to the next run when one ends

@@ -316,13 +316,13 @@ export const JSON_OBJECTS = {
     ...{ prompt_tokens: count, completion_tokens: count, total_tokens: count, duration_ms: count },
   }),
   key_made: object('serve keys add: the key, which is shown this once', {
-    ...{ id: z.string(), name: z.string(), key: z.string() },
+    ...{ id: z.string(), name: z.string(), key: z.string(), account: id },
   }),
   keys: object('serve keys list', {
     since: z.string().meta({ description: 'the first day that is counted, in UTC' }),
     keys: z.array(
       z.strictObject({
-        ...{ id: z.string(), name: z.string(), created_ms: count },
+        ...{ id: z.string(), name: z.string(), created_ms: count, account: id },
         ...{ requests_per_minute: count.nullable(), tokens_per_minute: count.nullable() },
         owners: z.array(id).nullable().meta({ description: 'whose devices alone may answer it; null: any' }),
         used: z.strictObject({
@@ -435,6 +435,12 @@ export const JSON_OBJECTS = {
     accepted_parts: count,
     refused_parts: count,
     movements: z.array(nested),
+  }),
+  credit_granted: object('credit grant: what the hub has granted', {
+    ...{ account: id, amount_micro: count, event: id, left_micro: count },
+  }),
+  earnings_paid: object('credit pay: what the hub says that it has paid elsewhere', {
+    ...{ account: id, amount_micro: count, event: id, owed_micro: count },
   }),
   certificate: object('certificate: written; verify: checked', {
     ...certificate_fields,

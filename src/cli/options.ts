@@ -11,6 +11,7 @@ import { BLOCKED_MS } from '../games/host/outside.ts';
 import type { DeviceWish } from '../peer/choose-runtime.ts';
 import { isPeerId } from '../protocol/identity.ts';
 import { FEWEST_DIGITS } from '../protocol/run-handle.ts';
+import { SERVE_LIMITS } from '../protocol/serving-messages.ts';
 import { CliError } from './output.ts';
 
 /** A whole number in a range, or one clear line. */
@@ -33,6 +34,24 @@ export function decimal(min: number, max: number): (text: string) => number {
     }
     return value;
   };
+}
+
+const MICRO = 1_000_000;
+const MOST_CREDITS = 1_000_000_000;
+
+/** Credits as people write them, in micro-credits. */
+export function credits(text: string): number {
+  const micro = Number(text) * MICRO;
+  if (text.trim() !== '' && micro >= 0 && micro <= MOST_CREDITS * MICRO && /^\d*\.?\d{0,6}$/.test(text))
+    return Math.round(micro);
+  throw new InvalidArgumentError('expected credits with at most six decimals, such as 0.25.');
+}
+
+/** What a million tokens cost, in micro-credits. */
+export function price(text: string): number {
+  const micro = credits(text);
+  if (micro <= SERVE_LIMITS.price) return micro;
+  throw new InvalidArgumentError(`expected at most ${SERVE_LIMITS.price / MICRO} credits for a million tokens.`);
 }
 
 /** The address of a hub: its origin, since a hub serves from the top of a host. */

@@ -1,12 +1,12 @@
 // `potluck serve keys`: who may ask this machine's API when it listens to others.
 import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
-import { type KeyRecord, makeKey } from '../serving/api/keys.ts';
+import { accountOf, type KeyRecord, makeKey } from '../serving/api/keys.ts';
 import { dayBefore, USAGE_LIMITS } from '../serving/api/usage-book.ts';
 import { addedUp, NOTHING, type UsageCounts } from '../serving/api/usage-form.ts';
 import { usageSince } from './kept-usage.ts';
 import { keyFile, readKeys, writeKeys } from './key-file.ts';
-import { deviceName, integer, jsonOption } from './options.ts';
+import { deviceName, fullId, integer, jsonOption } from './options.ts';
 import { CliError, formatCount, openOutput } from './output.ts';
 import { mineOrNamed } from './own-accounts.ts';
 import { columnsOf, padTo } from './text-columns.ts';
@@ -27,6 +27,7 @@ interface AddFlags {
   requests?: number;
   tokens?: number;
   owners?: string;
+  account?: string;
 }
 
 function addCommand(): Command {
@@ -43,6 +44,11 @@ function addCommand(): Command {
       '--owners <accounts>',
       'only devices of these accounts may get, and so read, what is asked with it: separated by commas, a file with one a line, or mine',
     )
+    .option(
+      '--account <id>',
+      'the account whose credit pays for what is asked with it (default: one of its own)',
+      fullId,
+    )
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -54,10 +60,12 @@ Examples:
     .action(async (name: string, flags: AddFlags, command: Command) => {
       const owners = flags.owners === undefined ? null : await mineOrNamed(flags.owners);
       const quota = { requests_per_minute: flags.requests ?? null, tokens_per_minute: flags.tokens ?? null, owners };
-      const { key, record } = makeKey(name, quota, Date.now(), randomBytes);
+      const { key, record } = makeKey(name, { ...quota, account: flags.account }, Date.now(), randomBytes);
       await writeKeys([...(await readKeys()), record]);
-      const text = `${key}\n\nThe key ${record.id} of ${name} is shown this once: ${keyFile()} has only its hash.`;
-      outputOf(command).say(text, { type: 'key_made', id: record.id, name, key });
+      const text = `${key}\n\nThe key ${record.id} of ${name} is shown this once: ${keyFile()} has only its hash.\nIts account, where answers cost credit: ${accountOf(record)}`;
+      outputOf(command).say(text, {
+        ...{ type: 'key_made', id: record.id, name, key, account: accountOf(record) },
+      });
     });
 }
 
@@ -70,8 +78,8 @@ function listCommand(): Command {
     .action(async (flags: { days: number }, command: Command) => {
       const since = dayBefore(Date.now(), flags.days - 1);
       const usage = usageSince(since);
-      const keys = (await readKeys()).map(({ hash: _hash, ...rest }) => ({
-        ...rest,
+      const keys = (await readKeys()).map(({ hash, account, ...rest }) => ({
+        ...{ ...rest, account: accountOf({ hash, account }) },
         used: usage.filter(({ key }) => key === rest.id).reduce<UsageCounts>(addedUp, NOTHING),
       }));
       const text = keys.length === 0 ? 'There are no keys: nobody but this machine may ask.' : tableOf(keys, since);

@@ -1,5 +1,4 @@
 // The hub over HTTP: signed events, and what people and scripts ask for. Blobs and the log have files of their own.
-import { bytesToHex } from '@noble/hashes/utils.js';
 import { Hono, type MiddlewareHandler } from 'hono';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Receipt } from '../ledger/receipt.ts';
@@ -34,6 +33,7 @@ import type { RateLimits } from './rate-limits.ts';
 import type { Samples } from './samples.ts';
 import { type ApiAccess, serveApi } from './serving/api-routes.ts';
 import type { Pool } from './serving/pool.ts';
+import type { Receipts } from './serving/receipts.ts';
 import { statusAnswer } from './status-answer.ts';
 import type { Statuses } from './statuses.ts';
 import { limitsFor, openTransfers } from './transfers.ts';
@@ -69,6 +69,7 @@ export interface HttpServices {
   condition(): Promise<Condition>;
   readonly clock: Clock;
   readonly pool: Pick<Pool, 'serverFor' | 'fleet'>;
+  readonly receipts: Pick<Receipts, 'partsOf' | 'prove'>;
   /** Fresh random bytes. */
   readonly randomBytes: (length: number) => Uint8Array;
   /** Whether a key takes part in a run or owns one. */
@@ -130,7 +131,7 @@ export function httpApp(
     return status(c);
   });
 
-  if (access.api) serveApi(app, access.api, { ...hub, randomHex: () => bytesToHex(hub.randomBytes(16)) });
+  if (access.api) serveApi(app, access.api, hub);
   serveRuns(app, hub);
   serveBlobs(app, { ...hub, unnamed, metrics });
   serveLetters(app, access.letters, hub.rates, pace);

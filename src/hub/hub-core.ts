@@ -9,6 +9,7 @@ import { type BlobStore, createMemoryBlobStore } from '../ledger/blob-store.ts';
 import type { TransparencyLog } from '../ledger/transparency-log.ts';
 import type { Clock } from '../protocol/clock.ts';
 import type { DrawingIdentity } from '../protocol/identity.ts';
+import type { Split } from '../serving/price.ts';
 import { openAbandonedRuns } from './abandoned-runs.ts';
 import { type ConditionChange, type DiskSpace, watchCondition } from './condition.ts';
 import type { ConnectionLimits } from './connection.ts';
@@ -32,10 +33,12 @@ import { openRunPolicy, type RunPolicy } from './run-policy.ts';
 import { problemsOf } from './run-problems.ts';
 import type { Sequencer } from './sequencer.ts';
 import { marginsOf, modelsOfRuns } from './serving/models.ts';
+import { PAY_SPLIT } from './serving/payments.ts';
 import { openPool, type Pool } from './serving/pool.ts';
 import { NO_COUNTS, type PoolCounts } from './serving/pool-metrics.ts';
+import { mayEarn, openReceipts, type Receipts } from './serving/receipts.ts';
 import { limitsBy } from './serving/verdict.ts';
-import { openVerdictCounts, type VerdictCounts } from './serving/verdict-counts.ts';
+import { openVerdictCounts } from './serving/verdict-counts.ts';
 import type { Keepsake, Snapshots } from './snapshots.ts';
 import type { StateHost } from './state-host.ts';
 import { openKept } from './statuses.ts';
@@ -69,6 +72,12 @@ export interface HubCoreOptions {
   readonly floor_bytes?: number;
   /** Called with the code of every refusal over a connection. */
   readonly onRefused?: (code: string) => void;
+  /** Where receipts of answers are kept until they are settled; by default in memory. */
+  readonly receipts?: string;
+  /** How often receipts are settled; by default RECEIPT_LIMITS.batch_ms. */
+  readonly settle_ms?: number;
+  /** What holders of a model and this hub get of what answers cost; by default PAY_SPLIT. */
+  readonly split?: Split;
   /** What the pool that serves counts. */
   readonly poolCounts?: PoolCounts;
   /** What is counted of frames between devices. */
@@ -88,6 +97,8 @@ export interface HubCore {
   readonly unnamed: UnnamedBlobs;
   /** The devices that serve, as callers' API uses them. */
   readonly pool: Pool;
+  /** Of answers, until they are settled and after. */
+  readonly receipts: Receipts;
   /** Starts the rounds. Call it when peers can connect: those who were present before have a few seconds to come back. */
   begin(): void;
   /** Stops taking anything; resolves when everything accepted is durable. */
@@ -128,10 +139,10 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
     problemsOf(run, condition.last, rounds?.problemOf(run) ?? null, time.ahead_ms());
   const statuses = openKept(() => runStatuses(state, time, telemetry, denseBytes.of, problemOf), clock);
   const now_ms = () => Math.round(time.now_ms());
-  const { pool, verdicts } = openServing(sequencer, onError, options);
+  const { pool, receipts, ...paid } = await openPaidPool(sequencer, options, onError);
   const services = {
     ...{ id: identity.id, state, clock, time, randomBytes: options.randomBytes, blobs, log },
-    ...{ telemetry, rates, samples, workers, statuses, isKnown, onError, pool },
+    ...{ telemetry, rates, samples, workers, statuses, isKnown, onError, pool, receipts },
     ...openQueries({ hub: identity.id, state, time, policy, abandoned }),
     cosignatures: openCosignatures(identity.id),
     submit: openIntake({ sequencer, log, machine, blobs, models, unnamed, rates, policy, abandoned }),
@@ -159,7 +170,7 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
   });
 
   return {
-    ...{ sequencer, connections, services, unnamed, pool },
+    ...{ sequencer, connections, services, unnamed, pool, receipts },
     begin() {
       rounds = driveRounds({
         ...{ sequencer, models, identity, clock, time },
@@ -173,11 +184,11 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
     },
     async close() {
       stage = 'closing';
-      pool.close();
+      const isPaid = paid.close();
       condition.close();
       // Otherwise, what waits for disk space would wait for ever.
       if (sequencer.standing !== 'taking') await sequencer.close();
-      await verdicts.close();
+      await isPaid;
       await rounds?.close();
       await sweeps?.close();
       connections.close();
@@ -186,13 +197,15 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
   };
 }
 
-/** The pool of devices that serve the models of a hub's runs, and what its judges say on its way into the log. */
-function openServing(
-  sequencer: Sequencer,
-  onError: OnError,
-  { clock, randomBytes, poolCounts = NO_COUNTS }: HubCoreOptions,
-): { readonly pool: Pool; readonly verdicts: VerdictCounts } {
+/** The pool of devices that serve the models of a hub's runs, what its judges say on its way into the log, and what is paid. */
+async function openPaidPool(sequencer: Sequencer, options: HubCoreOptions, onError: OnError) {
+  const { identity, log, blobs, clock, randomBytes, poolCounts = NO_COUNTS, split = PAY_SPLIT } = options;
   const { state } = sequencer;
+  const receipts = await openReceipts({
+    ...{ path: options.receipts ?? ':memory:', identity, sequencer, log, blobs, clock },
+    onProblem: (error) => onError(error, 'settling answers'),
+    ...(options.settle_ms !== undefined && { limits: { batch_ms: options.settle_ms } }),
+  });
   const verdicts = openVerdictCounts({
     ...{ state, clock, write: (body: () => EventBody) => sequencer.write(body) },
     onError: (error) => onError(error, 'counting verdicts on answers'),
@@ -202,8 +215,18 @@ function openServing(
     limitsOf: (offer) => limitsBy(marginsOf(state, offer), offer.quantisation),
     models: () => modelsOfRuns(state),
     ownerOf: (peer) => ownerNow(state, peer),
+    payments: {
+      ...{ receipts, gateway: identity.id, split },
+      mayEarn: (peer) => mayEarn(state, peer),
+      onProblem: (error) => onError(error, 'paying for an answer'),
+    },
   });
-  return { pool, verdicts };
+  const close = async (): Promise<void> => {
+    await pool.close();
+    await receipts.close();
+    await verdicts.close();
+  };
+  return { pool, receipts, close };
 }
 
 type OnError = (error: unknown, where: string) => void;

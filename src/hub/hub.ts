@@ -22,7 +22,7 @@ import { CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
 import { descriptorsHere } from './descriptors.ts';
 import { HubError } from './errors.ts';
 import { type HttpAccess, httpApp } from './http.ts';
-import { type HubCore, openHubCore } from './hub-core.ts';
+import { type HubCore, type HubCoreOptions, openHubCore } from './hub-core.ts';
 import { type LettersOptions, openLetters } from './letters.ts';
 import { logKey } from './log-routes.ts';
 import { type Metrics, openMetrics } from './metrics.ts';
@@ -60,6 +60,9 @@ export interface HubOptions {
   readonly metrics_public?: boolean;
   /** Who may ask the devices that serve, at /v1. By default everybody on a hub for its own machine, nobody on any other. */
   readonly api?: ApiAccess;
+  /** How often receipts of answers are settled, and what others than the device get of what answers cost; see HubCoreOptions. */
+  readonly settle_ms?: number;
+  readonly split?: HubCoreOptions['split'];
   /** Called with every event after it is durable, for logging. */
   readonly onEvent?: (event: LoggedEvent, index: number) => void;
   readonly onError?: (error: unknown, where: string) => void;
@@ -177,6 +180,8 @@ async function startHub(
     onRefused: metrics.refused,
     poolCounts: metrics.pool,
     relayCounts: metrics.relay,
+    receipts: join(folder, 'receipts.sqlite'),
+    ...{ settle_ms: options.settle_ms, split: options.split },
   });
   const { connections } = hubCore;
   const { state } = hubCore.sequencer;

@@ -63,11 +63,7 @@ export function serveLog(
     if (!(index < log.size)) {
       return c.json({ error: { code: 'not-found', message: `expected an index below ${log.size}` } }, 404);
     }
-    const note = await noteWith(index, log, cosignatures);
-    const proof = log.inclusionProof(index, logSizeIn(note));
-    // The proof contains the entry, so that the file alone can be verified.
-    const [extra] = log.read(index, index + 1);
-    return c.text(writeTlogProof({ index, proof, note, extra }), 200, { 'cache-control': 'no-cache' });
+    return c.text(await entryProof(index, log, cosignatures), 200, { 'cache-control': 'no-cache' });
   });
   app.get('/log/tile/*', async (c) => {
     const bytes = readTile(log, parseTilePath(c.req.path.slice('/log/'.length)));
@@ -87,6 +83,14 @@ export function serveLog(
     const part = { ...headers, 'content-range': `bytes ${from}-${to - 1}/${bytes.length}` };
     return c.body(bytes.subarray(from, to) as Uint8Array<ArrayBuffer>, 206, part);
   });
+}
+
+/** An entry of the log as a .tlog-proof that contains it, so that the file alone can be verified. */
+export async function entryProof(index: number, log: PublicLog, cosignatures: Cosignatures): Promise<string> {
+  const note = await noteWith(index, log, cosignatures);
+  const proof = log.inclusionProof(index, logSizeIn(note));
+  const [extra] = log.read(index, index + 1);
+  return writeTlogProof({ index, proof, note, extra });
 }
 
 /** The verifier key of a hub's log, as other programs configure it (c2sp.org/signed-note, section "Verifier keys"). */

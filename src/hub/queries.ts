@@ -1,4 +1,6 @@
 // Queries about one run or one account, each answered from a single state.
+
+import { creditLeft, earnedBy, nextGrant, nextPayment } from '../core/serving/credit.ts';
 import { nextAddressChange } from '../core/shares/addresses.ts';
 import { balanceOf } from '../core/shares/balances.ts';
 import { royaltyOf } from '../core/shares/lineage.ts';
@@ -39,7 +41,11 @@ export function openQueries({ hub, state, time, policy, abandoned }: QueryOption
       const address = state.addresses.get(account)?.address ?? null;
       const run_refusal = policy.refusal(account, from, state, abandoned.now_ms());
       if (run_refusal?.code === 'too-many-runs') abandoned.wanted();
-      return { hub, account, address, next_change: nextAddressChange(state, account), run_refusal };
+      const money = {
+        ...{ left_micro: creditLeft(state, account), owed_micro: earnedBy(state, account) },
+        ...{ next_grant: nextGrant(state, account), next_payment: nextPayment(state, account) },
+      };
+      return { hub, account, address, next_change: nextAddressChange(state, account), money, run_refusal };
     },
     holder(id, account) {
       const run = state.runs.get(id);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AnyGame, Device } from '../games/game.ts';
 import { systemClock } from '../protocol/clock.ts';
+import { createIdentity } from '../protocol/identity.ts';
 import { packRequest } from '../protocol/serving-bytes.ts';
 import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
 import { exampleView } from '../protocol/testing/example-views.ts';
@@ -34,6 +35,7 @@ function device() {
     };
   };
   const part = openServingPart({
+    identity: createIdentity(),
     serve: {
       ...{ only: false, places: 0, price_in: 0, price_out: 0, region: null, openEngine: open },
       wishes(tell) {

@@ -1,6 +1,7 @@
 // The part of a session that serves: the run's present model or a file of the owner's, over the session's connection, within the rules of the device's owner.
 import type { AnyGame, Device, TextModel } from '../games/game.ts';
 import type { Clock } from '../protocol/clock.ts';
+import type { Identity } from '../protocol/identity.ts';
 import type { RunView } from '../protocol/messages.ts';
 import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
 import type { Engine } from '../serving/engine.ts';
@@ -46,6 +47,7 @@ export interface ServingPart extends Pick<Serving, 'hear' | 'welcome' | 'away'> 
 
 interface Around {
   readonly serve: ServeOptions;
+  readonly identity: Identity;
   readonly clock: Clock;
   readonly game: AnyGame;
   readonly params: unknown;
@@ -57,12 +59,12 @@ interface Around {
 }
 
 export function openServingPart({ serve, send, ...around }: Around): ServingPart {
-  const { clock, device, onProblem } = around;
+  const { identity, clock, device, onProblem } = around;
   const { price_in, price_out, only, onAnswers, energy } = serve;
   let wish: ServingWish = { places: serve.places, paused: false, region: serve.region };
   const rested = serve.rested ?? (async () => device.rested?.());
   const serving = openServing({
-    ...{ clock, send, price_in, price_out, onProblem, onAnswers, rested },
+    ...{ identity, clock, send, price_in, price_out, onProblem, onAnswers, rested },
     ...(energy && { onToken: energy.wrote, energy: energy.now }),
     get region() {
       return wish.region;

@@ -1,11 +1,13 @@
 // A device that serves: what it offers, how it sends what it writes, and how fast it gives everything back.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { answerHash, openClaim } from '../protocol/answer-receipt.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
 import { decodeFromPeer } from '../protocol/from-peer.ts';
 import { packRequest, unpackTokens } from '../protocol/serving-bytes.ts';
 import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
 import { SERVE_LIMITS, type ToServingPeer } from '../protocol/serving-messages.ts';
+import { person } from '../protocol/testing/example-receipt.ts';
 import { handClock } from '../protocol/testing/hand-clock.ts';
 import type { AnswerEvent, AnswerRequest } from '../serving/answers.ts';
 import { ServingError } from '../serving/errors.ts';
@@ -27,7 +29,15 @@ const toJudge = (n: number, served: object, request: object = REQUEST): ToServin
 });
 
 /** A device whose model writes a token every `gap_ms`. */
-function device(options: { gap_ms?: number; places?: number; failsAt?: number; rested?: () => Promise<void> } = {}) {
+function device(
+  options: {
+    gap_ms?: number;
+    places?: number;
+    failsAt?: number;
+    rested?: () => Promise<void>;
+    price?: { price_in: number; price_out: number };
+  } = {},
+) {
   const { gap_ms = 10, places = 2, failsAt = Number.POSITIVE_INFINITY } = options;
   const clock = handClock(1000);
   const sent: FromServingPeer[] = [];
@@ -65,7 +75,7 @@ function device(options: { gap_ms?: number; places?: number; failsAt?: number; r
     },
   };
   const serving = openServing({
-    ...{ clock, price_in: 1, price_out: 2, region: null },
+    ...{ clock, identity: person(7), price_in: 0, price_out: 0, region: null, ...options.price },
     send: (message) => void sent.push(decodeFromPeer(encodeMessage(message)) as FromServingPeer),
     onProblem: (code, message) => void problems.push(`${code} ${message}`),
     ...(options.rested && { worked: options.rested }),
@@ -82,9 +92,11 @@ function device(options: { gap_ms?: number; places?: number; failsAt?: number; r
 describe('a device that serves', () => {
   test('offers what it has room for, less what it writes, and counts what it was asked', async () => {
     const { serving, clock, last } = device();
+    const asking = device({ price: { price_in: 1, price_out: 2 } }).last('offer')!;
+    assert.deepEqual([asking.price_in, asking.price_out], [1, 2]);
     assert.deepEqual(last('offer'), {
       ...{ type: 'offer', model: HASH, quantisation: 'f32', engine: 'own', class: 'own', context_tokens: 1000 },
-      ...{ free_tokens: 1100, places: 2, chat: true, tools: false, heard: 0, price_in: 1, price_out: 2, region: null },
+      ...{ free_tokens: 1100, places: 2, chat: true, tools: false, heard: 0, price_in: 0, price_out: 0, region: null },
     });
     serving.hear(asked(1, { ...REQUEST, max_tokens: 3 }));
     assert.equal(serving.running, 1);
@@ -315,5 +327,82 @@ describe('a device that serves', () => {
     await clock.pass(100);
     await closed;
     assert.equal(last('judged'), undefined);
+  });
+});
+
+describe('a device that asks to be paid', () => {
+  const PRICE = { price_in: 1_000_000, price_out: 3_000_000 };
+  const pay = { gateway: 'c'.repeat(64), request: 'd'.repeat(64), part: 2, salt: new Uint8Array(32).fill(9) };
+  const paid = (n: number, request: object = REQUEST): ToServingPeer =>
+    ({ ...asked(n, request), pay }) as ToServingPeer;
+  const claims = (sent: readonly FromServingPeer[]) =>
+    sent.flatMap((one) => (one.type === 'answer-claim' ? [openClaim(one.claim)] : []));
+
+  test('signs what it has sent every two seconds and at the end, with the salt of the hub and its own price', async () => {
+    const { serving, clock, sent } = device({ gap_ms: 100, price: PRICE });
+    serving.hear(paid(1, { ...REQUEST, max_tokens: 50 }));
+    await clock.pass(5200);
+    const [first, second, last, ...more] = claims(sent);
+    assert.deepEqual([first.output_tokens, second.output_tokens, last.output_tokens, more], [20, 40, 50, []]);
+    const ids = Array.from({ length: 50 }, (_, i) => i);
+    const { device: by, ...said } = last;
+    assert.equal(by, person(7).id);
+    const { salt, ...about } = pay;
+    assert.deepEqual(said, {
+      ...{ type: 'answer.claimed', version: 1, ...about, model: HASH, quantisation: 'f32', input_tokens: 2 },
+      ...{ output_tokens: 50, answer: answerHash(salt, ids), earns_micro: 2 + 150 },
+    });
+    // Every token that a claim is of was sent before it.
+    const at = sent.findIndex(({ type }) => type === 'answer-claim');
+    const before = sent.slice(0, at).flatMap((one) => (one.type === 'answer-tokens' ? unpackTokens(one.packed) : []));
+    assert.ok(before.length >= 20);
+  });
+
+  test('claims the prompt only where it has written the first token', async () => {
+    const { serving, clock, sent } = device({ price: PRICE });
+    serving.hear(paid(1, { ...REQUEST, written: [0, 1], max_tokens: 5 }));
+    await clock.pass(100);
+    assert.deepEqual(
+      claims(sent).map(({ input_tokens, output_tokens, earns_micro }) => [input_tokens, output_tokens, earns_micro]),
+      [[0, 3, 9]],
+    );
+  });
+
+  test('whose answer nobody wants any more signs for what the hub took, and whose owner is back for what it has sent', async () => {
+    const { serving, clock, sent } = device({ gap_ms: 10, price: PRICE });
+    serving.hear(paid(1));
+    await clock.pass(300);
+    serving.hear({ type: 'answer-stop', lease: lease(1), why: 'caller-gone', took: 4 });
+    await clock.pass(50);
+    assert.deepEqual(
+      claims(sent).map(({ output_tokens }) => output_tokens),
+      [4],
+    );
+    serving.hear(paid(2));
+    await clock.pass(300);
+    serving.pause();
+    await clock.pass(50);
+    const [, last, ...more] = claims(sent);
+    const written = sent.flatMap((one) =>
+      one.type === 'answer-tokens' && one.lease === lease(2) ? unpackTokens(one.packed) : [],
+    );
+    assert.deepEqual([last.output_tokens, more.length], [written.length, 0]);
+  });
+
+  test('says nothing of what it wrote over a connection that is lost', async () => {
+    const { serving, clock, sent } = device({ gap_ms: 10, price: PRICE });
+    serving.hear(paid(1));
+    await clock.pass(300);
+    serving.away();
+    serving.welcome();
+    await clock.pass(50);
+    assert.deepEqual(claims(sent), []);
+  });
+
+  test('writes nothing for a hub that does not say who pays', async () => {
+    const { serving, last } = device({ price: PRICE });
+    serving.hear(asked(1));
+    assert.equal(last('answer-failed')?.code, 'unpaid');
+    assert.equal(serving.running, 0);
   });
 });

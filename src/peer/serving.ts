@@ -2,6 +2,7 @@
 // wants the device. Nobody it serves is known to it, and nothing of prompts or answers is kept here.
 import type { Clock } from '../protocol/clock.ts';
 import { ProtocolError } from '../protocol/errors.ts';
+import type { Identity } from '../protocol/identity.ts';
 import { unpackRequest } from '../protocol/serving-bytes.ts';
 import type { FromServingPeer, Offer, OfferedFile } from '../protocol/serving-from-peer.ts';
 import type { EnergyPerToken, ToServingPeer } from '../protocol/serving-messages.ts';
@@ -10,6 +11,7 @@ import { ServingError } from '../serving/errors.ts';
 import type { Judged } from '../serving/judge-answer.ts';
 import type { JudgeTask } from '../serving/judge-task.ts';
 import { mustFit, openSender } from './answer-sender.ts';
+import { type Claiming, openClaiming } from './claiming.ts';
 import { type EmbeddingModel, sendVectors } from './embedding.ts';
 import { type Failure, type Judging, openJudging } from './judging.ts';
 
@@ -49,6 +51,8 @@ export interface ServingTerms {
 }
 
 export interface ServingOptions extends ServingTerms {
+  /** The device's key, which signs what it served. */
+  readonly identity: Identity;
   readonly clock: Clock;
   /** Sends a message; lost while the hub is away. */
   send(message: FromServingPeer): void;
@@ -87,12 +91,17 @@ interface Running {
   readonly stop: AbortController;
   /** Sends what is waiting to be sent. */
   flush: () => void;
+  /** null: nobody pays for it. */
+  readonly claiming: Claiming | null;
+  /** With its connection: what is said of it now, nobody would understand. */
+  lost: boolean;
   readonly ended: Promise<void>;
 }
 
 /** Whoever gives a lease back tells why: this code counts against nobody. */
 const LEAVING = { code: 'leaving', message: 'its owner wants the device back' } as const;
 const OTHER_MODEL = { code: 'leaving', message: 'this device serves another model now' } as const;
+const UNPAID = { code: 'unpaid', message: 'this device asks to be paid, and the hub has not said by whom' } as const;
 const FULL = { code: 'no-room', message: 'this device is full' } as const;
 
 type Asked = Extract<ToServingPeer, { readonly type: 'answer' }>;
@@ -143,7 +152,9 @@ class PoolServing implements Serving {
     if (message.type === 'embed') this.#beginVectors(message);
     if (message.type === 'judge') this.#judge(message);
     if (message.type === 'answer-stop') {
-      this.#running.get(message.lease)?.stop.abort(new Error(message.why));
+      const running = this.#running.get(message.lease);
+      if (message.took !== undefined) running?.claiming?.took(message.took);
+      running?.stop.abort(new Error(message.why));
       this.#judging.stopLease(message.lease);
     }
     if (message.type === 'offer-refused') this.#options.onProblem?.(message.code, message.message);
@@ -208,7 +219,9 @@ class PoolServing implements Serving {
 
   #stopAll(tell: boolean): void {
     void this.#judging.stop(tell ? LEAVING : null);
-    for (const [lease, { stop, flush }] of this.#running) {
+    for (const [lease, running] of this.#running) {
+      const { stop, flush } = running;
+      running.lost ||= !tell;
       if (stop.signal.aborted) continue;
       if (tell) {
         flush();
@@ -241,7 +254,8 @@ class PoolServing implements Serving {
       return;
     }
     const model = this.#model!;
-    this.#run(lease, tokensOf(request, model), (stop) => this.#write(lease, model, request, stop));
+    const claiming = this.#claimingOf(message, request);
+    this.#run(lease, tokensOf(request, model), (stop) => this.#write(lease, model, request, stop), claiming);
   }
 
   #beginVectors(message: Extract<ToServingPeer, { readonly type: 'embed' }>): void {
@@ -259,11 +273,13 @@ class PoolServing implements Serving {
   }
 
   /** Counts a request and says that it has come; false: it is given back, or was given before. */
-  #takes(message: Pick<Asked, 'lease' | 'model' | 'quantisation'>): boolean {
+  #takes(message: Pick<Asked, 'lease' | 'model' | 'quantisation' | 'pay'>): boolean {
     const { lease } = message;
     this.#heard++;
     if (this.#running.has(lease)) return false; // a hub that gives a lease twice
-    const refusal = this.#refusalOf(message);
+    const { price_in, price_out } = this.#options;
+    const isUnpaid = !message.pay && (price_in > 0 || price_out > 0);
+    const refusal = this.#refusalOf(message) ?? (isUnpaid ? UNPAID : null);
     if (refusal === null) {
       this.#options.send({ type: 'answer-taken', lease });
       return true;
@@ -273,10 +289,15 @@ class PoolServing implements Serving {
     return false;
   }
 
-  #run(lease: string, tokens: number, work: (stop: AbortSignal) => Promise<void>): void {
+  #run(
+    lease: string,
+    tokens: number,
+    work: (stop: AbortSignal) => Promise<void>,
+    claiming: Claiming | null = null,
+  ): void {
     const stop = new AbortController();
     const { promise: ended, resolve } = Promise.withResolvers<void>();
-    this.#running.set(lease, { tokens, stop, flush() {}, ended });
+    this.#running.set(lease, { tokens, stop, flush() {}, claiming, lost: false, ended });
     this.#tellAnswers();
     void work(stop.signal).finally(() => {
       this.#running.delete(lease);
@@ -290,8 +311,24 @@ class PoolServing implements Serving {
     this.#options.onAnswers?.(this.#running.size, this.#written);
   }
 
+  #claimingOf({ lease, pay, model, quantisation }: Asked, request: AnswerRequest): Claiming | null {
+    if (!pay) return null;
+    const { identity, clock, price_in, price_out, send } = this.#options;
+    return openClaiming({
+      ...{ identity, pay, request, model, quantisation, price: { input_micro: price_in, output_micro: price_out } },
+      now_ms: () => clock.elapsed_ms(),
+      send: (claim) => {
+        const running = this.#running.get(lease);
+        if (!running || running.lost) return;
+        running.flush();
+        send({ type: 'answer-claim', lease, claim });
+      },
+    });
+  }
+
   async #write(lease: string, model: ServedModel, request: AnswerRequest, stop: AbortSignal): Promise<void> {
     const { clock, send, rested, worked } = this.#options;
+    const { claiming } = this.#running.get(lease)!;
     const flush_ms = (): number => Math.max(LIMITS.flush_ms, (1000 * this.#running.size) / LIMITS.messages_per_second);
     const sender = openSender(lease, request, { clock, flush_ms }, (message) => {
       if (!stop.aborted) send(message);
@@ -306,6 +343,7 @@ class PoolServing implements Serving {
         if (event.kind === 'tool_call') calls++;
         mustFit(event, calls);
         sender.put(event);
+        claiming?.heard(event);
         if (event.kind === 'ended') this.#written++;
         if (event.kind === 'token') this.#options.onToken?.();
         await worked?.();
@@ -316,6 +354,7 @@ class PoolServing implements Serving {
       this.#tellFailure(lease, error);
     } finally {
       sender.close();
+      await claiming?.end();
     }
   }
 

@@ -185,9 +185,9 @@ class Session {
     });
   }
 
-  #openServing(serve: ServeOptions, { game, params, device, model }: RoleContext): ServingPart {
+  #openServing(serve: ServeOptions, { identity, game, params, device, model }: RoleContext): ServingPart {
     return openServingPart({
-      ...{ serve, clock: this.#clock, game, params, device },
+      ...{ serve, identity, clock: this.#clock, game, params, device },
       follow: (view) => model.follow(view),
       send: (message) => this.#connection.serve(message),
       onServes: ({ hash, places }) => this.#tell({ type: 'serves', model: hash, places }),

@@ -250,6 +250,8 @@ export const AccountViewSchema = z.object({
   address: z.string().max(100).nullable(),
   /** The sequence number that the owner's next `account.address` must carry. */
   next_change: count,
+  /** Its credit for answers and what it is owed, and the numbers of its next grant and payment; missing from an older hub. */
+  money: z.object({ left_micro: count, owed_micro: count, next_grant: count, next_payment: count }).optional(),
   /** Why the hub would refuse another run of this owner now; null if it would not. */
   run_refusal: z
     .object({ code: z.string().max(60), message: text })

@@ -81,6 +81,11 @@ export const ServingFromPeer = [
     /** Numbers of one vector. */
     width: count.min(1),
   }),
+  /**
+   * What the device has served of a lease and wants for it, signed (answer-receipt.ts): now and then while it writes, and once at the end.
+   * A later one takes the place of those before.
+   */
+  z.strictObject({ type: z.literal('answer-claim'), lease, claim: bytes(SERVE_LIMITS.claim_bytes) }),
   /** What a judge has found (Judged of serving/judge-answer.ts): what it is worth is the hub's to say. */
   z.strictObject({
     ...{ type: z.literal('judged'), lease, prompt_tokens: count.max(SERVE_LIMITS.largest_id) },

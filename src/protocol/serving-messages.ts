@@ -1,6 +1,6 @@
 // The messages of the pool that serves, from the hub: what it asks of a device. What a device says: serving-from-peer.ts.
 import { z } from 'zod';
-import { bytes, hash } from './schemas.ts';
+import { bytes, count, hash } from './schemas.ts';
 
 /** Limits of what is served over the wire, each with its reason. */
 export const SERVE_LIMITS = {
@@ -15,6 +15,7 @@ export const SERVE_LIMITS = {
   call_name: 64, // OpenAI's own limit
   call_arguments: 16_000, // characters: a file that an agent writes; with four bytes each they fit in one message
   calls: 32, // of one answer
+  claim_bytes: 1024, // a claim has about 500
   places: 64, // answers that a device writes at the same time
   price: 1_000_000_000, // millionths of a credit for a million tokens: 1,000 credits
   embed_inputs: 2048, // API_LIMITS.embedding_inputs
@@ -39,15 +40,23 @@ export const quantisation = z.enum(['f32', 'f16', 'q8_0', 'q4_0']);
 /** How the weights of a run's model are stored; `gguf`: as the file that has this hash has them. */
 export const offeredQuantisation = z.enum([...quantisation.options, 'gguf']);
 
+/** What a device needs to sign a claim (answer-receipt.ts) of what it serves: the hub draws request and salt, which the caller gets too. */
+const pay = z.object({ gateway: hash, request: hash, part: count, salt: bytes(32) });
+export type PayWords = z.infer<typeof pay>;
+
 /** What the hub asks of a device. */
 export const ServingFromHub = [
-  /** `request`: an AnswerRequest (serving/answers.ts) in JSON; `written` has what other devices have written of it. */
+  /**
+   * `request`: an AnswerRequest (serving/answers.ts) in JSON; `written` has what other devices have written of it. `pay`: missing where the
+   * device has asked nothing.
+   */
   z.object({
     type: z.literal('answer'),
     lease,
     model: hash,
     quantisation: offeredQuantisation,
     request,
+    pay: pay.optional(),
   }),
   /** Asks whether another device has written what the model writes; `asked`: a JudgeTask (serving/judge-task.ts) in JSON. */
   z.object({
@@ -59,8 +68,11 @@ export const ServingFromHub = [
     ...{ type: z.literal('embed'), lease, model: hash, quantisation: offeredQuantisation },
     asked: request,
   }),
-  /** Nothing more of it is wanted: it stops within a token. `why`: for the device's owner. */
-  z.object({ type: z.literal('answer-stop'), lease, why: z.string().max(60) }),
+  /**
+   * Nothing more of it is wanted: it stops within a token. `why`: for the device's owner. `took`: how many of the answer's tokens the hub has
+   * got of it, for the device's last claim; missing where nothing is paid.
+   */
+  z.object({ type: z.literal('answer-stop'), lease, why: z.string().max(60), took: count.optional() }),
   /** An offer that the hub cannot use. */
   z.object({ type: z.literal('offer-refused'), model: hash, code: z.string().max(60), message: z.string().max(400) }),
 ] as const;

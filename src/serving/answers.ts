@@ -142,6 +142,11 @@ export interface AnswerServer {
   unlisted?(name: string): OfferedModel | null;
   /** Streams an answer. Ends within a token when the signal fires, with its reason. Throws ServingError. */
   answer(request: AnswerRequest, signal: AbortSignal): AsyncIterable<AnswerEvent>;
+  /** The same server for answers that an account pays for; missing: nobody pays here. The headers go with what is answered. */
+  billed?(
+    account: string,
+    answers: readonly AnswerRequest[],
+  ): { readonly server: AnswerServer; readonly headers: Readonly<Record<string, string>> };
   /** One vector of unit length for each text. */
   embed(
     request: { readonly model: string; readonly inputs: readonly (string | readonly number[])[] },

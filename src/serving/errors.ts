@@ -11,6 +11,8 @@ export type ServingErrorCode =
   | 'corrupt-file'
   /** More than the limits that protect a device allow. */
   | 'too-large'
+  /** The caller's account has not as much credit as the answer may cost. */
+  | 'no-credit'
   /** No place for another sequence now; whoever asked may try again. */
   | 'no-room'
   /** The package of an engine is not installed; the message names the command that installs it. */

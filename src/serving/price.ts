@@ -93,3 +93,12 @@ export function divideCharge(charge_micro: number, split: Split): ChargeParts {
 
 const takenOf = ({ holders_permille, gateway_permille }: Split): bigint =>
   whole('holders_permille', holders_permille) + whole('gateway_permille', gateway_permille);
+
+/** What comes on top of what a device earns, each part rounded up: together the charge, of which holders and gateway have their thousandths. */
+export function chargeOver(earns_micro: number, split: Split): ChargeParts {
+  const rest = 1000n - takenOf(split);
+  assert(rest > 0n, 'something is left for the device');
+  const earns = whole('what a device earns', earns_micro);
+  const part = (permille: number): number => exact('a part', ceil(earns * BigInt(permille), rest));
+  return { earns_micro, holders_micro: part(split.holders_permille), gateway_micro: part(split.gateway_permille) };
+}

@@ -8,7 +8,7 @@ import { PLANTED_FAULTS } from './planted-faults.ts';
 import type { PlantedFault } from './planted-rules.ts';
 
 /** The most histories that are played for one fault. A history of the rules alone costs a fifth of a network's history. */
-const MOST_SEEDS = { rules: 2000, world: 40 } as const;
+const MOST_SEEDS = { rules: 2000, world: 40, paid: 200 } as const;
 
 export type AnyFault = PlantedFault | Bug;
 export const ALL_FAULTS: readonly AnyFault[] = [...PLANTED_FAULTS, ...BUGS];
@@ -50,7 +50,11 @@ export async function findFault(fault: AnyFault, hinted = false): Promise<Found 
 
 type Play = (seed: number) => Promise<string | null>;
 
-async function historyWith(fault: AnyFault, by: 'rules' | 'world'): Promise<Play> {
+async function historyWith(fault: AnyFault, by: keyof typeof MOST_SEEDS): Promise<Play> {
+  if (isSource(fault) && by === 'paid') {
+    const { playPaid } = await importWith<typeof import('./paid-answers.ts')>(fault, 'simulation/paid-answers.ts');
+    return playPaid;
+  }
   if (isSource(fault) && by === 'rules') {
     const { playDrawn } = await importWith<typeof import('./drawn-history.ts')>(fault, 'simulation/drawn-history.ts');
     return playDrawn;

@@ -2,6 +2,7 @@
 import { CONTESTS } from './planted-contests.ts';
 import { APPEALS, DUTIES, JUDGES } from './planted-judging.ts';
 import { MONEY } from './planted-money.ts';
+import { PAYMENT_FAULTS } from './planted-payments.ts';
 import { type PlantedFault, RULE_FAULTS } from './planted-rules.ts';
 import { SILENCE } from './planted-silence.ts';
 import { VERDICTS } from './planted-verdicts.ts';
@@ -145,6 +146,7 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
   ...SILENCE,
   ...CONTESTS,
   ...MONEY,
+  ...PAYMENT_FAULTS,
   ...VERDICTS,
   ...RULE_FAULTS.map((fault) => ({ ...fault, by: 'rules' as const })),
   ...NETWORK,

@@ -5,9 +5,11 @@ import { Hono } from 'hono';
 import { systemClock } from '../../protocol/clock.ts';
 import type { AnswerServer } from '../../serving/answers.ts';
 import type { UsageBook } from '../../serving/api/usage-book.ts';
+import type { Cosignatures } from '../cosignatures.ts';
+import type { PublicLog } from '../log-routes.ts';
 import { openRateLimits } from '../rate-limits.ts';
 import { serveApi } from './api-routes.ts';
-import type { Caller } from './pool.ts';
+import type { Caller } from './caller.ts';
 
 const [ADA, BOB] = ['a', 'b'].map((digit) => digit.repeat(64));
 
@@ -15,6 +17,13 @@ const NOBODY: AnswerServer = {
   models: () => [],
   answer: () => assert.fail('nobody asks'),
   embed: () => assert.fail('nobody asks'),
+};
+
+/** What nobody needs here. */
+const PAID = {
+  randomBytes: (length: number) => new Uint8Array(length),
+  receipts: { partsOf: () => [], prove: async () => null },
+  ...{ log: {} as PublicLog, cosignatures: {} as Cosignatures },
 };
 
 /** The owners that the pool is asked for when a caller trusts some; a number is the status of a refusal. */
@@ -36,7 +45,7 @@ async function ownersFor(owners: ReadonlySet<string> | null, trust: string | nul
         serverFor,
         fleet: () => ({ devices: 0, answers: 0, rows: [], day: { tokens: [], answers: [], no_room: [], waiting: [] } }),
       },
-      ...{ clock: systemClock, randomHex: () => '1', onError: assert.fail, rates: openRateLimits(systemClock) },
+      ...{ clock: systemClock, ...PAID, onError: assert.fail, rates: openRateLimits(systemClock) },
     },
   );
   const response = await app.request('/v1/models', { headers: trust === null ? {} : { 'potluck-trust': trust } });
@@ -63,7 +72,7 @@ test('the usage of all keys is for programs of this machine, and for no page of 
         serverFor: () => NOBODY,
         fleet: () => ({ devices: 0, answers: 0, rows: [], day: { tokens: [], answers: [], no_room: [], waiting: [] } }),
       },
-      ...{ clock: systemClock, randomHex: () => '1', onError: assert.ifError, rates: openRateLimits(systemClock) },
+      ...{ clock: systemClock, ...PAID, onError: assert.ifError, rates: openRateLimits(systemClock) },
     },
   );
   const status = async (remoteAddress: string, headers: Record<string, string>): Promise<number> =>

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ToServingPeer } from '../../protocol/serving-messages.ts';
+import { ANY_DEVICE } from './caller.ts';
 import { DEVICE_LIMITS } from './devices.ts';
-import { ANY_DEVICE } from './pool.ts';
 import { ask, type Habits, NAME, PoolWorld, wholeText } from './testing/pool-world.ts';
 
 describe('files that no run has made', () => {

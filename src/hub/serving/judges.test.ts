@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { packTokens, unpackTokens } from '../../protocol/serving-bytes.ts';
 import type { FromServingPeer } from '../../protocol/serving-from-peer.ts';
+import { ANY_DEVICE } from './caller.ts';
 import { JUDGES_LIMITS } from './judges.ts';
-import { ANY_DEVICE } from './pool.ts';
 import { ask, type FakeDevice, type Habits, PoolWorld, wholeText } from './testing/pool-world.ts';
 
 /** Writes fast, and something else than the model does. */

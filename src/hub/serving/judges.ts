@@ -35,6 +35,8 @@ export interface WrittenPart {
   readonly task: JudgeTask;
   /** Whether a device may see the request. */
   may(device: PoolDevice): boolean;
+  /** Called once, when no judge can refuse the part any more: most have, most have not, or nobody judges it. */
+  decided(refused: boolean): void;
 }
 
 /** What the log has to say of judging, and hears of it. */
@@ -103,10 +105,14 @@ export class Judges {
   /** A device has said its last token of a part: only now is it drawn whether anybody looks. */
   written(part: WrittenPart): void {
     const { clock, counts } = this.#services;
-    if (!this.#isDrawn(part)) return;
+    if (!this.#isDrawn(part)) {
+      part.decided(false);
+      return;
+    }
     const packed = orNull(() => packRequest(part.task)); // null: no message could carry it
     if (!packed || !this.#hasRoom(part, packed.length) || this.#judgesOf(part, [], new Set()).length === 0) {
       counts.judged('unjudgeable');
+      part.decided(false);
       return;
     }
     const one: Case = {
@@ -302,6 +308,7 @@ export class Judges {
     this.#services.clock.clearTimeout(one.expires);
     this.#free(one, 'not-needed');
     if (how) this.#services.counts.judged(how);
+    one.part.decided(how === 'refused');
   }
 
   #caseOf(is: (lease: JudgeLease) => boolean): Case | undefined {

@@ -7,7 +7,10 @@ import type { Devices, ModelKey } from './devices.ts';
 import type { PoolCounts } from './pool-metrics.ts';
 import type { TokenRate } from './request.ts';
 
-export type OfLease = Exclude<FromServingPeer, { readonly type: 'offer' | 'judged' | 'embedded' | 'embed-ended' }>;
+export type OfLease = Exclude<
+  FromServingPeer,
+  { readonly type: 'offer' | 'judged' | 'answer-claim' | 'embedded' | 'embed-ended' }
+>;
 
 interface Around {
   readonly now_ms: number;

@@ -6,8 +6,8 @@ import { type KnownModel, modelNamed, modelsOfRuns, offeredModels } from './mode
 
 const [NEW, OLD, OTHER] = ['1', '2', '3'].map((digit) => digit.repeat(64));
 const known: KnownModel[] = [
-  { hash: NEW, names: ['poems', 'poems@11111111'], created_ms: 5, licence: null },
-  { hash: OLD, names: ['poems', 'poems@22222222'], created_ms: 5, licence: null },
+  { hash: NEW, names: ['poems', 'poems@11111111'], created_ms: 5, licence: null, run: null },
+  { hash: OLD, names: ['poems', 'poems@22222222'], created_ms: 5, licence: null, run: null },
 ];
 const offer = (model: string, quantisation: Offer['quantisation'], more: Partial<Offer> = {}): Offer => ({
   ...{ type: 'offer', model, quantisation, engine: 'own', class: 'own', context_tokens: 100, free_tokens: 100 },

@@ -12,10 +12,13 @@ export interface KnownModel {
   readonly names: readonly [string, ...string[]];
   readonly created_ms: number;
   readonly licence: string | null;
+  /** The run that made it, whose holders get a part of what it earns; null: no run here. */
+  readonly run: string | null;
 }
 
 /** As devices offer it. */
 export interface PoolModel extends OfferedModel {
+  readonly run: string | null;
   readonly offered: Pick<Offer, 'model' | 'quantisation'>;
 }
 
@@ -56,11 +59,11 @@ export function offeredModels(
     else byKey.set(key, [one]);
   }
   const found = new Map<string, PoolModel>();
-  for (const { hash, names, created_ms, licence } of known) {
+  for (const { hash, names, created_ms, licence, run } of known) {
     for (const quantisation of BEST_FIRST) {
       const those = byKey.get(modelKey({ model: hash, quantisation }));
       if (!those) continue;
-      const model = { hash, quantisation, created_ms, licence, ...offeredBy(those) };
+      const model = { hash, quantisation, created_ms, licence, run, ...offeredBy(those) };
       for (const name of names) {
         for (const one of new Set([name, nameOf(name, quantisation)])) {
           if (!found.has(one)) found.set(one, { name: one, ...model });
@@ -94,7 +97,7 @@ function fileModel(those: readonly OfferOf[], ownerOf: (peer: string) => string 
   const owners = new Set(those.map(({ peer }) => ownerOf(peer)));
   const [owner] = owners;
   const model = {
-    ...{ quantisation: weights, label, licence: licences.join(' | '), created_ms: 0, ...offeredBy(those) },
+    ...{ quantisation: weights, label, licence: licences.join(' | '), created_ms: 0, run: null, ...offeredBy(those) },
     owner: owners.size > 1 ? 'several' : (owner ?? 'unknown'),
   };
   const { model: hash } = model.offered;
@@ -118,6 +121,7 @@ export function modelsOfRuns(state: Pick<NetworkState, 'runs'>): KnownModel[] {
     const hashes = new Set([run.model, ...run.recent.map(({ model }) => model).reverse()]);
     return [...hashes].slice(0, MODELS_OF_A_RUN).map((hash) => ({
       ...{ hash, names: [name, `${name}@${hash.slice(0, 8)}`] as const, created_ms: run.opened_ms, licence: null },
+      run: run.id,
     }));
   });
 }

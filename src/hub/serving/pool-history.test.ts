@@ -20,7 +20,7 @@ function history() {
   return { clock, counts, day, passed_on, pool };
 }
 const none = (): number => 0;
-const ZERO = { devices: none, answers: none, leases: none, judging: none, judging_bytes: none };
+const ZERO = { devices: none, answers: none, leases: none, judging: none, judging_bytes: none, paying: none };
 
 test('each ten minutes have their tokens, whole answers, refusals for want of room, and the most that waited', () => {
   const { clock, counts, day, passed_on, pool } = history();

@@ -11,6 +11,7 @@ export interface WatchedPool {
   leases(): number;
   judging(): number;
   judging_bytes(): number;
+  paying(): number;
 }
 
 export interface PoolCounts {
@@ -66,6 +67,10 @@ export function openPoolCounts(registers: Registry[]): PoolCounts {
       gauge('leases', 'Leases that devices have now.');
       gauge('judging', 'Parts of answers that wait for a verdict.');
       gauge('judging_bytes', 'Bytes of prompts and answers that are kept for judging.');
+      gauge(
+        'paying',
+        'Parts of answers that devices will be paid for: written now, or waiting for a claim or a verdict.',
+      );
     },
     answer: (end) => answers.inc({ end }),
     firstToken: (seconds) => first.observe(seconds),

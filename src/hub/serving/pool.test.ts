@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { AnswerEvent } from '../../serving/answers.ts';
 import { STREAM_LIMITS } from './answer-stream.ts';
-import { ANY_DEVICE, type Caller } from './pool.ts';
+import { ANY_DEVICE, type Caller } from './caller.ts';
 import { ask, type FakeDevice, NAME, PoolWorld, textOf, wholeText } from './testing/pool-world.ts';
 
 /** The error that a promise rejects with. */

@@ -10,6 +10,7 @@ import type { AnswerEvent, AnswerRequest, AnswerServer } from '../../serving/ans
 import { ServingError } from '../../serving/errors.ts';
 import { Answer, type AnswerServices, judgeTaskOf, type Lease, type LeaseEnd, type PoolKnown } from './answer.ts';
 import { openAnswerStream } from './answer-stream.ts';
+import type { Caller, Ticket } from './caller.ts';
 import {
   type Devices,
   type ModelKey,
@@ -24,29 +25,20 @@ import { fleetOf } from './fleet.ts';
 import { type JudgedBy, Judges } from './judges.ts';
 import { LastWords } from './last-words.ts';
 import { hearOfLease, type OfLease } from './lease-words.ts';
-import { type Looked, lookLater, RETRY } from './look-later.ts';
+import { type Asked, lookAt } from './look.ts';
+import { lookLater, RETRY } from './look-later.ts';
 import { type KnownModel, modelNamed, type OfferOf, offeredModels, type PoolModel } from './models.ts';
+import { isFree, Payments, type PaymentsOptions } from './payments.ts';
 import type { LeaseReason } from './plan.ts';
 import { openPoolHistory, type PoolHistory } from './pool-history.ts';
 import type { PoolCounts } from './pool-metrics.ts';
-import { bestDevice, type DeviceKnown, type WorkKnown } from './rank.ts';
+import type { WorkKnown } from './rank.ts';
 import { checkRequest, openTokenRates, prefixOf, takesPart } from './request.ts';
 
 export const POOL_LIMITS = {
   answers: 2000, // that are written at the same time: twice what a gateway on two cores is built for
   rates: 64, // models of which it is remembered how many tokens their texts have
 } as const;
-
-/** Who asks, and what the caller wants of devices. */
-export interface Caller {
-  /** Only devices of these owners may see the request; null: any device. */
-  readonly owners: ReadonlySet<string> | null;
-  /** Where the caller is; null: not said. */
-  readonly region: string | null;
-  /** The most that a device may ask, in millionths of a credit for a million tokens; null: any price. */
-  readonly most_price: number | null;
-}
-export const ANY_DEVICE: Caller = { owners: null, region: null, most_price: null };
 
 export interface PoolOptions extends JudgedBy {
   readonly clock: Clock;
@@ -56,31 +48,25 @@ export interface PoolOptions extends JudgedBy {
   /** The owner that vouches for a device, by the log; null: nobody, or not any more. */
   ownerOf(peer: string): string | null;
   readonly counts: PoolCounts;
+  /** How answers are paid; missing: nobody is charged, whatever devices ask. */
+  readonly payments?: Omit<PaymentsOptions, 'clock'>;
 }
 
 export interface Pool {
-  /** The pool as one kind of callers may use it. */
-  serverFor(caller: Caller): AnswerServer;
+  /** The pool as one kind of callers may use it. @param ticketOf who pays for a request; null: nobody, so that only free devices serve */
+  serverFor(caller: Caller, ticketOf?: (request: AnswerRequest) => Ticket | null): AnswerServer;
   /** Who serves what, as it was measured. */
   fleet(): Fleet;
   /** What a device says. Throws ProtocolError `malformed`. */
   hear(connection: PoolConnection, message: FromServingPeer): void;
   gone(connection: PoolConnection): void;
-  /** What callers are waiting for ends with an error that says so. */
-  close(): void;
+  /** What callers are waiting for ends with an error that says so; resolves when what devices have claimed is kept. */
+  close(): Promise<void>;
 }
 
 export function openPool(options: PoolOptions): Pool {
   const history = openPoolHistory(options.clock, options.counts);
   return new LeasingPool({ ...options, counts: history.counts }, history);
-}
-
-/** What is known of an answer beside its text. */
-interface Asked {
-  readonly key: ModelKey;
-  readonly offer: Pick<Offer, 'model' | 'quantisation'>;
-  readonly caller: Caller;
-  readonly prefix: string;
 }
 
 class LeasingPool implements Pool {
@@ -95,7 +81,10 @@ class LeasingPool implements Pool {
   readonly #lastWords = new LastWords();
   readonly #embeds: Embeds;
   readonly #rate = openTokenRates(POOL_LIMITS.rates);
+  readonly #payments: Payments | null;
   #closed = false;
+  readonly #services: AnswerServices;
+  readonly #newLease = (): string => bytesToHex(this.#options.randomBytes(8));
 
   constructor(options: PoolOptions, history: PoolHistory) {
     this.#options = options;
@@ -108,14 +97,15 @@ class LeasingPool implements Pool {
       end: (lease, how, why) => this.#endLease(lease, how, why),
       wants: (answer, wants) => void (wants ? this.#wanting.add(answer) : this.#wanting.delete(answer)),
     };
+    this.#payments = options.payments ? new Payments({ clock: options.clock, ...options.payments }) : null;
     this.#embeds = new Embeds({
-      ...{ ...options, devices: this.#devices, newLease: () => this.#newLease() },
-      leaseEnded: (connection, lease, why) => this.#forget(connection, lease, why),
+      ...{ ...options, devices: this.#devices, newLease: this.#newLease },
+      leaseEnded: (connection, lease, why) => this.#forget(connection, lease, why, undefined),
     });
     this.#judges = new Judges({
-      ...{ ...options, devices: this.#devices, newLease: () => this.#newLease() },
+      ...{ ...options, devices: this.#devices, newLease: this.#newLease },
       busy: (key) => this.#waits(key),
-      leaseEnded: ({ connection }, lease, why) => this.#forget(connection, lease, why),
+      leaseEnded: ({ connection }, lease, why) => this.#forget(connection, lease, why, undefined),
       convict: (device) => this.#convict(device),
     });
     options.counts.watch({
@@ -125,17 +115,19 @@ class LeasingPool implements Pool {
       leases: () => this.#leases.size,
       judging: () => this.#judges.kept.cases,
       judging_bytes: () => this.#judges.kept.bytes,
+      paying: () => this.#payments?.open ?? 0,
     });
   }
 
-  serverFor(caller: Caller): AnswerServer {
+  serverFor(caller: Caller, ticketOf: (request: AnswerRequest) => Ticket | null = () => null): AnswerServer {
     return {
       models: () => offeredModels(this.#options.models(), this.#offers(caller), this.#options.ownerOf),
-      answer: (request, signal) => this.#answer(request, caller, signal),
+      answer: (request, signal) => this.#answer(request, caller, ticketOf(request), signal),
       embed: async ({ model, inputs }, signal) => {
         const { offered: offer } = this.#found(model, caller);
         const rate = this.#rate(modelKey(offer));
-        const may = (device: PoolDevice, theirs: Offer): boolean => this.#may(device, theirs, caller);
+        const may = (device: PoolDevice, theirs: Offer): boolean =>
+          this.#may(device, theirs, caller) && (!this.#payments || isFree(theirs)); // no claim is of vectors
         return this.#embeds.make({ inputs, offer, rate, region: caller.region, may }, signal);
       },
     };
@@ -159,7 +151,8 @@ class LeasingPool implements Pool {
       if (!this.#embeds.hear(connection, message)) this.#lastWords.hear(connection.number, message.lease);
     } else if (message.type === 'judged') {
       if (!this.#judges.hear(connection, message)) this.#lastWords.hear(connection.number, message.lease);
-    } else if (message.type !== 'answer-failed' || !this.#judges.hear(connection, message)) {
+    } else if (message.type === 'answer-claim') this.#hearClaim(connection, message);
+    else if (message.type !== 'answer-failed' || !this.#judges.hear(connection, message)) {
       this.#hearAnswer(connection, message);
     }
     if (device && speaksAgain) for (const key of device.offers.keys()) this.#driveWanting(device, key);
@@ -177,10 +170,33 @@ class LeasingPool implements Pool {
     const { clock, counts } = this.#options;
     const around = { now_ms: clock.elapsed_ms(), key, devices: this.#devices, rate: this.#rate(key), counts };
     const wrong = hearOfLease(lease, message, around);
-    if (wrong === null) return;
-    this.#devices.distrust(lease.device);
-    lease.answer.broken(lease, 'malformed');
-    throw new ProtocolError('malformed', `${message.type}: ${wrong}`);
+    if (wrong !== null) this.#broken(lease.device, lease, `${message.type}: ${wrong}`);
+    if (message.type === 'answer-begun') this.#begun(lease.answer, message.prompt_tokens);
+  }
+
+  #hearClaim(
+    connection: PoolConnection,
+    { lease: id, claim }: Extract<FromServingPeer, { type: 'answer-claim' }>,
+  ): void {
+    const wrong = this.#payments?.hear(connection, id, claim);
+    if (wrong === undefined) this.#lastWords.hear(connection.number, id);
+    else if (wrong !== null) {
+      this.#broken(this.#devices.all.get(connection.number)!, this.#leases.get(id), `answer-claim: ${wrong}`);
+    }
+  }
+
+  /** A device does not keep to the form of answers. */
+  #broken(device: PoolDevice, lease: Lease | undefined, words: string): never {
+    this.#devices.distrust(device);
+    lease?.answer.broken(lease, 'malformed');
+    throw new ProtocolError('malformed', words);
+  }
+
+  /** The caller's credit is held for the very prompt from here on; where there is too little, nothing was written yet. */
+  #begun(answer: Answer, prompt_tokens: number): void {
+    const refusal = this.#answers.get(answer)?.bill?.begun(prompt_tokens);
+    if (refusal) answer.stream.fail(refusal);
+    answer.drive();
   }
 
   gone(connection: PoolConnection): void {
@@ -196,9 +212,10 @@ class LeasingPool implements Pool {
       // One answer may have had it twice: the first end may have ended the second.
       if (this.#leases.has(lease.id)) lease.answer.failed(lease, refusal, false);
     }
+    this.#payments?.gone(connection);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true;
     this.#judges.close();
     const words = 'the hub goes down: what has come of the answer is right, the rest has to be asked for again';
@@ -206,9 +223,15 @@ class LeasingPool implements Pool {
       answer.stream.fail(new ServingError('interrupted', words));
       answer.close('hub-closes');
     }
+    await this.#payments?.close();
   }
 
-  async *#answer(request: AnswerRequest, caller: Caller, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+  async *#answer(
+    request: AnswerRequest,
+    caller: Caller,
+    ticket: Ticket | null,
+    signal: AbortSignal,
+  ): AsyncGenerator<AnswerEvent> {
     signal.throwIfAborted();
     const { counts, clock } = this.#options;
     if (this.#closed) throw new ServingError('interrupted', 'the hub goes down');
@@ -223,7 +246,12 @@ class LeasingPool implements Pool {
       this.#services,
     );
     const { offered: offer } = found;
-    this.#answers.set(answer, { key: modelKey(offer), offer, caller, prefix: prefixOf(request.prompt) });
+    const key = modelKey(offer);
+    const offers = [...this.#offers(caller)].flatMap((one) => (modelKey(one.offer) === key ? [one.offer] : []));
+    const { context_tokens, run } = found;
+    const about = { ticket, request, stream: answer.stream, context_tokens, run };
+    const bill = this.#payments?.bill(about, offers) ?? null;
+    this.#answers.set(answer, { key, offer, caller, prefix: prefixOf(request.prompt), bill });
     const begun_ms = clock.elapsed_ms();
     let how = 'left';
     try {
@@ -242,6 +270,7 @@ class LeasingPool implements Pool {
     } finally {
       counts.answer(how === 'cut' ? 'left' : how);
       answer.close('caller-gone');
+      bill?.close();
       this.#answers.delete(answer);
     }
   }
@@ -275,46 +304,24 @@ class LeasingPool implements Pool {
     return { read_tokens: prompt + written.length, left_tokens, class: answer.class, usual: this.#devices.usual(key) };
   }
 
-  readonly #services: AnswerServices;
-
   #look(answer: Answer): PoolKnown {
-    const { key } = this.#answers.get(answer)!;
-    return lookLater(() => this.#lookAt(answer), {
-      waits: () => [...this.#wanting].some((other) => other !== answer && other.leases.length === 0),
-      answers: () => [...this.#answers].flatMap(([one, { key: of }]) => (of === key ? [one] : [])),
-    });
-  }
-
-  #lookAt(answer: Answer): Looked {
     const asked = this.#answers.get(answer)!;
-    const { key, caller, prefix } = asked;
-    const work = this.#workOf(answer, asked);
-    const around = { prefix, region: caller.region, ...work };
-    const writing = new Set(answer.leases.map(({ device }) => device.connection.number));
-    const known: DeviceKnown[] = [];
-    let offered = false;
-    let free_places = 0;
-    for (const device of this.#devices.with(key)) {
-      const { offer } = device.offers.get(key)!;
-      if (!this.#may(device, offer, caller) || !takesPart(offer, answer.request.prompt)) continue;
-      offered = true;
-      const { number } = device.connection;
-      const one = this.#devices.known(device, key, around);
-      free_places += Math.max(0, one.places);
-      if (writing.has(number) || answer.avoided.has(number)) continue;
-      known.push({ ...one, was_late: answer.late.has(number) });
-    }
-    return { best: bestDevice(known, work), offered, free_places, usual: work.usual };
+    const may = (device: PoolDevice, offer: Offer): boolean => this.#may(device, offer, asked.caller);
+    return lookLater(() => lookAt(answer, asked, this.#workOf(answer, asked), { devices: this.#devices, may }), {
+      waits: () => [...this.#wanting].some((other) => other !== answer && other.leases.length === 0),
+      answers: () => [...this.#answers].flatMap(([one, { key: of }]) => (of === asked.key ? [one] : [])),
+    });
   }
 
   #lease(answer: Answer, number: string, why: LeaseReason): Lease {
     const { clock, counts } = this.#options;
     counts.lease(why);
     const asked = this.#answers.get(answer)!;
-    const { key, offer, prefix } = asked;
+    const { key, offer, prefix, bill } = asked;
     const device = this.#devices.all.get(number)!;
     const { read_tokens, left_tokens } = this.#workOf(answer, asked);
-    const { context_tokens } = device.offers.get(key)!.offer;
+    const offered = device.offers.get(key)!.offer;
+    const { context_tokens } = offered;
     const lease: Lease = {
       ...{ id: this.#newLease(), device, answer, read_tokens },
       ...{ from: answer.stream.written.length, logprobs: [], ending: null },
@@ -324,12 +331,10 @@ class LeasingPool implements Pool {
     };
     this.#leases.set(lease.id, lease);
     this.#devices.given(device, key, Math.min(read_tokens + left_tokens, context_tokens), prefix);
-    device.connection.tell({ type: 'answer', lease: lease.id, ...offer, request: packRequest(answer.stream.rest()) });
+    const pay = bill?.lease({ ...lease, offer: offered });
+    const request = packRequest(answer.stream.rest());
+    device.connection.tell({ type: 'answer', lease: lease.id, ...offer, request, ...(pay && { pay }) });
     return lease;
-  }
-
-  #newLease(): string {
-    return bytesToHex(this.#options.randomBytes(8));
   }
 
   #endLease(lease: Lease, how: LeaseEnd, why: string | null): void {
@@ -337,24 +342,27 @@ class LeasingPool implements Pool {
     this.#leases.delete(id);
     this.#options.counts.leaseEnded(how);
     if (how !== 'neither') this.#devices.ended(device, how === 'well');
-    this.#forget(device.connection, id, why);
+    const took = this.#payments?.over(id, lease.ending !== null, why === 'malformed' || why === 'refused');
+    this.#forget(device.connection, id, why, took);
     const { key, offer, caller } = this.#answers.get(answer)!;
     const task = judgeTaskOf(lease);
+    const decided = (refused: boolean): void => this.#payments?.decided(id, refused);
+    if (!task || this.#closed) decided(false);
     if (!task || this.#closed) return;
     // Whoever the caller does not want to see the request does not judge it either; a price it does not pay.
     const may = (judge: PoolDevice): boolean => {
       const { offer: theirs } = judge.offers.get(key)!;
       return takesPart(theirs, task.request.prompt) && this.#may(judge, theirs, { ...caller, most_price: null });
     };
-    this.#judges.written({ device, key, offer, prompt_tokens: answer.stream.prompt_tokens!, task, may });
+    this.#judges.written({ device, key, offer, prompt_tokens: answer.stream.prompt_tokens!, task, may, decided });
   }
 
   /** A device may say a little more of a lease that has ended. */
-  #forget({ number }: PoolConnection, lease: string, why: string | null): void {
-    const device = this.#devices.all.get(number);
-    if (!device) return;
-    this.#lastWords.ended(number, lease);
-    if (why !== null) device.connection.tell({ type: 'answer-stop', lease, why });
+  #forget(connection: PoolConnection, lease: string, why: string | null, took: number | undefined): void {
+    if (!this.#devices.all.has(connection.number)) return;
+    this.#lastWords.ended(connection.number, lease);
+    if (why === null) return;
+    connection.tell({ type: 'answer-stop', lease, why, ...(took !== undefined && { took }) });
   }
 
   /** What a device does not write well, others go on with. */

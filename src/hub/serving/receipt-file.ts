@@ -39,6 +39,8 @@ export interface ReceiptFile {
   /** Notes a batch: all of it, or nothing. */
   settle(batch: SettledBatch): void;
   placeOf(part: string): Place | null;
+  /** The parts of an answer that there are receipts of, and whether each is settled. */
+  partsOf(request: string): { readonly part: number; readonly settled: boolean }[];
   close(): void;
 }
 
@@ -63,6 +65,7 @@ export function openReceiptFile(path: string): ReceiptFile {
   const place = db.prepare(
     `SELECT batch, place, entry, blob FROM receipts JOIN batches ON number = batch WHERE part = ?`,
   );
+  const parts = db.prepare('SELECT part, batch FROM receipts WHERE part > ? AND part < ?');
   return {
     get next_batch() {
       return ((last.get() as { number: number | null }).number ?? -1) + 1;
@@ -90,6 +93,10 @@ export function openReceiptFile(path: string): ReceiptFile {
         throw error;
       }
     },
+    partsOf: (request) =>
+      (parts.all(`${request} `, `${request}!`) as { part: string; batch: number | null }[])
+        .map(({ part, batch }) => ({ part: Number(part.split(' ')[1]), settled: batch !== null }))
+        .sort((a, b) => a.part - b.part),
     placeOf: (part) => (place.get(part) as Place | undefined) ?? null,
     close: () => db.close(),
   };

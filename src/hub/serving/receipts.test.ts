@@ -150,17 +150,22 @@ describe('credit', () => {
     assert.equal(receipts.reserve(CALLER, 1001), null);
     const most = receipts.reserve(CALLER, 901)!;
     await assert.rejects(add(), { code: 'no-credit' });
-    most.release();
+    assert.ok(most.hold(0));
     const held = receipts.reserve(CALLER, 950)!;
     assert.equal(receipts.available(CALLER), 50);
     assert.equal(receipts.reserve(CALLER, 51), null);
     await assert.rejects(add(), { code: 'no-credit' });
     await receipts.add(await claim(), TERMS, held);
-    held.release();
+    assert.deepEqual([held.held_micro, receipts.available(CALLER)], [850, 50]);
+    assert.equal(held.hold(901), false);
+    assert.deepEqual([held.hold(900), held.held_micro, receipts.available(CALLER)], [true, 900, 0]);
+    assert.ok(held.hold(0));
     assert.equal(receipts.available(CALLER), 900);
-    const other = receipts.reserve(CALLER, 900)!;
-    other.release();
-    other.release();
+    // Beyond what is held, only what nobody else holds can be spent.
+    const little = receipts.reserve(CALLER, 50)!;
+    const others = receipts.reserve(CALLER, 840)!;
+    await assert.rejects(receipts.add(await claim(), TERMS, little), { code: 'no-credit' });
+    others.hold(0);
     assert.equal(receipts.available(CALLER), 900);
     assert.equal(receipts.reserve(hashOf('nobody'), 1), null);
   });

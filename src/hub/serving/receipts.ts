@@ -7,6 +7,7 @@ import type { AnswersSettled } from '../../core/events/answers-settled.ts';
 import { Batch, receiptProof, receiptsIn } from '../../core/serving/batch.ts';
 import { creditLeft } from '../../core/serving/credit.ts';
 import { isKnownDevice } from '../../core/serving/settling.ts';
+import type { NetworkState } from '../../core/state.ts';
 import type { BlobStore } from '../../ledger/blob-store.ts';
 import {
   type AnswerReceipt,
@@ -37,8 +38,12 @@ export type Terms = Pick<AnswerReceipt, 'caller' | 'run' | 'holders_micro' | 'ga
 /** Credit that is held back for an answer in the making. */
 export interface Reservation {
   readonly account: string;
-  /** Gives back what is still held. Harmless after `add`. */
-  release(): void;
+  /** What is still held, in micro-credits. */
+  readonly held_micro: number;
+  /** Holds another amount from now on; false, and nothing changes, where the account has not so much. */
+  hold(micro: number): boolean;
+  /** So much of it is spent now; what was not held is nobody's to spend. */
+  spend(micro: number): void;
 }
 
 /** A receipt, and the proof that it is in a batch of the log. */
@@ -58,7 +63,8 @@ export interface Receipts {
   /** Holds credit back; null where there is not so much. */
   reserve(account: string, most_micro: number): Reservation | null;
   /**
-   * Signs the receipt of a claim and keeps it: once this resolves, a kill loses nothing. `held`: the reservation that it is paid from.
+   * Signs the receipt of a claim and keeps it: once this resolves, a kill loses nothing. `held`: the reservation that it is paid from, of
+   * which the rest stays held: an answer may have several parts.
    * Throws ProtocolError for a false claim, HubError `unknown-device`, `unknown-run`, `no-credit`, `paid-already`,
    * `disk-full`.
    */
@@ -67,6 +73,8 @@ export interface Receipts {
   settle(): Promise<AnswersSettled | null>;
   /** Where a part of an answer was settled; null where it was not, or its batch is not kept. */
   prove(part: { readonly request: string; readonly part: number }): Promise<ProvenReceipt | null>;
+  /** The parts of an answer that there are receipts of, and whether each is settled. */
+  partsOf(request: string): readonly { readonly part: number; readonly settled: boolean }[];
   /** Resolves when no batch is under way. */
   close(): Promise<void>;
 }
@@ -83,6 +91,10 @@ export interface ReceiptsOptions {
   onProblem(error: unknown): void;
   readonly limits?: Partial<Record<keyof typeof RECEIPT_LIMITS, number>>;
 }
+
+/** Whether a device can be paid for answers from here on: it is known, and its owner has not taken its word back. */
+export const mayEarn = (state: NetworkState, device: string): boolean =>
+  !state.devices.get(device)?.revoked && isKnownDevice(state, device);
 
 /** Opens the file and catches up with the log. Throws HubError `bad-folder` where a batch of the log is not kept. */
 export async function openReceipts(options: ReceiptsOptions): Promise<Receipts> {
@@ -158,14 +170,23 @@ class OpenReceipts implements Receipts {
 
   reserve(account: string, most_micro: number): Reservation | null {
     if (most_micro > this.available(account)) return null;
-    plus(this.#held, account, most_micro);
-    let held = true;
+    let held_micro = 0;
+    const set = (micro: number): void => {
+      plus(this.#held, account, micro - held_micro);
+      held_micro = micro;
+    };
+    set(most_micro);
     return {
       account,
-      release: () => {
-        if (held) plus(this.#held, account, -most_micro);
-        held = false;
+      get held_micro() {
+        return held_micro;
       },
+      hold: (micro) => {
+        if (micro - held_micro > this.available(account)) return false;
+        set(micro);
+        return true;
+      },
+      spend: (micro) => set(Math.max(0, held_micro - micro)),
     };
   }
 
@@ -174,8 +195,7 @@ class OpenReceipts implements Receipts {
     const opened = openClaim(claim);
     const part = servedPart(opened);
     const { device } = opened;
-    const known = sequencer.state.devices.get(device);
-    if (known?.revoked || !isKnownDevice(sequencer.state, device)) {
+    if (!mayEarn(sequencer.state, device)) {
       throw new HubError('unknown-device', `expected a device of this hub's log, got ${device}`);
     }
     if (terms.run !== null && !sequencer.state.runs.has(terms.run)) {
@@ -187,7 +207,7 @@ class OpenReceipts implements Receipts {
       const time_ms = sequencer.state.time_ms - (sequencer.state.time_ms % RECEIPT_MINUTE_MS);
       const receipt = openReceipt(await signReceipt(identity, { claim, ...terms, time_ms }, OWN), OWN);
       // From here on nothing else runs until the receipt is kept and counted.
-      held?.release();
+      held?.spend(receipt.charge_micro);
       const left_micro = this.available(terms.caller);
       if (receipt.charge_micro > left_micro) {
         const message = `account ${terms.caller} can spend ${left_micro} micro-credits, the answer costs ${receipt.charge_micro}`;
@@ -215,6 +235,10 @@ class OpenReceipts implements Receipts {
     const all = receiptsIn(blob);
     const { place: index, entry } = found;
     return { bytes: all[index], index, proof: receiptProof(all, index), entry };
+  }
+
+  partsOf(request: string): ReturnType<Receipts['partsOf']> {
+    return this.#file.partsOf(request);
   }
 
   async close(): Promise<void> {

@@ -47,6 +47,17 @@ export function checkRequest(request: AnswerRequest, { name, chat, tools }: Offe
   }
 }
 
+/** What a template may put around a conversation, and around each message of it. */
+const TEMPLATE_TOKENS = { conversation: 1024, message: 32 } as const;
+
+/** More tokens than any tokenizer makes of a prompt that holds nothing strange: a byte is one at most. */
+export function mostTokensOf(prompt: Prompt): number {
+  if (prompt.kind === 'ids') return prompt.ids.length + 1;
+  if (prompt.kind === 'text') return utf8(prompt.text).length + 1;
+  const { conversation, message } = TEMPLATE_TOKENS;
+  return utf8(wordsOf(prompt).join('')).length + conversation + message * prompt.messages.length;
+}
+
 /** Whether an answer may call tools. */
 export const mayCall = (prompt: Prompt): boolean =>
   prompt.kind === 'chat' && prompt.tools.length > 0 && prompt.tool_choice !== 'none';

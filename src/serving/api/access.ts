@@ -47,6 +47,7 @@ export interface AccessOptions {
 
 const EXPOSED = [
   'x-request-id',
+  'x-potluck-receipts',
   'x-should-retry',
   'retry-after',
   'retry-after-ms',

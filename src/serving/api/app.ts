@@ -90,7 +90,10 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
     streamed: boolean,
     form: Form,
   ): Promise<Response> => {
-    const open = openAnswers(accounting, c.get('server'), askedBy(c, answers[0].model), answers);
+    const [{ account }, server] = [c.get('caller'), c.get('server')];
+    const billed = account === null ? undefined : server.billed?.(account, answers);
+    const open = openAnswers(accounting, billed?.server ?? server, askedBy(c, answers[0].model), answers);
+    for (const [name, value] of Object.entries(billed?.headers ?? {})) c.header(name, value);
     sayQuota(c, quotas);
     const gone = c.req.raw.signal;
     if (!streamed) return c.json(await form.whole(open(gone)));

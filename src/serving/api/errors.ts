@@ -3,7 +3,7 @@ import { CodedError } from '../../errors.ts';
 import { ServingError, type ServingErrorCode } from '../errors.ts';
 
 interface Known {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429 | 500 | 503;
+  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 413 | 415 | 422 | 429 | 500 | 503;
   readonly type: string;
   /** The code on the wire. */
   readonly code: string;
@@ -24,6 +24,8 @@ const CODES = {
   /** More than the model's context holds. */
   'too-long': known(400, INVALID, 'context_length_exceeded'),
   'no-key': known(401, 'authentication_error', 'invalid_api_key'),
+  /** OpenAI's word for an account that is used up: no client asks again by itself. */
+  'no-credit': known(402, 'insufficient_quota', 'insufficient_quota'),
   forbidden: known(403, 'permission_error', 'forbidden'),
   'unknown-model': known(404, INVALID, 'model_not_found'),
   'no-such-path': known(404, INVALID, 'unknown_url'),
@@ -71,6 +73,7 @@ const OF_SERVING: Readonly<Record<ServingErrorCode, ApiErrorCode>> = {
   'unknown-model': 'unknown-model',
   'corrupt-file': 'defect',
   'too-large': 'too-long',
+  'no-credit': 'no-credit',
   'no-room': 'no-room',
   'no-engine': 'no-engine',
   'engine-ended': 'engine-ended',

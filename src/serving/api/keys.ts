@@ -25,6 +25,8 @@ export const KeyRecordSchema = z.strictObject({
   created_ms: z.int(),
   /** Only devices of these accounts get what is asked with it, and can read it; null: any device. */
   owners: z.array(hash).min(1).max(API_LIMITS.owners).nullable().default(null),
+  /** The account that pays for what is asked with it; missing: that of its hash, from which nobody gets the key. */
+  account: hash.optional(),
   ...QuotaSchema.shape,
 });
 export type KeyRecord = z.infer<typeof KeyRecordSchema>;
@@ -35,11 +37,13 @@ export interface Caller extends Quota {
   readonly name: string;
   /** The accounts whose devices alone may read what this caller asks; null: any. */
   readonly owners: readonly string[] | null;
+  /** Who pays; null where nobody does, because no key is asked for. */
+  readonly account: string | null;
 }
 
 /** Whoever asks where no key is needed. */
 export const ANYBODY: Caller = {
-  ...{ id: 'anybody', name: 'anybody', owners: null },
+  ...{ id: 'anybody', name: 'anybody', owners: null, account: null },
   ...{ requests_per_minute: null, tokens_per_minute: null },
 };
 
@@ -54,14 +58,14 @@ export interface Keys {
 /** @param random_bytes fresh and unforeseeable */
 export function makeKey(
   name: string,
-  { owners = null, ...quota }: Quota & Partial<Pick<KeyRecord, 'owners'>>,
+  { owners = null, account, ...quota }: Quota & Partial<Pick<KeyRecord, 'owners' | 'account'>>,
   created_ms: number,
   random_bytes: (count: number) => Uint8Array,
 ): { readonly key: string; readonly record: KeyRecord } {
   const key = `${PREFIX}${base64url(random_bytes(SECRET_BYTES))}`;
   const hash = hashOf(key);
   const id = hash.slice(0, ID_DIGITS);
-  return { key, record: KeyRecordSchema.parse({ id, name, hash, created_ms, owners, ...quota }) };
+  return { key, record: KeyRecordSchema.parse({ id, name, hash, created_ms, owners, account, ...quota }) };
 }
 
 const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
@@ -70,7 +74,15 @@ const hashOf = (key: string): string => sha256Hex(utf8(key));
 /** Looks keys up by their hash: how long that takes says nothing about a key. */
 export function keysIn(records: () => Promise<ReadonlyMap<string, KeyRecord>>): Keys {
   return {
-    callerOf: async (key) => (await records()).get(hashOf(key)) ?? null,
-    all: async () => [...(await records()).values()],
+    async callerOf(key) {
+      const record = (await records()).get(hashOf(key));
+      return record ? callerBy(record) : null;
+    },
+    all: async () => [...(await records()).values()].map(callerBy),
   };
 }
+
+/** The account that pays for what is asked with a key. */
+export const accountOf = ({ account, hash }: Pick<KeyRecord, 'account' | 'hash'>): string => account ?? hash;
+
+const callerBy = (record: KeyRecord): Caller => ({ ...record, account: accountOf(record) });

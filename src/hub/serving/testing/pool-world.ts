@@ -1,17 +1,21 @@
 // A pool on a clock that stands still, with devices that speak over the wire's own bytes: honest ones, that die, freeze and drip, and callers.
 import type { Margins } from '../../../core/events/limits-published.ts';
+import { type AnswerClaim, answerHash, signClaim } from '../../../protocol/answer-receipt.ts';
 import type { Clock, Timer } from '../../../protocol/clock.ts';
 import { encodeMessage } from '../../../protocol/encode-message.ts';
 import { decodeFromHub } from '../../../protocol/from-hub.ts';
 import { decodeFromPeer, type FromPeer } from '../../../protocol/from-peer.ts';
+import type { Identity } from '../../../protocol/identity.ts';
 import { seededRandom } from '../../../protocol/random.ts';
 import { packTokens, type TokenRow, unpackRequest } from '../../../protocol/serving-bytes.ts';
 import { type FromServingPeer, isServing, type Offer } from '../../../protocol/serving-from-peer.ts';
-import type { ToServingPeer } from '../../../protocol/serving-messages.ts';
+import type { PayWords, ToServingPeer } from '../../../protocol/serving-messages.ts';
 import { type HandClock, handClock } from '../../../protocol/testing/hand-clock.ts';
 import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema } from '../../../serving/answers.ts';
 import { JudgeTaskSchema } from '../../../serving/judge-task.ts';
-import { ANY_DEVICE, type Caller, openPool, type Pool } from '../pool.ts';
+import { chargeOf } from '../../../serving/price.ts';
+import { ANY_DEVICE, type Caller, type Ticket } from '../caller.ts';
+import { openPool, type Pool, type PoolOptions } from '../pool.ts';
 import { NO_COUNTS, type WatchedPool } from '../pool-metrics.ts';
 import { limitsBy } from '../verdict.ts';
 
@@ -44,10 +48,27 @@ export interface Habits {
   readonly places: number;
   readonly judge_ms: number;
   readonly offer: Partial<Offer>;
+  /** The key with which it signs what it is paid for. */
+  readonly identity: Identity | null;
+  /** After how many tokens it signs while it writes. */
+  readonly claim_tokens: number;
+  /** What it signs in place of the truth; null: nothing. */
+  readonly claim: (claim: Claimed) => Claimed | null;
   /** What it does in place of sending a message of an answer; null: it sends nothing. */
   readonly twist: (message: FromServingPeer) => readonly FromServingPeer[];
 }
-const HONEST: Habits = { gap_ms: 50, first_ms: 100, places: 4, judge_ms: 30, offer: {}, twist: (message) => [message] };
+export type Claimed = Omit<AnswerClaim, 'type' | 'version'>;
+const HONEST: Habits = {
+  ...{ gap_ms: 50, first_ms: 100, places: 4, judge_ms: 30, offer: {}, twist: (message) => [message] },
+  ...{ identity: null, claim_tokens: 20, claim: (claim) => claim },
+};
+
+/** What a device has written of one lease that it is paid for. */
+interface Written {
+  readonly pay: PayWords;
+  readonly ids: number[];
+  readonly input_tokens: number;
+}
 
 export class FakeDevice {
   readonly peer: string;
@@ -59,6 +80,7 @@ export class FakeDevice {
   readonly #habits: Habits;
   readonly #world: PoolWorld;
   readonly #writing = new Map<string, Timer>();
+  readonly #paid = new Map<string, Written>();
   #count = 0;
   #gone = false;
   readonly connection;
@@ -97,6 +119,22 @@ export class FakeDevice {
     }
   }
 
+  /** Signs what it has written of a lease, so far or to the end. */
+  async sign(lease: string, tokens?: number): Promise<void> {
+    const { identity, offer, claim: change } = this.#habits;
+    const written = this.#paid.get(lease);
+    if (!identity || !written) return;
+    const { pay, input_tokens } = written;
+    const ids = written.ids.slice(0, tokens);
+    const price = { input_micro: offer.price_in ?? 0, output_micro: offer.price_out ?? 0 };
+    const { salt, ...rest } = pay;
+    const claimed = change({
+      ...{ ...rest, model: MODEL, quantisation: 'f32', input_tokens, output_tokens: ids.length },
+      ...{ answer: answerHash(salt, ids), earns_micro: chargeOf(price, input_tokens, ids.length) },
+    });
+    if (claimed) this.say({ type: 'answer-claim', lease, claim: await signClaim(identity, claimed) });
+  }
+
   /** Its socket closes, as that of a process that was killed. */
   die(): void {
     this.#gone = true;
@@ -109,6 +147,7 @@ export class FakeDevice {
     for (const lease of [...this.#writing.keys()]) {
       this.#stop(lease);
       this.say({ type: 'answer-failed', lease, code: 'leaving', message: 'its owner is back' });
+      void this.sign(lease);
     }
     this.offer(0);
   }
@@ -119,6 +158,7 @@ export class FakeDevice {
     if (this.#gone) return;
     if (arrived.type === 'answer-stop') {
       this.#stop(arrived.lease);
+      if (arrived.took !== undefined) void this.sign(arrived.lease, arrived.took);
       this.offer();
     }
     if (arrived.type === 'judge') this.#world.clock.setTimeout(() => this.#judge(arrived), this.#habits.judge_ms);
@@ -126,6 +166,8 @@ export class FakeDevice {
     this.#count++;
     const { lease } = arrived;
     const request = unpackRequest(arrived.request, AnswerRequestSchema);
+    const read = request.prompt.kind === 'ids' && request.written.length === 0 ? request.prompt.ids.length : 0;
+    if (arrived.pay) this.#paid.set(lease, { pay: arrived.pay, ids: [], input_tokens: read });
     this.#at(lease, 1, () => {
       this.#send({ type: 'answer-taken', lease });
       this.offer();
@@ -159,6 +201,7 @@ export class FakeDevice {
       if (written >= request.max_tokens) {
         this.#send({ type: 'answer-ended', lease, text: '', reason: 'length', end_id: null, written_tokens: written });
         this.#stop(lease);
+        void this.sign(lease);
         this.offer();
         return;
       }
@@ -167,6 +210,9 @@ export class FakeDevice {
       this.#send({ type: 'answer-tokens', lease, from: sent, packed: packTokens(rows) });
       sent++;
       written++;
+      const ids = this.#paid.get(lease)?.ids;
+      ids?.push(idAt(seed, position));
+      if (ids && ids.length % this.#habits.claim_tokens === 0) void this.sign(lease);
       this.#at(lease, this.#habits.gap_ms, next);
     };
     next();
@@ -214,15 +260,16 @@ export class PoolWorld {
   #number = 0;
   #random = 0;
 
-  constructor() {
+  constructor(payments?: PoolOptions['payments']) {
     this.pool = openPool({
+      payments,
       clock: this.clock as Clock,
       randomBytes: (length) => {
         if (length === 4) return Uint8Array.from({ length }, () => this.#draws.below(256));
         this.#random++;
         return Uint8Array.from({ length }, (_, i) => (this.#random >>> (8 * (i % 4))) & 255);
       },
-      models: () => [{ hash: MODEL, names: [NAME, `${NAME}@1`], created_ms: 0, licence: null }],
+      models: () => [{ hash: MODEL, names: [NAME, `${NAME}@1`], created_ms: 0, licence: null, run: null }],
       ownerOf: (peer) => this.owners.get(peer) ?? null,
       limitsOf: ({ quantisation }) => limitsBy(this.margins, quantisation),
       decided: (peer, refused) => {
@@ -247,11 +294,16 @@ export class PoolWorld {
   /** Asks, and reads to the end. */
   async read(
     request: AnswerRequest = ask(),
-    options: { caller?: Caller; signal?: AbortSignal; onEvent?: (event: AnswerEvent) => void } = {},
+    options: {
+      caller?: Caller;
+      ticket?: Ticket;
+      signal?: AbortSignal;
+      onEvent?: (event: AnswerEvent) => void;
+    } = {},
   ): Promise<{ events: AnswerEvent[]; text: string }> {
-    const { caller = ANY_DEVICE, signal = new AbortController().signal, onEvent } = options;
+    const { caller = ANY_DEVICE, ticket = null, signal = new AbortController().signal, onEvent } = options;
     const events: AnswerEvent[] = [];
-    for await (const event of this.pool.serverFor(caller).answer(request, signal)) {
+    for await (const event of this.pool.serverFor(caller, () => ticket).answer(request, signal)) {
       events.push(event);
       onEvent?.(event);
     }

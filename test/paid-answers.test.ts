@@ -1,0 +1,145 @@
+// Paid answers with real processes: what a caller is charged is what devices earn, the log shows it, and anybody can prove it.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import OpenAI from 'openai';
+import { answerHash } from '../src/protocol/answer-receipt.ts';
+import { network } from './network.ts';
+import { createPoems } from './served-run.ts';
+
+const MICRO = 1_000_000;
+/** Micro-credits a token. */
+const [IN, OUT] = [10, 100];
+
+async function paidPool(t: TestContext) {
+  const net = network(t);
+  const { url } = await net.hub(0, '--no-page', '--api', '--settle-minutes', '0.01', '--hub-share', '5');
+  const run = await createPoems(net, url);
+  const said = async (type: string, ...words: string[]) =>
+    net.ask(...words, '--json').line((line) => line.type === type);
+  const made = await said('key_made', 'serve', 'keys', 'add', 'friend');
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: String(made.key), maxRetries: 0 });
+  const account = String(made.account);
+  const folder = join(net.folder, 'hub');
+  const fleet = async (): Promise<Set<string>> => {
+    const { rows } = (await (await fetch(`${url}/fleet`)).json()) as { rows: { device: string }[] };
+    return new Set(rows.map(({ device }) => device));
+  };
+  const device = async (name: string, ...more: string[]) => {
+    const before = await fleet();
+    const price = ['--price-in', String(IN), '--price-out', String(OUT)];
+    const potluck = net.join(url, name, '--serve-only', ...price, ...more);
+    await potluck.line((line) => line.type === 'serves');
+    while ([...(await fleet())].every((one) => before.has(one))) await wait(10); // its offer is on its way
+    return potluck;
+  };
+  const ask = (max_tokens: number) => ({
+    ...{ model: 'poems', prompt: 'Line 7 o', max_tokens, seed: 5, logprobs: 1 },
+  });
+  /** The parts of an answer, as soon as all of them are settled. */
+  const settled = async (request: string): Promise<{ part: number }[]> => {
+    for (;;) {
+      const response = await fetch(`${url}/v1/receipts/${request}`);
+      const found = response.ok ? ((await response.json()) as { parts: { part: number; settled: boolean }[] }) : null;
+      if (found?.parts.every((one) => one.settled)) return found.parts;
+      await wait(20);
+    }
+  };
+  /** A part's receipt, as `potluck verify` shows it. */
+  const verified = async (request: string, part: number) => {
+    const file = join(net.folder, `${request}-${part}.json`);
+    writeFileSync(file, await (await fetch(`${url}/v1/receipts/${request}/${part}`)).text());
+    return said('answer', 'verify', file);
+  };
+  const credit = (of: string) => said('credit', 'credit', of, '--hub', url);
+  const grant = (amount: string) =>
+    said('credit_granted', 'credit', 'grant', account, amount, '--hub', url, '--folder', folder);
+  return { net, url, run, said, client, account, folder, device, ask, settled, verified, credit, grant };
+}
+
+const receiptsOf = (headers: Headers): { request: string; salt: Uint8Array }[] =>
+  headers
+    .get('x-potluck-receipts')!
+    .split(', ')
+    .map((one) => {
+      const [, request, salt] = /^([0-9a-f]{64});salt=([0-9a-f]{64})$/.exec(one)!;
+      return { request, salt: Buffer.from(salt, 'hex') };
+    });
+
+test('an answer is charged, earned, settled and proven; without credit it is refused before anybody writes', async (t) => {
+  const pool = await paidPool(t);
+  await pool.device('first');
+  const refused = await pool.client.completions.create(pool.ask(40)).catch((error) => error);
+  assert.deepEqual([refused.status, refused.type, refused.code], [402, 'insufficient_quota', 'insufficient_quota']);
+  assert.match(refused.message, /can spend 0 credits, and this answer may cost 0\.\d+ credits/);
+
+  assert.equal((await pool.grant('0.0125')).left_micro, 12_500);
+  const { data, response } = await pool.client.completions.create(pool.ask(40)).withResponse();
+  const [{ request, salt }] = receiptsOf(response.headers);
+  const { prompt_tokens, completion_tokens } = data.usage!;
+  const earns_micro = IN * prompt_tokens + OUT * completion_tokens;
+  assert.deepEqual(await pool.settled(request), [{ part: 0, settled: true }]);
+  const shown = await pool.verified(request, 0);
+  assert.equal(shown.valid, true);
+  assert.deepEqual(
+    [shown.caller, shown.earns_micro, shown.input_tokens, shown.output_tokens],
+    [pool.account, earns_micro, prompt_tokens, completion_tokens],
+  );
+  // A model of bytes: whoever has the answer and the salt shows that it is the one that was paid.
+  const ids = [...Buffer.from(data.choices[0].text)];
+  if (ids.length === completion_tokens) assert.equal(answerHash(salt, ids), shown.answer);
+
+  const charged_micro = earns_micro + Math.ceil((earns_micro * 100) / 850) + Math.ceil((earns_micro * 50) / 850);
+  const money = await pool.credit(pool.account);
+  assert.deepEqual([money.left_micro, money.charged_micro], [12_500 - charged_micro, charged_micro]);
+  const { owner } = await pool.said('identity', 'id');
+  assert.equal((await pool.credit(String(owner))).owed_micro, earns_micro);
+  const paid = await pool.said(
+    'earnings_paid',
+    'credit',
+    'pay',
+    String(owner),
+    String(earns_micro / MICRO),
+    '--hub',
+    pool.url,
+    '--folder',
+    pool.folder,
+  );
+  assert.equal(paid.owed_micro, 0);
+
+  // Until the credit is used up.
+  const last = await pool.client.completions.create(pool.ask(100)).catch((error) => error);
+  assert.equal(last.status, 402);
+  const audit = await pool.said('audit', 'audit', pool.url);
+  assert.notEqual(audit.verdict, 'untrue');
+});
+
+test('a device that is killed in mid-answer is paid for its part, and the one that goes on for the rest', async (t) => {
+  const pool = await paidPool(t);
+  await pool.grant('1');
+  const first = await pool.device('first', '--duty', '0.05');
+  const { data, response } = await pool.client.completions
+    .create({ ...pool.ask(120), stream: true as const })
+    .withResponse();
+  const [{ request }] = receiptsOf(response.headers);
+  const begun_ms = Date.now();
+  let tokens = 0;
+  let second: Promise<unknown> | null = null;
+  for await (const chunk of data) {
+    tokens += chunk.choices[0]?.logprobs?.tokens?.length ?? 0;
+    if (second || Date.now() - begun_ms < 2500) continue;
+    first.process.kill('SIGKILL');
+    second = pool.device('second');
+  }
+  await second;
+  const parts = await pool.settled(request);
+  const shown = [];
+  for (const { part } of parts) shown.push(await pool.verified(request, part));
+  assert.equal(shown.length, 2);
+  assert.notEqual(shown[0].device, shown[1].device);
+  assert.ok(Number(shown[0].output_tokens) > 0 && Number(shown[1].output_tokens) > 0);
+  assert.ok(Number(shown[0].output_tokens) + Number(shown[1].output_tokens) <= tokens);
+  assert.deepEqual([Number(shown[0].input_tokens) > 0, shown[1].input_tokens], [true, 0]);
+});
