@@ -380,6 +380,26 @@ describe('the pool’s judges', () => {
     }
   });
 
+  test('look as often at whoever says that its prompts are longer than they can be', async () => {
+    const world = new PoolWorld();
+    let isLie = false;
+    const offer = { context_tokens: 1_000_000 };
+    const twist: Habits['twist'] = (message) => [
+      isLie && message.type === 'answer-begun' ? { ...message, prompt_tokens: 900_000 } : message,
+    ];
+    const device = world.device({ gap_ms: 5, offer, twist });
+    const others = [world.device({ offer }), world.device({ offer })];
+    for (let i = 0; i < 300 && rowOf(world, device).refused === 0; i++) {
+      isLie = i >= JUDGES_LIMITS.newcomer;
+      for (const other of others) other.offer(0);
+      const reading = world.read();
+      for (const other of others) other.offer(4);
+      await world.clock.run(reading);
+      await world.clock.pass(500);
+    }
+    assert.equal(rowOf(world, device).refused, 1, 'one of twenty is enough');
+  });
+
   test('are not asked while a caller waits for a device', async () => {
     const world = new PoolWorld();
     const mine = world.device();

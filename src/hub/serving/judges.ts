@@ -10,6 +10,7 @@ import type { Devices, ModelKey, PoolConnection, PoolDevice } from './devices.ts
 import { between } from './plan.ts';
 import type { PoolCounts } from './pool-metrics.ts';
 import { hasRoom } from './rank.ts';
+import { lengthOf } from './request.ts';
 import { outcomeOf, refuses } from './verdict.ts';
 
 export const JUDGES_LIMITS = {
@@ -177,7 +178,9 @@ export class Judges {
     if (device.record.accepted < JUDGES_LIMITS.newcomer) return true;
     if (devices.isSuspected(device, key, limitsOf(offer))) return true;
     const { one_in, read_times } = JUDGES_LIMITS;
-    const read_tokens = tokensOf(part);
+    // Not as long as the device says: whoever claims a longer prompt would be looked at less often. Few prompts have more tokens than characters.
+    const prompt_tokens = Math.min(part.prompt_tokens, lengthOf(task.request.prompt) + 1);
+    const read_tokens = tokensOf({ ...part, prompt_tokens });
     return this.#below(one_in * read_tokens) < Math.min(read_tokens, (1 + read_times) * task.served.ids.length);
   }
 
@@ -320,5 +323,5 @@ export class Judges {
 const NOT_NOW: readonly string[] = ['leaving', 'no-room'];
 
 /** How much a judge has to read. */
-const tokensOf = ({ prompt_tokens, task: { request, served } }: WrittenPart): number =>
+const tokensOf = ({ prompt_tokens, task: { request, served } }: Pick<WrittenPart, 'prompt_tokens' | 'task'>): number =>
   prompt_tokens + request.written.length + served.ids.length;
