@@ -1,8 +1,11 @@
 // The names of models: what devices offer is listed by a name that stays, the newest of each name by that name alone, the most exact first.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Margins } from '../../core/events/limits-published.ts';
 import type { Offer } from '../../protocol/serving-from-peer.ts';
-import { type KnownModel, modelNamed, modelsOfRuns, offeredModels } from './models.ts';
+import { type KnownModel, marginsOf, modelNamed, modelsOfRuns, offeredModels } from './models.ts';
+
+type quantisation = Exclude<Offer['quantisation'], 'gguf'>;
 
 const [NEW, OLD, OTHER] = ['1', '2', '3'].map((digit) => digit.repeat(64));
 const known: KnownModel[] = [
@@ -60,6 +63,38 @@ test('runs with one name are told apart, and a run that has learned on still kno
     all.slice(0, 4).map(({ hash }) => hash[0]),
     ['a', 'f', 'e', 'd'],
   );
+});
+
+test('limits of a model are those of the run that had it first, and never those of who begins another run from it', () => {
+  const margins = (sum_micro: number) => ({ sum_micro }) as Margins;
+  const run = (id: string, model: string, recent: string[], published: [quantisation, Margins][]) =>
+    [
+      id,
+      { id, model, recent: recent.map((one) => ({ model: one })), serving: { margins: new Map(published) } },
+    ] as const;
+  const state = (first: [quantisation, Margins][]) =>
+    ({
+      runs: new Map([
+        run('1', NEW, [OLD, NEW], first),
+        run('2', OLD, [], [['f32', margins(2)], ['q8_0', margins(3)]]), // biome-ignore format: one line
+        run('3', OTHER, [], [['q8_0', margins(4)]]),
+      ]),
+    }) as never;
+  const sums = (first: [quantisation, Margins][], ...asked: [string, Offer['quantisation']][]) =>
+    asked.map(([model, quantisation]) => marginsOf(state(first), { model, quantisation })?.sum_micro);
+  assert.deepEqual(sums([], [OLD, 'f32'], [OLD, 'q8_0'], [NEW, 'f32'], [OTHER, 'q8_0']), [
+    undefined,
+    undefined,
+    undefined,
+    4,
+  ]);
+  const own: [quantisation, Margins][] = [['q8_0', margins(1)]];
+  assert.deepEqual(sums(own, [OLD, 'q8_0'], [NEW, 'q8_0'], [OLD, 'f32'], [OTHER, 'gguf']), [
+    1,
+    1,
+    undefined,
+    undefined,
+  ]);
 });
 
 test('a model takes part in conversations, and calls tools in them, where a device that offers it does', () => {

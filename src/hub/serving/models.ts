@@ -126,7 +126,10 @@ export function modelsOfRuns(state: Pick<NetworkState, 'runs'>): KnownModel[] {
   });
 }
 
-/** What the owner of a model's run has published of honest answers; undefined: nothing. */
+/**
+ * What the owner of a model's run has published of honest answers; undefined: nothing. Of several runs with a model the first one made it, or began with it
+ * first: anybody may create another one from it, and is not asked.
+ */
 export function marginsOf(
   { runs }: Pick<NetworkState, 'runs'>,
   { model, quantisation }: Pick<Offer, 'model' | 'quantisation'>,
@@ -134,8 +137,7 @@ export function marginsOf(
   if (quantisation === 'gguf') return undefined;
   for (const run of runs.values()) {
     const isOfRun = run.model === model || run.recent.some((merged) => merged.model === model);
-    const margins = isOfRun ? run.serving.margins.get(quantisation) : undefined;
-    if (margins) return margins;
+    if (isOfRun) return run.serving.margins.get(quantisation);
   }
   return undefined;
 }
