@@ -7,7 +7,8 @@ const MODEL = 'a'.repeat(64);
 const KEY = modelKey({ model: MODEL, quantisation: 'f32' });
 const MINUTE_MS = 60_000;
 
-test('each refusal lasts twice as long as the last, up to two days, until so many parts were accepted', () => {
+/** One that offers the model; `pass` lets time pass. */
+function oneDevice() {
   let now_ms = 0;
   const devices = openDevices(() => now_ms);
   const connection = { number: '1', peer: 'b'.repeat(64), tell: () => {} };
@@ -16,13 +17,33 @@ test('each refusal lasts twice as long as the last, up to two days, until so man
     ...{ free_tokens: 1e6, places: 4, chat: false, tools: false, heard: 0, price_in: 0, price_out: 0, region: null },
   });
   const device: PoolDevice = devices.all.get('1')!;
+  const pass = (ms: number): void => {
+    now_ms += ms;
+  };
+  return { devices, device, pass };
+}
+
+test('what was little by the limits of before finds nobody when narrower ones are published', () => {
+  const { devices, device } = oneDevice();
+  const wide = { usual_per_draw: 0.001, sum: 100 };
+  const narrow = { usual_per_draw: 0.0005, sum: 1 };
+  const part = (word: string, margin: number) => ({ word, draws: 100, margin });
+  for (const word of ['a', 'b', 'c']) assert.equal(devices.added(device, KEY, part(word, 5), wide), false);
+  assert.equal(devices.isSuspected(device, KEY, narrow), false);
+  assert.equal(devices.added(device, KEY, part('d', 0.06), narrow), false);
+  const found = ['a', 'b', 'a', 'b'].map((word) => devices.added(device, KEY, part(word, 5), { ...narrow }));
+  assert.deepEqual(found, [false, false, false, true], 'what is too much by the new ones still adds up');
+});
+
+test('each refusal lasts twice as long as the last, up to two days, until so many parts were accepted', () => {
+  const { devices, device, pass } = oneDevice();
   const places = (): number =>
     devices.known(device, KEY, { prefix: '', region: null, read_tokens: 1, left_tokens: 1 }).places;
   /** For how many minutes it is out. */
   const refuse = (): number => {
     devices.judged(device, true);
     let minutes = 0;
-    for (; places() === 0; minutes++) now_ms += MINUTE_MS;
+    for (; places() === 0; minutes++) pass(MINUTE_MS);
     return minutes;
   };
   assert.deepEqual([1, 2, 3, 4].map(refuse), [10, 20, 40, 80]);
@@ -35,6 +56,6 @@ test('each refusal lasts twice as long as the last, up to two days, until so man
   // What is out for days is not back sooner because of something smaller.
   for (let i = 0; i < DEVICE_LIMITS.doublings; i++) devices.judged(device, true);
   devices.distrust(device);
-  now_ms += DEVICE_LIMITS.distrusted_ms;
+  pass(DEVICE_LIMITS.distrusted_ms);
   assert.equal(places(), 0);
 });

@@ -60,8 +60,8 @@ interface DeviceRecord {
   accepted: number;
   /** Refusals since the last forgiven one. */
   strikes: number;
-  /** By model, how far its accepted answers are off together. */
-  readonly sums: Map<ModelKey, MarginSum>;
+  /** By model, how far its accepted answers are off together, and by which limits. */
+  readonly sums: Map<ModelKey, { readonly sum: MarginSum; readonly limits: SumLimits }>;
   /** Verdicts of this device that two other judges have contradicted. */
   contradicted: number;
 }
@@ -238,17 +238,18 @@ class MeasuredDevices implements Devices {
     this.#distrustFor(record, distrusted_ms * 2 ** Math.min(record.strikes++, doublings));
   }
 
-  added({ record: { sums } }: PoolDevice, key: ModelKey, part: JudgedPart, limits: SumLimits): boolean {
-    const sum = addToSum(sums.get(key) ?? NO_SUM, part, limits);
+  added({ record }: PoolDevice, key: ModelKey, part: JudgedPart, limits: SumLimits): boolean {
+    const { sums } = record;
+    const sum = addToSum(sumOf(record, key, limits), part, limits);
     const found = isFound(sum, limits);
     sums.delete(key);
-    if (!found && sum !== NO_SUM) sums.set(key, sum);
+    if (!found && sum !== NO_SUM) sums.set(key, { sum, limits });
     keepFew(sums, DEVICE_LIMITS.offers * 2);
     return found;
   }
 
-  isSuspected({ record: { sums } }: PoolDevice, key: ModelKey, limits: SumLimits): boolean {
-    return isNear(sums.get(key) ?? NO_SUM, limits);
+  isSuspected({ record }: PoolDevice, key: ModelKey, limits: SumLimits): boolean {
+    return isNear(sumOf(record, key, limits), limits);
   }
 
   #distrustFor(record: DeviceRecord, duration_ms: number): void {
@@ -350,6 +351,13 @@ class MeasuredDevices implements Devices {
     this.#usuals.set(key, mixed(this.#usuals.get(key), change, part / 4));
     keepFew(this.#usuals, DEVICE_LIMITS.records);
   }
+}
+
+/** Where limits have changed it begins anew: what was little by the old ones may be too much by the new, and no honest device is found for that. */
+function sumOf({ sums }: DeviceRecord, key: ModelKey, { usual_per_draw, sum }: SumLimits): MarginSum {
+  const known = sums.get(key);
+  const isSame = known?.limits.usual_per_draw === usual_per_draw && known.limits.sum === sum;
+  return isSame ? known.sum : NO_SUM;
 }
 
 const present = (device: PoolDevice): Present => device as Present;
