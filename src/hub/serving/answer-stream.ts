@@ -45,6 +45,8 @@ export interface AnswerStream {
   rest(): AnswerRequest;
   /** For a device that begins to write `rest()`. */
   cursor(context_tokens: number): Cursor;
+  /** Whether a device that begins has counted the prompt otherwise than the one before it: which of them is wrong, nobody here knows. */
+  countsOtherwise(cursor: Cursor, prompt_tokens: number): boolean;
   /** Each takes what a device says; returns what is wrong with it, null: nothing. Only one device that writes may be heard. */
   heardBegun(cursor: Cursor, prompt_tokens: number): string | null;
   heardTokens(cursor: Cursor, from: number, rows: readonly TokenRow[]): string | null;
@@ -97,12 +99,13 @@ class JoinedStream implements AnswerStream {
     return { context_tokens, echoes: !this.#echoIsOver(), ...nothing };
   }
 
+  countsOtherwise({ begun }: Cursor, tokens: number): boolean {
+    return !begun && this.prompt_tokens !== null && this.prompt_tokens !== tokens;
+  }
+
   heardBegun(cursor: Cursor, tokens: number): string | null {
     const { prompt_tokens } = this;
     if (cursor.begun) return 'it begins twice';
-    if (prompt_tokens !== null && prompt_tokens !== tokens) {
-      return `a prompt of ${tokens} tokens, where another device has read ${prompt_tokens}`;
-    }
     const { context_tokens } = cursor;
     if (tokens + this.written.length > context_tokens) {
       return `a prompt of ${tokens} tokens in a context of ${context_tokens}`;

@@ -126,11 +126,11 @@ export class Answer {
     this.drive();
   }
 
-  /** A device has not kept to the form of answers, or judges say that it does not write what the model does. */
-  broken(lease: Lease, why: 'malformed' | 'refused'): void {
+  /** A device has not kept to the form of answers, has another count of the prompt, or judges say that it does not write what the model does. */
+  broken(lease: Lease, why: 'malformed' | 'refused' | 'other-count'): void {
     this.avoided.add(lease.device.connection.number);
     if (lease.tokens === 0) this.#fruitless++;
-    this.#end(lease, 'ill', why);
+    this.#end(lease, why === 'other-count' ? 'neither' : 'ill', why);
     this.drive();
   }
 

@@ -88,7 +88,7 @@ describe('a device that', () => {
     });
   }
 
-  test('says another number of prompt tokens than the one before it is refused', async () => {
+  test('says another number of prompt tokens than the one before it does not go on', async () => {
     const world = new PoolWorld();
     const first = world.device({ gap_ms: 20, first_ms: 30 });
     await world.clock.run(world.read());
@@ -104,7 +104,31 @@ describe('a device that', () => {
       },
     });
     assert.equal((await world.clock.run(reading)).text, wholeText(ask()));
-    assert.match(liar.refused[0], /a prompt of 4 tokens, where another device has read 3/);
+    assert.ok(liar.heard.some((one) => one.type === 'answer-stop' && one.why === 'other-count'));
+  });
+
+  test('begins with a false number of prompt tokens, and leaves, takes no trust from those who would go on', async () => {
+    const world = new PoolWorld();
+    const liar = world.device({
+      twist: (message) =>
+        message.type !== 'answer-begun'
+          ? [message]
+          : [
+              { ...message, prompt_tokens: 4 },
+              { type: 'answer-failed', lease: message.lease, code: 'leaving', message: '' },
+            ],
+    });
+    const reading = world.read().catch(({ code }) => code);
+    const honest = [1, 2].map(() => world.device());
+    await world.clock.pass(1000);
+    liar.die();
+    for (const { peer, heard, refused } of honest) {
+      const { doubted, leases } = world.pool.fleet().rows.find(({ device }) => device === peer)!;
+      assert.ok(heard.some(({ type }) => type === 'answer'));
+      assert.deepEqual([refused, doubted, leases], [[], false, 0]);
+    }
+    assert.equal(await world.clock.run(reading), 'interrupted');
+    assert.equal((await world.clock.run(world.read())).text, wholeText(ask()));
   });
 
   test("speaks for a lease of another device, or for one that never was, changes nothing of anybody's answer", async () => {

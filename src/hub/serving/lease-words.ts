@@ -32,6 +32,10 @@ export function hearOfLease(lease: Lease, message: OfLease, around: Around): str
       return null;
     case 'answer-begun': {
       if (lease.taken_ms === null) return 'it begins before it is taken';
+      if (answer.stream.countsOtherwise(cursor, message.prompt_tokens)) {
+        answer.broken(lease, 'other-count');
+        return null;
+      }
       const wrong = answer.stream.heardBegun(cursor, message.prompt_tokens);
       if (wrong === null) rate.learn(answer.request.prompt, message.prompt_tokens);
       return wrong;

@@ -171,7 +171,8 @@ class LeasingPool implements Pool {
     const around = { now_ms: clock.elapsed_ms(), key, devices: this.#devices, rate: this.#rate(key), counts };
     const wrong = hearOfLease(lease, message, around);
     if (wrong !== null) this.#broken(lease.device, lease, `${message.type}: ${wrong}`);
-    if (message.type === 'answer-begun') this.#begun(lease.answer, message.prompt_tokens);
+    if (message.type === 'answer-begun' && this.#leases.has(message.lease))
+      this.#begun(lease.answer, message.prompt_tokens);
   }
 
   #hearClaim(
