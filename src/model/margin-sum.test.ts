@@ -60,6 +60,16 @@ test('a constant excess is found by two words, in as many answers as it takes to
   fc.assert(drawn, { numRuns: 40 });
 });
 
+test('remembers few words, however many there are, and those beyond find nobody alone', () => {
+  let sum = NO_SUM;
+  for (let i = 0; i < 1000; i++) sum = addToSum(sum, { word: `owner ${i}`, draws: 1, margin: 0.0011 }, LIMITS);
+  assert.ok(sum.by_word.size <= 33, `${sum.by_word.size} words`);
+  for (let i = 0; i < 1000; i++) sum = addToSum(sum, { word: `owner ${1000 + i}`, draws: 1, margin: 99 }, LIMITS);
+  assert.ok(!isFound(sum, LIMITS));
+  for (let i = 0; i < 2; i++) sum = addToSum(sum, { word: 'owner 3', draws: 1, margin: 99 }, LIMITS);
+  assert.ok(isFound(sum, LIMITS));
+});
+
 test('honest answers take back what a bad one added, and the words with it', () => {
   let sum = addToSum(NO_SUM, { word: 'a', draws: 100, margin: 5 }, LIMITS);
   assert.deepEqual([sum.excess, [...sum.by_word]], [0.5, [['a', 0.5]]]);

@@ -22,15 +22,19 @@ export const NO_SUM: MarginSum = { excess: 0, by_word: new Map() };
 /** Of the limit: one answer adds no more, so that no single bad one says much, and one word no more in all, so that it takes two. */
 const MOST_OF_ANSWER = 0.25;
 const MOST_OF_WORD = 0.5;
+/** Owners may be as many as the log knows: those beyond so many since the sum was nothing have one word together. */
+const WORDS = 32;
+const OTHERS = 'others';
 /** From this part of the limit on, a device is looked at more closely. */
 const NEAR = 0.25;
 
 /** A judged answer is added. @param word the owner of who judged it: all words of one owner are one */
 export function addToSum(
   { excess, by_word }: MarginSum,
-  { word, draws, margin }: { readonly word: string; readonly draws: number; readonly margin: number },
+  { word: by, draws, margin }: { readonly word: string; readonly draws: number; readonly margin: number },
   { usual_per_draw, sum }: SumLimits,
 ): MarginSum {
+  const word = by_word.has(by) || by_word.size < WORDS ? by : OTHERS;
   const before = by_word.get(word) ?? 0;
   const above = Math.min(margin - usual_per_draw * draws, MOST_OF_ANSWER * sum);
   const after = Math.min(before + above, MOST_OF_WORD * sum);
