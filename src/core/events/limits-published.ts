@@ -21,7 +21,7 @@ export const MarginsSchema = z.strictObject({
 });
 export type Margins = z.infer<typeof MarginsSchema>;
 
-/** By the run's owner, as `bench serve-limits` or `potluck run limits` measured them. `number` counts them from 0, so that none can be used again. */
+/** By the run's owner, as `bench serve-limits` measured them (`potluck rules limits`). `number` counts them from 0, so that none can be used again. */
 export const LimitsPublishedSchema = z.strictObject({
   type: z.literal('limits.published'),
   ...v1,

@@ -52,6 +52,34 @@ describe('limits', () => {
     h.refused('wrong-limits', OWNER, published({ number: CORE_LIMITS.limits_published }));
   });
 
+  test('may be published of a run that is over, as its models are served on', () => {
+    h.happen(OWNER, { type: 'run.ended', version: 1, run: RUN, round: 0, attempt: 0 });
+    h.happen(OWNER, published());
+  });
+
+  test('are those of a quantisation that a run’s models are served in', () => {
+    const isWell = (quantisation: string) => LimitsPublishedSchema.safeParse({ ...published(), quantisation }).success;
+    const known = ['f32', 'f16', 'q8_0', 'q4_0', 'gguf', 'q4_k', ''].filter(isWell);
+    assert.deepEqual(known, ['f32', 'f16', 'q8_0', 'q4_0']);
+  });
+
+  test('reach as far as their bounds, and no further', () => {
+    const bounds: readonly [keyof Margins, least: number, most: number][] = [
+      ['per_draw_micro', 200, 100_000],
+      ['allowance_micro', 50_000, 10_000_000],
+      ['end_margin_micro', 100_000, 10_000_000],
+      ['logprob_distance_micro', 2000, 1_000_000],
+      ['usual_per_draw_micro', 20, 100_000],
+      ['sum_micro', 200_000, 1_000_000_000],
+    ];
+    for (const [name, least, most] of bounds) {
+      const well = [least - 1, least, most, most + 1].map(
+        (value) => LimitsPublishedSchema.safeParse(published({ margins: { ...MARGINS, [name]: value } })).success,
+      );
+      assert.deepEqual(well, [false, true, true, false], name);
+    }
+  });
+
   test('that would refuse honest engines, or nobody, have no form', () => {
     for (const [name, value] of Object.entries(MARGINS)) {
       for (const wrong of [0, 1, -1, 0.5, value + 0.5, 1e10]) {
@@ -83,6 +111,10 @@ describe('verdicts on answers', () => {
 
   test('are of devices of this log', () => {
     h.refused('unknown-device', HUB, judged([[name('9'), 1, 0]]));
+    for (const stranger of ['9', 'c']) {
+      const rows = [ALICE, name(stranger)].sort().map((id): [string, number, number] => [id, 1, 0]);
+      h.refused('unknown-device', HUB, judged(rows));
+    }
   });
 
   test('name each device once, in order, and never one of which nothing was judged', () => {
@@ -90,7 +122,13 @@ describe('verdicts on answers', () => {
     assert.ok(isWell([[ALICE, 1, 0]]));
     for (const devices of [[], [[ALICE, 0, 0]], [[BOB, 1, 0], [ALICE, 1, 0]], [[ALICE, 1, 0], [ALICE, 1, 0]]]) // biome-ignore format: one line
       assert.ok(!isWell(devices as AnswersJudged['devices']));
-    assert.ok(!isWell([[ALICE, CORE_LIMITS.judged_parts + 1, 0]]));
+    const most = CORE_LIMITS.judged_parts;
+    assert.ok(isWell([[ALICE, most, most]]) && isWell([[ALICE, 0, 1]]));
+    for (const [accepted, refused] of [[most + 1, 0], [0, most + 1], [-1, 2], [2, -1], [0.5, 1]]) // biome-ignore format: one line
+      assert.ok(!isWell([[ALICE, accepted, refused]]), `${accepted} ${refused}`);
+    const rows = (count: number) =>
+      Array.from({ length: count }, (_, i): [string, number, number] => [i.toString(16).padStart(64, '0'), 1, 0]);
+    assert.ok(isWell(rows(CORE_LIMITS.judged_devices)) && !isWell(rows(CORE_LIMITS.judged_devices + 1)));
   });
 
   test('of as many devices as may be named fit in an event', async () => {
@@ -100,6 +138,23 @@ describe('verdicts on answers', () => {
     ]);
     const bytes = await signEvent(createIdentity(), judged(devices));
     assert.ok(bytes.length <= MAX_EVENT_BYTES, `${bytes.length} bytes`);
+  });
+
+  test('that cannot be counts break an invariant, whatever their sum is', () => {
+    h.happen(HUB, judged([[ALICE, 3, 1]]));
+    assert.equal(brokenState(h.state), null);
+    const isBroken = (accepted: number, refused: number, more: Partial<typeof h.state.judged> = {}): string | null => {
+      const before = h.state.judged;
+      h.state.judged = { ...before, devices: new Map([[ALICE, { accepted, refused }]]), ...more };
+      const found = brokenState(h.state);
+      h.state.judged = before;
+      return found;
+    };
+    assert.match(isBroken(5, -1)!, /5 accepted and -1 refused/);
+    assert.match(isBroken(-1, 5)!, /-1 accepted/);
+    assert.match(isBroken(2.5, 1.5)!, /2.5 accepted/);
+    assert.match(isBroken(0, 0, { parts: 0, batches: 0 })!, /0 accepted and 0 refused/);
+    assert.match(isBroken(3, 1, { batches: 5 })!, /5 times 4 parts/);
   });
 
   test('that are lost, or that another event counts, break an invariant', () => {
