@@ -1,4 +1,4 @@
-// What the pool remembers of a device that judges refused: it is out, for longer each time, and an honest one is forgiven.
+// What the pool remembers of a device: who is refused by judges is out, for longer each time; a model that is no longer served makes room for the next.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEVICE_LIMITS, modelKey, openDevices, type PoolDevice } from './devices.ts';
@@ -58,4 +58,31 @@ test('each refusal lasts twice as long as the last, up to two days, until so man
   devices.distrust(device);
   pass(DEVICE_LIMITS.distrusted_ms);
   assert.equal(places(), 0);
+});
+
+test('a model of which a device takes no answer makes room for the next one, as a run that learns on has many', () => {
+  const devices = openDevices(() => 0);
+  const connection = { number: '1', peer: 'b'.repeat(64), tell: () => {} };
+  const keyOf = (i: number): string => modelKey({ model: i.toString(16).padStart(64, '0'), quantisation: 'f32' });
+  const offer = (i: number, places: number) =>
+    devices.offer(connection, {
+      ...{ type: 'offer', model: i.toString(16).padStart(64, '0'), quantisation: 'f32', engine: 'own', class: 'cpu' },
+      ...{ context_tokens: 4096, free_tokens: 1e6, places, chat: false, tools: false, heard: 0 },
+      ...{ price_in: 0, price_out: 0, region: null },
+    });
+  for (let i = 0; i < 3 * DEVICE_LIMITS.offers; i++) {
+    if (i > 0) assert.equal(offer(i - 1, 0), null);
+    assert.equal(offer(i, 4), null, `model ${i}`);
+  }
+  const device = devices.all.get('1')!;
+  const last = 3 * DEVICE_LIMITS.offers - 1;
+  assert.deepEqual(
+    [...device.offers.keys()],
+    Array.from({ length: DEVICE_LIMITS.offers }, (_, i) => keyOf(last - DEVICE_LIMITS.offers + 1 + i)),
+  );
+  assert.deepEqual([[...devices.with(keyOf(0))], [...devices.with(keyOf(last))]], [[], [device]]);
+  // Those that it takes answers of stay.
+  for (const key of device.offers.keys()) assert.equal(offer(Number.parseInt(key.split(' ')[0], 16), 1), null);
+  assert.equal(offer(99, 1), 'too-many-models');
+  assert.equal(device.offers.size, DEVICE_LIMITS.offers);
 });

@@ -162,9 +162,9 @@ class MeasuredDevices implements Devices {
     if (!device && this.all.size >= DEVICE_LIMITS.devices) return 'too-many-devices';
     const here = device ?? this.#newcomer(connection);
     const before = here.offers.get(key);
-    if (!before && here.offers.size >= DEVICE_LIMITS.offers) return 'too-many-models';
     const those = this.#byModel.get(key);
     if (!those && offer.file && this.#files >= DEVICE_LIMITS.files) return 'too-many-files';
+    if (!before && !this.#hasRoomFor(here)) return 'too-many-models';
     const unheard = (before?.unheard ?? []).filter(({ ordinal }) => ordinal >= offer.heard);
     here.offers.set(key, { offer, unheard });
     this.all.set(connection.number, here);
@@ -180,13 +180,25 @@ class MeasuredDevices implements Devices {
     const device = this.all.get(number);
     if (!device) return;
     this.all.delete(number);
-    for (const [key, { offer }] of device.offers) {
-      const those = this.#byModel.get(key)!;
-      those.delete(device);
-      if (those.size > 0) continue;
-      this.#byModel.delete(key);
-      if (offer.file) this.#files--;
-    }
+    for (const [key, { offer }] of device.offers) this.#offersNoMore(device, key, offer);
+  }
+
+  /** Where there is none, the oldest model of which the device takes no answer is forgotten: a run that learns has a new one every minute. */
+  #hasRoomFor(device: Present): boolean {
+    if (device.offers.size < DEVICE_LIMITS.offers) return true;
+    const [key, old] = [...device.offers].find(([, { offer }]) => offer.places === 0) ?? [];
+    if (key === undefined || !old) return false;
+    device.offers.delete(key);
+    this.#offersNoMore(device, key, old.offer);
+    return true;
+  }
+
+  #offersNoMore(device: Present, key: ModelKey, { file }: Offer): void {
+    const those = this.#byModel.get(key)!;
+    those.delete(device);
+    if (those.size > 0) return;
+    this.#byModel.delete(key);
+    if (file) this.#files--;
   }
 
   with(key: ModelKey): Iterable<PoolDevice> {
