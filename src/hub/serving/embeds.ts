@@ -10,12 +10,14 @@ import { NOBODYS_FAULT, OF_THE_REQUEST } from './answer.ts';
 import { type Devices, modelKey, type PoolConnection, type PoolDevice } from './devices.ts';
 import { PLAN_LIMITS } from './plan.ts';
 import { bestDevice } from './rank.ts';
-import type { TokenRate } from './request.ts';
+import { mostTokens, type TokenRate } from './request.ts';
 
 export const EMBED_LIMITS = {
   requests: 32, // at the same time: each may fill SERVE_LIMITS.embed_floats, 512 MB of all
   devices: 4, // that are asked for one request, one after the other
   unit_error: 0.01, // of a vector's length: what rounding makes of it, and nothing else
+  lease_ms: 600_000, // however often a device says something: callers' clients wait no longer
+  around_tokens: 16, // that a tokenizer puts around a text
   retry_after_ms: 1000,
 } as const;
 
@@ -45,6 +47,9 @@ interface Made {
 interface EmbedLease {
   readonly device: PoolDevice;
   readonly inputs: number;
+  /** How many tokens they have at most: the caller pays for what the device says. */
+  readonly most_tokens: number;
+  readonly ends_ms: number;
   readonly pieces: Float32Array[];
   floats: number;
   timer: Timer;
@@ -114,7 +119,7 @@ export class Embeds {
   #best({ inputs, offer, rate, region, may }: EmbedRequest, avoided: ReadonlySet<string>): PoolDevice | null {
     const { devices } = this.#services;
     const key = modelKey(offer);
-    const lengths = inputs.map((one) => estimateOf(one, rate));
+    const lengths = inputs.map((one) => rate.estimate(promptOf(one)));
     const work = { read_tokens: lengths.reduce((sum, one) => sum + one, 0), left_tokens: 0 };
     // They are read one after the other, each in the room of one.
     const room = { read_tokens: Math.max(...lengths), left_tokens: 0 };
@@ -134,6 +139,8 @@ export class Embeds {
     const id = newLease();
     const lease: EmbedLease = {
       ...{ device, inputs: request.inputs.length, pieces: [], floats: 0, resolve },
+      most_tokens: request.inputs.reduce((sum, one) => sum + mostTokens(promptOf(one), EMBED_LIMITS.around_tokens), 0),
+      ends_ms: clock.elapsed_ms() + EMBED_LIMITS.lease_ms,
       timer: clock.setTimeout(() => lease.fail('late', 'the device is late'), PLAN_LIMITS.taken_most_ms),
       fail: (code, message) => reject(new Given(code, message)),
     };
@@ -169,7 +176,8 @@ export class Embeds {
     if (lease?.device.connection !== connection) return false;
     const { clock, devices } = this.#services;
     clock.clearTimeout(lease.timer);
-    lease.timer = clock.setTimeout(() => lease.fail('late', 'the device is late'), PLAN_LIMITS.first_most_ms);
+    const wait_ms = Math.min(PLAN_LIMITS.first_most_ms, lease.ends_ms - clock.elapsed_ms());
+    lease.timer = clock.setTimeout(() => lease.fail('late', 'the device is late'), wait_ms);
     if (message.type === 'answer-failed') lease.fail(message.code, message.message);
     const wrong = message.type === 'embedded' ? heardPiece(lease, message) : null;
     const made = message.type === 'embed-ended' ? madeOf(lease, message) : null;
@@ -200,8 +208,8 @@ function packed(inputs: EmbedInputs): Uint8Array {
 const noRoom = (fact: string): ServingError =>
   new ServingError('no-room', fact, { retry_after_ms: EMBED_LIMITS.retry_after_ms });
 
-const estimateOf = (input: string | readonly number[], rate: TokenRate): number =>
-  rate.estimate(typeof input === 'string' ? { kind: 'text', text: input } : { kind: 'ids', ids: [...input] });
+const promptOf = (input: EmbedInputs[number]): Parameters<typeof mostTokens>[0] =>
+  typeof input === 'string' ? { kind: 'text', text: input } : { kind: 'ids', ids: [...input] };
 
 /** @returns what is wrong with it; null: nothing */
 function heardPiece(lease: EmbedLease, { from, packed }: Extract<OfEmbed, { type: 'embedded' }>): string | null {
@@ -219,6 +227,7 @@ function madeOf(lease: EmbedLease, { width, tokens }: Extract<OfEmbed, { type: '
   if (lease.floats !== width * lease.inputs) {
     return `${lease.floats} numbers, expected ${lease.inputs} vectors of ${width}`;
   }
+  if (tokens > lease.most_tokens) return `${tokens} tokens, of ${lease.most_tokens} at most`;
   const all = new Float32Array(lease.floats);
   let at = 0;
   for (const piece of lease.pieces) {

@@ -77,6 +77,10 @@ function wordsOf(prompt: Extract<Prompt, { kind: 'chat' }>): string[] {
   return [...tools, ...prompt.messages.map((one) => `${one.role}      ${one.content}${calls(one)}`)];
 }
 
+/** The most tokens that a prompt has, whoever counts them. @param around_tokens what may be put before and after what the caller has sent */
+export const mostTokens = (prompt: Prompt, around_tokens: number): number =>
+  around_tokens + lengthOf(prompt) * (prompt.kind === 'ids' ? 1 : MOST_PER_CHARACTER);
+
 /** How many tokens prompts have for a character, as devices have told; at first one, as a model of bytes has it. */
 export interface TokenRate {
   estimate(prompt: Prompt): number;
