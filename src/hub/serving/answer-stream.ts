@@ -5,11 +5,12 @@ import type { TokenRow } from '../../protocol/serving-bytes.ts';
 import { SERVE_LIMITS } from '../../protocol/serving-messages.ts';
 import type { AnswerEvent, AnswerRequest, TokenLogprob } from '../../serving/answers.ts';
 import type { ServingError } from '../../serving/errors.ts';
-import { mayCall } from './request.ts';
+import { mayCall, mostTokens } from './request.ts';
 
 export const STREAM_LIMITS = {
   waiting_events: 256, // that the caller has not read: beyond it the device is released, and the answer goes on later
   read_again_events: 64, // so few are left when it goes on
+  around_tokens: 4096, // that a template puts around a prompt: what a device says beyond that its caller would pay for
 } as const;
 
 type End = Omit<Extract<AnswerEvent, { readonly kind: 'ended' }>, 'kind'>;
@@ -106,6 +107,8 @@ class JoinedStream implements AnswerStream {
   heardBegun(cursor: Cursor, tokens: number): string | null {
     const { prompt_tokens } = this;
     if (cursor.begun) return 'it begins twice';
+    const most = mostTokens(this.request.prompt, STREAM_LIMITS.around_tokens);
+    if (tokens > most) return `a prompt of ${tokens} tokens, of ${most} at most`;
     const { context_tokens } = cursor;
     if (tokens + this.written.length > context_tokens) {
       return `a prompt of ${tokens} tokens in a context of ${context_tokens}`;

@@ -131,6 +131,19 @@ describe('a device that', () => {
     assert.equal((await world.clock.run(world.read())).text, wholeText(ask()));
   });
 
+  test('counts more tokens of a prompt than it can have is refused before its caller pays for them', async () => {
+    const world = new PoolWorld();
+    const liar = world.device({
+      offer: { context_tokens: 1e7 },
+      twist: (message) => [message.type === 'answer-begun' ? { ...message, prompt_tokens: 5000 } : message],
+    });
+    const reading = world.read();
+    world.device();
+    const { events } = await world.clock.run(reading);
+    assert.deepEqual(events[0], { kind: 'begun', prompt_tokens: 3 });
+    assert.match(liar.refused[0], /a prompt of 5000 tokens, of 4099 at most/);
+  });
+
   test("speaks for a lease of another device, or for one that never was, changes nothing of anybody's answer", async () => {
     const world = new PoolWorld();
     const honest = world.device();
