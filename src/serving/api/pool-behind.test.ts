@@ -24,6 +24,7 @@ function world(pool: AnswerServer = named('poems@1'), trust = 'any') {
   const own = named('tiny');
   const local: AnswerServer = {
     ...own,
+    unlisted: (name) => (name === 'tiny*2' ? { ...own.models()[0], name } : null),
     answer(request, signal) {
       if (state.full) throw new ServingError('no-room', 'full', { retry_after_ms: 7 });
       return own.answer(request, signal);
@@ -40,10 +41,10 @@ function world(pool: AnswerServer = named('poems@1'), trust = 'any') {
     },
     onForwarded: ({ model, why }) => void forwarded.push(`${model} ${why}`),
   });
-  const ask = (path: string, body: object | string, more: Record<string, string> = {}) => {
-    const text = typeof body === 'string' ? body : JSON.stringify(body);
-    const headers = { 'content-type': 'application/json', 'content-length': String(text.length), ...more };
-    return serve(new Request(`http://localhost${path}`, { method: 'POST', headers, body: text }), {});
+  const ask = (path: string, asked: object | string | Uint8Array<ArrayBuffer>, more: Record<string, string> = {}) => {
+    const body = typeof asked === 'string' || asked instanceof Uint8Array ? asked : JSON.stringify(asked);
+    const headers = { 'content-type': 'application/json', 'content-length': String(body.length), ...more };
+    return serve(new Request(`http://localhost${path}`, { method: 'POST', headers, body }), {});
   };
   const get = (path: string) => serve(new Request(`http://localhost${path}`), {});
   return { state, forwarded, heard, ask, get };
@@ -99,6 +100,23 @@ test('a pool that has other weights under any name does not get what this machin
   assert.equal(answer.status, 429);
   assert.equal(answer.headers.get('retry-after-ms'), '7');
   assert.deepEqual(forwarded, []);
+});
+
+test('where the pool has not the model either, what this machine said holds: it may have room later', async () => {
+  const { state, ask, forwarded } = world();
+  state.full = true;
+  const answer = await ask('/v1/completions', { ...REQUEST, model: 'tiny*2' });
+  assert.deepEqual(forwarded, ['tiny*2 server_busy']);
+  assert.equal(answer.status, 429);
+  assert.equal(answer.headers.get('retry-after-ms'), '7');
+});
+
+test('a body that is no UTF-8 is refused, and not mended on its way', async () => {
+  const { ask } = world();
+  const body = new TextEncoder().encode(JSON.stringify({ ...REQUEST, prompt: '~' }));
+  body[body.indexOf(0x7e)] = 0xff;
+  const answer = await ask('/v1/completions', body);
+  assert.deepEqual([answer.status, (await answer.json()).error.code], [400, 'invalid_json']);
 });
 
 test('what is wrong with a request is said here, and a pool that is away changes nothing', async () => {

@@ -54,11 +54,11 @@ export function withPoolBehind<Env>(local: Serve<Env>, pool: PoolBehind): Serve<
     // What is not whole in memory cannot be asked twice; what is too large is refused here.
     const isAsked = request.method === 'POST' && ASKED.test(pathname) && bytes <= API_LIMITS.body_bytes;
     if (!isAsked) return local(request, env);
-    const body = await request.text();
+    const body = await request.arrayBuffer(); // as it came: a text would be another where it is not UTF-8
     const { method, headers, signal } = request;
     const answer = await local(new Request(request.url, { method, headers, signal, body }), env);
     const why = await refusalOf(answer);
-    const asked = why === null ? null : parsed(AskedSchema, body);
+    const asked = why === null ? null : parsed(AskedSchema, new TextDecoder().decode(body));
     // Whoever has said whose devices may read it, by a header or with the key, has not allowed others.
     if (why === null || asked === null || answer.headers.has(OWNERS_HEADER)) return answer;
     return (await fromPool(pathname, asked, { why, answer, signal }, pool)) ?? answer;
@@ -89,7 +89,8 @@ async function fromPool(
   const body = JSON.stringify({ ...asked, model });
   const found = await ask(new URL(path, pool.url), { method: 'POST', headers, body, signal }).catch(() => null);
   signal.throwIfAborted();
-  if (!found) return null;
+  if (found?.status === 404) await found.body?.cancel();
+  if (!found || found.status === 404) return null;
   const passed = PASSED.flatMap((name) => {
     const value = found.headers.get(name);
     return value === null ? [] : [[name, value] as [string, string]];
