@@ -1,6 +1,7 @@
 // An engine that dies is started again, after growing pauses and within a bound; whoever was answered is told, whoever asks later is answered.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -210,4 +211,41 @@ test('one that is closed while its child is dead, or is being started, leaves no
   await starting.close();
   assert.equal(starting.pid, null);
   assert.equal(waiting.length, 0);
+});
+
+test('a file that has changed meanwhile is not served under the hash that it had', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'potluck-kept-file-'));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'model.gguf');
+  writeFileSync(path, 'as it was offered');
+  const { clock, fire } = steppedClock();
+  const { open, ends } = openFakes();
+  let hear: (message: string) => void = () => {};
+  const heard = () =>
+    new Promise<string>((resolve) => {
+      hear = resolve;
+    });
+  const hash = createHash('sha256').update('as it was offered').digest('hex');
+  const settings: EngineSettings = { ...fake, model: { kind: 'gguf', path, hash } };
+  const engine = await keepEngine(settings, { clock, open, onNews: (message) => hear(message) });
+  writeFileSync(path, 'another one');
+  ends[0]('crash');
+  await settled();
+  let news = heard();
+  fire();
+  assert.match(
+    await news,
+    /no longer the one that was offered: SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}; it starts again/,
+  );
+  assert.deepEqual([ends.length, engine.pid], [1, null]);
+  rmSync(path);
+  news = heard();
+  fire();
+  assert.match(await news, /got ENOENT; it starts again/);
+  writeFileSync(path, 'as it was offered');
+  news = heard();
+  fire();
+  assert.match(await news, /has started again/);
+  assert.deepEqual([ends.length, engine.pid], [2, 2]);
+  await engine.close();
 });

@@ -4,6 +4,7 @@ import type { JudgingServer } from './answer-server.ts';
 import { type EngineProcess, openEngineProcess } from './engine-process.ts';
 import type { EngineSettings } from './engine-process-messages.ts';
 import { ServingError } from './errors.ts';
+import { checkHash } from './open-gguf.ts';
 
 export const KEPT_LIMITS = {
   first_pause_ms: 500, // doubled with each death in the window: memory that was short has a moment to come back
@@ -126,9 +127,15 @@ class Kept implements KeptEngine {
     this.#options.onNews?.(this.#down.why);
   }
 
+  async #open(): Promise<EngineProcess> {
+    const { model } = this.#settings;
+    // Under its hash callers were promised the file that it was.
+    if (model.kind === 'gguf') await checkHash(model.path, model.hash);
+    return (this.#options.open ?? openEngineProcess)(this.#settings, this.#options);
+  }
+
   #start(): void {
-    const open = this.#options.open ?? openEngineProcess;
-    this.#starting = open(this.#settings, this.#options).then(
+    this.#starting = this.#open().then(
       (child) => {
         this.#has(child);
         this.#options.onUp?.(true);

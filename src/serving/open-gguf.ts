@@ -105,6 +105,13 @@ export async function openGguf(path: string, options: OpenGgufOptions = {}): Pro
   };
 }
 
+/** Throws ServingError `corrupt-file` for a file that is no longer the one of this hash, or cannot be read; callers may read why, and learn no path. */
+export async function checkHash(path: string, hash: string): Promise<void> {
+  const now = await hashOfFile(path).catch(({ code }: NodeJS.ErrnoException) => code ?? 'an error');
+  if (now === hash) return;
+  throw new ServingError('corrupt-file', `the file is no longer the one that was offered: SHA-256 ${hash}, got ${now}`);
+}
+
 async function hashOfFile(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const piece of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(piece as Uint8Array);
