@@ -43,7 +43,7 @@ export const dayBefore = (now_ms: number, days: number): string =>
 
 /**
  * Opens the file, or makes it for this user alone. Several processes may keep the same one. What is counted reaches it after USAGE_LIMITS.write_ms;
- * `onError` gets what keeps it from being written, and the next attempt takes it along. Throws the file system's or SQLite's error.
+ * `onError` gets what keeps it from being written, once, and the next attempt takes it along. Throws the file system's or SQLite's error.
  */
 export function openUsageBook(path: string, clock: Clock, onError: (error: unknown) => void): UsageBook {
   const db = openFile(path);
@@ -56,6 +56,8 @@ export function openUsageBook(path: string, clock: Clock, onError: (error: unkno
   /** Not written yet, by day, key and model. */
   let waiting = new Map<string, UsageRow>();
   let forgotten = '';
+  /** Why it is not written, as told: a full disk stays full, and what tells of it may have to be written as well. */
+  let told = '';
   let timer: Timer;
 
   const write = (): void => {
@@ -74,10 +76,13 @@ export function openUsageBook(path: string, clock: Clock, onError: (error: unkno
         throw error;
       }
       forgotten = oldest;
+      told = '';
       waiting = new Map();
     } catch (error) {
       timer = clock.setTimeout(write, USAGE_LIMITS.write_ms);
-      onError(error);
+      const why = String(error);
+      if (why !== told) onError(error);
+      told = why;
     }
   };
 
