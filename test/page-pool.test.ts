@@ -16,7 +16,7 @@ function manyDevices(): Fleet {
       ...{ device: (16 * i + j + 1).toString(16).padStart(64, 'c'), model: 'b'.repeat(64), name: 'poems' },
       ...{ quantisation: 'f32', engine: 'own', chat: true, tools: false, region, writing: j % 2, places: 2 },
       ...{ tokens_per_second: i === 4 ? null : 12 * (i + 1) + j, round_trip_ms: 20 + 9 * i, leases: 40, well: 39 },
-      ...{ judged: 6, refused: 0, price_in: 0, price_out: 0, doubted: i === 7 },
+      ...{ judged: 6, refused: 0, price_in: 0, price_out: 0, doubted: i === 7, unpaid: null },
       energy: i % 2 ? { how: i === 3 ? 'stated' : 'measured', joules: 0.4 + i / 3 } : null,
     })),
   );

@@ -22,6 +22,7 @@ import type { Signal, Worth } from '../peer/owner-policy/signals.ts';
 import { priceAt } from '../peer/owner-policy/tariff.ts';
 import { valueSet, type WorthSeen } from '../peer/owner-policy/worth.ts';
 import { worthNow } from '../peer/owner-policy/worth-now.ts';
+import type { TookEnergy } from '../peer/token-energy.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import type { DeviceToday } from '../protocol/device-letters.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
@@ -35,8 +36,6 @@ const EVERY_MS = {
   ask: 60_000,
 } as const;
 const SMOOTH = 0.2; // of the newest reading of what work takes
-
-type Known = Exclude<OwnEnergy, { readonly how: 'unknown' }>;
 
 /** Which device to ask a hub about. */
 export interface DeviceAsked {
@@ -57,7 +56,7 @@ export interface DayKeeperOptions {
   ask(device: DeviceAsked): Promise<DeviceWork | null>;
   onProblem(message: string): void;
   /** Hears what work took since the last reading, beyond an idle device. */
-  onEnergy?(energy: Known): void;
+  onEnergy?(energy: TookEnergy): void;
 }
 
 export interface DayKeeper {
@@ -226,19 +225,19 @@ class Days implements DayKeeper {
     const all_ms = segments.reduce((sum, { passed_ms }) => sum + passed_ms, 0);
     if (all_ms <= 0) return;
     const known = energy && energy.how !== 'unknown' ? energy : null;
-    if (known) this.#options.onEnergy?.(known);
+    const price_per_kwh = priceAt(settings, now_ms);
+    const { wear_per_hour } = settings;
+    if (known) this.#options.onEnergy?.({ how: known.how, joules: known.joules, price_per_kwh, wear_per_hour });
     if (known && worked_ms > all_ms / 2) {
       const watts = known.joules / (worked_ms / 1000);
       this.#watts = this.#watts === null ? watts : (1 - SMOOTH) * this.#watts + SMOOTH * watts;
     }
-    const price_per_kwh = priceAt(settings, now_ms);
     for (const { book, told, share } of this.#devices.values()) {
       if (share === 0) continue;
       const day = today(book, now_ms, settings.time_zone);
       for (const { doing, code, passed_ms } of segments) {
         const part = worked_ms > 0 ? (doing === 'pause' ? 0 : passed_ms / worked_ms) : passed_ms / all_ms;
         const own = known && { how: known.how, joules: known.joules * part * share };
-        const { wear_per_hour } = settings;
         const time = { passed_ms: passed_ms * share, doing, code, run: told.run };
         spend(book, day, now_ms, { ...time, energy: own, price_per_kwh, wear_per_hour });
       }

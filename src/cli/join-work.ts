@@ -6,6 +6,7 @@ import { CORE_LIMITS } from '../core/limits.ts';
 import type { Numbers } from '../games/game.ts';
 import { gamesOf } from '../games/game-file.ts';
 import { observeRun, type RunObserver } from '../owner/run-observer.ts';
+import { openAskedPrice } from '../peer/asked-price.ts';
 import { transferTeller } from '../peer/blobs.ts';
 import type { DeviceWish } from '../peer/choose-runtime.ts';
 import { lateWords } from '../peer/late-words.ts';
@@ -14,6 +15,7 @@ import { openThrottle, type Throttle } from '../peer/policy.ts';
 import type { PeerNews } from '../peer/role.ts';
 import type { ServedFile } from '../peer/served-file.ts';
 import { openTokenEnergy, type TokenEnergy } from '../peer/token-energy.ts';
+import { systemClock } from '../protocol/clock.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { measuresText } from '../protocol/measures.ts';
 import { nameOf } from '../protocol/shown-name.ts';
@@ -51,28 +53,47 @@ export interface JoinFlags extends GameFlags, RunFlags {
   servePlaces: number;
   serveRegion?: string;
   /** Micro-credits for a million tokens. */
-  priceIn: number;
-  priceOut: number;
+  priceIn?: number;
+  priceOut?: number;
   adversary?: string;
   friend: string[];
   json: boolean;
 }
 
 /** How this device serves; undefined: it does not. */
-function servingOf(flags: JoinFlags, file: ServedFile | null, energy: TokenEnergy | null): JoinOptions['serve'] {
-  const { serve, serveOnly, servePlaces, serveRegion, priceIn: price_in, priceOut: price_out } = flags;
+function servingOf(
+  flags: JoinFlags,
+  file: ServedFile | null,
+  energy: TokenEnergy | null,
+  output: Output,
+): JoinOptions['serve'] {
+  const { serve, serveOnly, servePlaces, serveRegion, priceIn, priceOut } = flags;
+  const said = priceIn === undefined && priceOut === undefined ? null : { in: priceIn ?? 0, out: priceOut ?? 0 };
   if (!serve && !serveOnly && !file) {
-    if (price_in === 0 && price_out === 0) return undefined;
+    if (!said) return undefined;
     throw new CliError('bad-argument', 'a price goes with --serve, --serve-only or --serve-file');
   }
+  const { in: price_in, out: price_out } = said ?? { in: 0, out: 0 };
   const terms = { places: servePlaces, price_in, price_out, region: serveRegion ?? null };
-  return { only: serveOnly || file !== null, ...terms, ...(file && { file }), ...(energy && { energy }) };
+  const asks =
+    energy &&
+    openAskedPrice({
+      ...{ cost: energy.cost, elapsed_ms: systemClock.elapsed_ms },
+      said: said && { input_micro: price_in, output_micro: price_out },
+      tell: (news) =>
+        output.say(
+          news.type === 'asks' ? `This device ${news.message}.` : `problem (${news.code}): ${news.message}`,
+          news,
+        ),
+    });
+  const more = { ...(file && { file }), ...(energy && { energy }), ...(asks && { asks }) };
+  return { only: serveOnly || file !== null, ...terms, ...more };
 }
 
 /** What answers take, of a device that does nothing else; null: what training takes is not an answer's, or nobody watches it. */
 function energyOf({ serveOnly, serveFile }: JoinFlags, keeper: TellKeeper | null): TokenEnergy | null {
   if (!keeper || !(serveOnly || serveFile !== undefined)) return null;
-  const energy = openTokenEnergy();
+  const energy = openTokenEnergy(systemClock.elapsed_ms);
   keeper.onEnergy(energy.took);
   return energy;
 }
@@ -176,7 +197,15 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
       join: (part) => {
         const join = (more: typeof part) =>
           joinRun({
-            ...{ role, name, owner, runtime, disguise, pauses: keeper?.pauses, serve: servingOf(flags, file, energy) },
+            ...{
+              role,
+              name,
+              owner,
+              runtime,
+              disguise,
+              pauses: keeper?.pauses,
+              serve: servingOf(flags, file, energy, output),
+            },
             ...more,
           });
         return keeper ? tellingWork(part, join, keeper.work) : join(part);

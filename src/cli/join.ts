@@ -62,8 +62,12 @@ export function joinCommand(): Command {
     )
     .option('--licence <name>', 'the terms under which --serve-file is offered, where the file names none')
     .option('--serve-places <n>', 'answers to write at the same time', integer(1, 64), 2)
-    .option('--price-in <credits>', 'what a million tokens of prompts cost its callers', price, 0)
-    .option('--price-out <credits>', 'what a million tokens of answers cost its callers', price, 0)
+    .option(
+      '--price-in <credits>',
+      'what a million tokens of prompts cost its callers (default: with --serve-only or --serve-file what they cost this device by its tariff, else nothing)',
+      price,
+    )
+    .option('--price-out <credits>', 'what a million tokens of answers cost its callers (default: the same)', price)
     .option('--serve-region <name>', 'where this device is, for callers that want one near them', deviceName)
     .addOption(gameFileOption())
     .addOption(gameHashOption())

@@ -127,6 +127,11 @@ export const JSON_OBJECTS = {
     model: id,
     places: count,
   }),
+  asks: object('join: what a device whose owner names no price asks for a million tokens from now on', {
+    input_micro: count,
+    output_micro: count,
+    message: z.string(),
+  }),
   computes: object('join: what the device computes with, and why; what was timed, where there was a choice', {
     ...of_run,
     runtime: z.string(),

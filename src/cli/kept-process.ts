@@ -6,8 +6,9 @@ import type { End, Kept } from '../peer/owner-policy/keeper.ts';
 import type { OwnUse } from '../peer/owner-policy/own-use.ts';
 import type { Throttle } from '../peer/policy.ts';
 import type { Pause, Pauses } from '../peer/status.ts';
+import type { TookEnergy } from '../peer/token-energy.ts';
 import { ObstacleSchema } from '../protocol/messages.ts';
-import { type EnergyPerToken, energyPerToken } from '../protocol/serving-messages.ts';
+import { energyPerToken } from '../protocol/serving-messages.ts';
 import { type RunHere, RunHereSchema, type WorkHere, WorkHereSchema } from './device-worker.ts';
 import { CHILD_MARK, KEPT } from './lifetime.ts';
 
@@ -22,8 +23,8 @@ const ToKeptSchema = z.union([
   z.object({ go: z.number().positive().max(1), gpu_rests: z.string().nullable() }),
   z.object({ halt: z.literal(true), why: ObstacleSchema.nullable() }),
   z.object({ leave: z.enum(['now', 'after-work']) }),
-  /** What its work took since the last time. */
-  z.object({ energy: energyPerToken }),
+  /** What its work took since the last time, and what that costs by its owner's settings. */
+  z.object({ energy: energyPerToken.extend({ price_per_kwh: z.number().nullable(), wear_per_hour: z.number() }) }),
 ]);
 type ToKept = z.infer<typeof ToKeptSchema>;
 
@@ -70,7 +71,7 @@ export function keptProcesses(
   output: 'inherit' | 'ignore' = 'inherit',
   listener: KeptListener = NOBODY,
   script: string = POTLUCK,
-): { start(): Kept; readonly use: KeptUse; tookEnergy(energy: EnergyPerToken): void } {
+): { start(): Kept; readonly use: KeptUse; tookEnergy(energy: TookEnergy): void } {
   let child: ChildProcess | null = null;
   let told: Told = { cpu_ms: 0, rss_bytes: 0, gpu_pids: [] };
   const use: KeptUse = {
@@ -95,7 +96,7 @@ export function keptProcesses(
     });
     return keptBy(child, told, listener);
   };
-  const tookEnergy = (energy: EnergyPerToken): void => {
+  const tookEnergy = (energy: TookEnergy): void => {
     const words: ToKept = { energy };
     if (child?.connected) child.send(words, () => {});
   };
@@ -213,7 +214,7 @@ export interface TellKeeper {
   gpuFailed(why: string): void;
   readonly pauses: Pauses;
   /** Tells what this process took, from reading to reading. */
-  onEnergy(hear: (energy: EnergyPerToken) => void): void;
+  onEnergy(hear: (energy: TookEnergy) => void): void;
   /** Why no graphics processor may be used now; null: one may. */
   gpuRests(): Promise<string | null>;
 }
@@ -223,7 +224,7 @@ export function obeyKeeper(throttle: Throttle, leave: (when: 'now' | 'after-work
   let gpu_rests: string | null = null;
   const listeners = new Set<(pause: Pause | null) => void>();
   const begun = Promise.withResolvers<void>();
-  let hearEnergy = (_: EnergyPerToken): void => {};
+  let hearEnergy = (_: TookEnergy): void => {};
   const say = (words: FromKept): void => {
     if (process.connected) process.send!(words);
   };

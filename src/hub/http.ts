@@ -68,7 +68,7 @@ export interface HttpServices {
   counts(): { readonly events: number; readonly connections: number };
   condition(): Promise<Condition>;
   readonly clock: Clock;
-  readonly pool: Pick<Pool, 'serverFor' | 'fleet'>;
+  readonly pool: Pick<Pool, 'serverFor' | 'fleet' | 'served'>;
   readonly receipts: Pick<Receipts, 'partsOf' | 'prove'>;
   /** Fresh random bytes. */
   readonly randomBytes: (length: number) => Uint8Array;

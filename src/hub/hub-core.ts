@@ -78,6 +78,8 @@ export interface HubCoreOptions {
   readonly settle_ms?: number;
   /** What holders of a model and this hub get of what answers cost; by default PAY_SPLIT. */
   readonly split?: Split;
+  /** Whether callers pay for answers, which takes keys; missing: nobody does. */
+  readonly charges?: boolean;
   /** What the pool that serves counts. */
   readonly poolCounts?: PoolCounts;
   /** What is counted of frames between devices. */
@@ -199,7 +201,8 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
 
 /** The pool of devices that serve the models of a hub's runs, what its judges say on its way into the log, and what is paid. */
 async function openPaidPool(sequencer: Sequencer, options: HubCoreOptions, onError: OnError) {
-  const { identity, log, blobs, clock, randomBytes, poolCounts = NO_COUNTS, split = PAY_SPLIT } = options;
+  const { identity, log, blobs, clock, randomBytes, poolCounts = NO_COUNTS } = options;
+  const { split = PAY_SPLIT, charges = false } = options;
   const { state } = sequencer;
   const receipts = await openReceipts({
     ...{ path: options.receipts ?? ':memory:', identity, sequencer, log, blobs, clock },
@@ -216,7 +219,7 @@ async function openPaidPool(sequencer: Sequencer, options: HubCoreOptions, onErr
     models: () => modelsOfRuns(state),
     ownerOf: (peer) => ownerNow(state, peer),
     payments: {
-      ...{ receipts, gateway: identity.id, split },
+      ...{ receipts, gateway: identity.id, split, charges },
       mayEarn: (peer) => mayEarn(state, peer),
       onProblem: (error) => onError(error, 'paying for an answer'),
     },

@@ -92,7 +92,7 @@ export interface Hub {
   readonly verifier_key: string;
   readonly url: string;
   /** The devices that serve here, as callers may use them. */
-  readonly pool: Pick<Pool, 'serverFor' | 'fleet'>;
+  readonly pool: Pick<Pool, 'serverFor' | 'fleet' | 'served'>;
   /** Stops taking anything, writes everything accepted, and releases port and folder. */
   close(): Promise<void>;
 }
@@ -122,6 +122,10 @@ async function openEmpty(folder: string): Promise<BlobStore> {
 }
 
 /** What the hub answers over HTTP. */
+/** Who may ask the devices that serve; null: nobody. */
+const apiOf = ({ api }: HubOptions, { open }: HttpAccess['origins']): ApiAccess | null =>
+  api ?? (open ? null : { keys: null, owners: null });
+
 function frontOf(
   options: HubOptions,
   { services, unnamed, sequencer }: HubCore,
@@ -133,7 +137,7 @@ function frontOf(
   const { state } = sequencer;
   const path = join(folder, 'letters.sqlite');
   const letters = openLetters({ path, hub, state, clock: systemClock, rates, limits: options.letters });
-  const api = options.api ?? (who.origins.open ? null : { keys: null, owners: null });
+  const api = apiOf(options, who.origins);
   const access = { ...who, metrics_public, letters, api };
   const app = httpApp(services, unnamed, metrics, access, page ? { ...page, public_url } : null);
   return { app, letters };
@@ -181,7 +185,7 @@ async function startHub(
     poolCounts: metrics.pool,
     relayCounts: metrics.relay,
     receipts: join(folder, 'receipts.sqlite'),
-    ...{ settle_ms: options.settle_ms, split: options.split },
+    ...{ settle_ms: options.settle_ms, split: options.split, charges: Boolean(apiOf(options, origins)?.keys) },
   });
   const { connections } = hubCore;
   const { state } = hubCore.sequencer;

@@ -9,12 +9,13 @@ import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
 import { exampleView } from '../protocol/testing/example-views.ts';
 import type { Engine } from '../serving/engine.ts';
 import { openTinyEngine, requestOf, TINY_CONTEXT, TINY_HASH, tinyWeights } from '../serving/testing/tiny-model.ts';
-import { openServingPart, type ServingWish } from './serving-part.ts';
+import { openServingPart, type ServeOptions, type ServingWish } from './serving-part.ts';
+import { openTokenEnergy } from './token-energy.ts';
 
 const FIRST: ServingWish = { places: 0, paused: false, region: null };
 
 /** A device in a run whose model is the tiny one, and what its hub hears. */
-function device() {
+function device(more: Partial<ServeOptions> = {}) {
   const sent: FromServingPeer[] = [];
   const opened: { readonly places: number; closed: boolean }[] = [];
   const told: [number, number][] = [];
@@ -44,6 +45,7 @@ function device() {
         return () => {};
       },
       onAnswers: (writing, written) => void told.push([writing, written]),
+      ...more,
     },
     clock: systemClock,
     game: { name: 'tiny', textModel: async () => ({}) } as unknown as AnyGame,
@@ -55,7 +57,7 @@ function device() {
       stir();
     },
     onServes() {},
-    onProblem: (code, message) => assert.fail(`${code} ${message}`),
+    onProblem: (code, message) => assert.ok(['nobody-pays', 'unknown-model'].includes(code), message),
   });
   part.welcome();
   part.onView(exampleView({ model: TINY_HASH }));
@@ -128,4 +130,31 @@ test('hands over what it writes when its owner has had enough, and counts reques
     [1, 0],
     [0, 1],
   ]);
+});
+
+test('asks at each offer what it costs by then, and offers again for nothing where nobody pays it', async () => {
+  let price = { input_micro: 1, output_micro: 2 };
+  const free = { input_micro: 0, output_micro: 0 };
+  const asks = {
+    now: () => price,
+    unpaid() {
+      price = free;
+    },
+  };
+  const { part, offers, want, until } = device({ asks, energy: openTokenEnergy(() => 0) });
+  want({ places: 1 });
+  await until(() => offers().length > 0);
+  price = { input_micro: 3, output_micro: 4 };
+  want({ places: 1, paused: true });
+  part.hear({ type: 'offer-refused', model: TINY_HASH, code: 'unknown-model', message: 'unknown' });
+  part.hear({ type: 'offer-refused', model: TINY_HASH, code: 'nobody-pays', message: 'nobody' });
+  assert.deepEqual(
+    offers().map(({ price_in, price_out }) => [price_in, price_out]),
+    [
+      [1, 2],
+      [3, 4],
+      [0, 0],
+    ],
+  );
+  await part.close();
 });

@@ -5,6 +5,7 @@ import type { Identity } from '../protocol/identity.ts';
 import type { RunView } from '../protocol/messages.ts';
 import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
 import type { Engine } from '../serving/engine.ts';
+import type { AskedPrice } from './asked-price.ts';
 import { openRunServer, type RunServer } from './run-server.ts';
 import type { ServedFile } from './served-file.ts';
 import { openServing, type ServedModel, type Serving, type ServingOptions, type ServingTerms } from './serving.ts';
@@ -36,6 +37,8 @@ export interface ServeOptions extends ServingTerms {
   readonly onAnswers?: ServingOptions['onAnswers'];
   /** Of a device that only serves: what its answers take. */
   readonly energy?: TokenEnergy;
+  /** What it asks from moment to moment; missing: price_in and price_out. */
+  readonly asks?: AskedPrice;
 }
 
 export interface ServingPart extends Pick<Serving, 'hear' | 'welcome' | 'away'> {
@@ -60,12 +63,19 @@ interface Around {
 
 export function openServingPart({ serve, send, ...around }: Around): ServingPart {
   const { identity, clock, device, onProblem } = around;
-  const { price_in, price_out, only, onAnswers, energy } = serve;
+  const { only, onAnswers, energy, asks } = serve;
   let wish: ServingWish = { places: serve.places, paused: false, region: serve.region };
   const rested = serve.rested ?? (async () => device.rested?.());
   const serving = openServing({
-    ...{ identity, clock, send, price_in, price_out, onProblem, onAnswers, rested },
-    ...(energy && { onToken: energy.wrote, energy: energy.now }),
+    ...{ identity, clock, send, onProblem, onAnswers, rested },
+    ...(energy && { onToken: energy.wrote, onPrompt: energy.read, energy: energy.now }),
+    ...(asks && { onUnpaid: asks.unpaid }),
+    get price_in() {
+      return asks?.now().input_micro ?? serve.price_in;
+    },
+    get price_out() {
+      return asks?.now().output_micro ?? serve.price_out;
+    },
     get region() {
       return wish.region;
     },

@@ -332,7 +332,7 @@ describe('a device that serves', () => {
 
 describe('a device that asks to be paid', () => {
   const PRICE = { price_in: 1_000_000, price_out: 3_000_000 };
-  const pay = { gateway: 'c'.repeat(64), request: 'd'.repeat(64), part: 2, salt: new Uint8Array(32).fill(9) };
+  const pay = { gateway: 'c'.repeat(64), request: 'd'.repeat(64), part: 2, salt: new Uint8Array(32).fill(9), ...PRICE };
   const paid = (n: number, request: object = REQUEST): ToServingPeer =>
     ({ ...asked(n, request), pay }) as ToServingPeer;
   const claims = (sent: readonly FromServingPeer[]) =>
@@ -347,7 +347,7 @@ describe('a device that asks to be paid', () => {
     const ids = Array.from({ length: 50 }, (_, i) => i);
     const { device: by, ...said } = last;
     assert.equal(by, person(7).id);
-    const { salt, ...about } = pay;
+    const { salt, price_in: _in, price_out: _out, ...about } = pay;
     assert.deepEqual(said, {
       ...{ type: 'answer.claimed', version: 1, ...about, model: HASH, quantisation: 'f32', input_tokens: 2 },
       ...{ output_tokens: 50, answer: answerHash(salt, ids), earns_micro: 2 + 150 },
@@ -397,6 +397,19 @@ describe('a device that asks to be paid', () => {
     serving.welcome();
     await clock.pass(50);
     assert.deepEqual(claims(sent), []);
+  });
+
+  test('does not write at a price that it has not offered', () => {
+    const { serving, last } = device({ price: PRICE });
+    serving.hear({ ...asked(1), pay: { ...pay, price_out: 1 } } as ToServingPeer);
+    assert.deepEqual([last('answer-failed')?.code, serving.running], ['unpaid', 0]);
+  });
+
+  test('tells its owner once that nobody pays it', () => {
+    const { serving, problems } = device({ price: PRICE });
+    const refused = { type: 'offer-refused', model: HASH, code: 'nobody-pays', message: 'nobody' } as const;
+    for (let i = 0; i < 3; i++) serving.hear(refused);
+    assert.deepEqual(problems, ['nobody-pays nobody']);
   });
 
   test('writes nothing for a hub that does not say who pays', async () => {

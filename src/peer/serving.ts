@@ -5,7 +5,7 @@ import { ProtocolError } from '../protocol/errors.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { unpackRequest } from '../protocol/serving-bytes.ts';
 import type { FromServingPeer, Offer, OfferedFile } from '../protocol/serving-from-peer.ts';
-import type { EnergyPerToken, ToServingPeer } from '../protocol/serving-messages.ts';
+import { type EnergyPerToken, type ToServingPeer, unpaidCode } from '../protocol/serving-messages.ts';
 import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema } from '../serving/answers.ts';
 import { ServingError } from '../serving/errors.ts';
 import type { Judged } from '../serving/judge-answer.ts';
@@ -14,6 +14,7 @@ import { mustFit, openSender } from './answer-sender.ts';
 import { type Claiming, openClaiming } from './claiming.ts';
 import { type EmbeddingModel, sendVectors } from './embedding.ts';
 import { type Failure, type Judging, openJudging } from './judging.ts';
+import { openOfferedPrices } from './offered-prices.ts';
 
 const LIMITS = {
   flush_ms: 40, // tokens that come close together make one message; people do not see the difference
@@ -64,6 +65,10 @@ export interface ServingOptions extends ServingTerms {
   /** Hears how many answers it writes, and how many it has written to their end. */
   onAnswers?(writing: number, written: number): void;
   onToken?(): void;
+  /** Hears of each prompt that is read for the first time, and so paid for. */
+  onPrompt?(tokens: number): void;
+  /** Hears that nobody can pay this device here; what it asks may be another price afterwards. */
+  onUnpaid?(): void;
   /** What a token takes here; missing, or undefined: not known. */
   energy?(): EnergyPerToken | undefined;
 }
@@ -101,7 +106,7 @@ interface Running {
 /** Whoever gives a lease back tells why: this code counts against nobody. */
 const LEAVING = { code: 'leaving', message: 'its owner wants the device back' } as const;
 const OTHER_MODEL = { code: 'leaving', message: 'this device serves another model now' } as const;
-const UNPAID = { code: 'unpaid', message: 'this device asks to be paid, and the hub has not said by whom' } as const;
+const UNPAID = { code: 'unpaid', message: 'the hub does not ask at the price that this device has offered' } as const;
 const FULL = { code: 'no-room', message: 'this device is full' } as const;
 
 type Asked = Extract<ToServingPeer, { readonly type: 'answer' }>;
@@ -123,9 +128,12 @@ class PoolServing implements Serving {
   readonly #options: ServingOptions;
   readonly #running = new Map<string, Running>();
   readonly #judging: Judging;
+  readonly #prices = openOfferedPrices(() => this.#options.clock.elapsed_ms());
   #model: ServedModel | null = null;
   /** Requests that have come over this connection. */
   #heard = 0;
+  /** What the hub has last said of an offer. */
+  #refused: string | null = null;
   #paused = false;
   #here = false;
   /** Answers that it has written to their end. */
@@ -157,7 +165,16 @@ class PoolServing implements Serving {
       running?.stop.abort(new Error(message.why));
       this.#judging.stopLease(message.lease);
     }
-    if (message.type === 'offer-refused') this.#options.onProblem?.(message.code, message.message);
+    if (message.type === 'offer-refused') this.#hearRefusal(message);
+  }
+
+  /** Offers are sent again and again; what the hub says of them is news once. */
+  #hearRefusal({ code, message }: Extract<ToServingPeer, { readonly type: 'offer-refused' }>): void {
+    if (this.#refused !== code) this.#options.onProblem?.(code, message);
+    this.#refused = code;
+    if (!unpaidCode.safeParse(code).success || !this.#options.onUnpaid) return;
+    this.#options.onUnpaid();
+    this.#offerAgain();
   }
 
   welcome(): void {
@@ -195,6 +212,7 @@ class PoolServing implements Serving {
   #offer(of: ServedModel, places: number): void {
     if (!this.#here) return;
     const { price_in, price_out, region, send } = this.#options;
+    this.#prices.offered({ input_micro: price_in, output_micro: price_out });
     const { hash, quantisation, engine, class: kind, context_tokens, cache_tokens, chat, tools, file } = of;
     const taken_tokens = [...this.#running.values()].reduce((sum, { tokens }) => sum + tokens, 0);
     const free_tokens = Math.max(0, cache_tokens - taken_tokens);
@@ -277,9 +295,7 @@ class PoolServing implements Serving {
     const { lease } = message;
     this.#heard++;
     if (this.#running.has(lease)) return false; // a hub that gives a lease twice
-    const { price_in, price_out } = this.#options;
-    const isUnpaid = !message.pay && (price_in > 0 || price_out > 0);
-    const refusal = this.#refusalOf(message) ?? (isUnpaid ? UNPAID : null);
+    const refusal = this.#refusalOf(message) ?? (this.#prices.of(message.pay) ? null : UNPAID);
     if (refusal === null) {
       this.#options.send({ type: 'answer-taken', lease });
       return true;
@@ -312,10 +328,11 @@ class PoolServing implements Serving {
   }
 
   #claimingOf({ lease, pay, model, quantisation }: Asked, request: AnswerRequest): Claiming | null {
-    if (!pay) return null;
-    const { identity, clock, price_in, price_out, send } = this.#options;
+    const price = this.#prices.of(pay);
+    if (!pay || !price) return null;
+    const { identity, clock, send } = this.#options;
     return openClaiming({
-      ...{ identity, pay, request, model, quantisation, price: { input_micro: price_in, output_micro: price_out } },
+      ...{ identity, pay, request, model, quantisation, price },
       now_ms: () => clock.elapsed_ms(),
       send: (claim) => {
         const running = this.#running.get(lease);
@@ -346,6 +363,7 @@ class PoolServing implements Serving {
         claiming?.heard(event);
         if (event.kind === 'ended') this.#written++;
         if (event.kind === 'token') this.#options.onToken?.();
+        if (event.kind === 'begun' && request.written.length === 0) this.#options.onPrompt?.(event.prompt_tokens);
         await worked?.();
       }
     } catch (error) {

@@ -1,7 +1,7 @@
 // GET /fleet: who serves what, as the hub has measured it; for people, whose page shows it. Nobody's prompt or answer is in it.
 import { z } from 'zod';
 import { count, hash, oneLine } from './schemas.ts';
-import { energyPerToken } from './serving-messages.ts';
+import { energyPerToken, unpaidCode } from './serving-messages.ts';
 
 export const FLEET_LIMIT_ROWS = 1000; // more rows than anybody reads; the busiest come first
 /** What the pool did is told by so much time, for a day. */
@@ -35,6 +35,8 @@ const FleetRowSchema = z.strictObject({
   /** In millionths of a credit for a million tokens. */
   price_in: count,
   price_out: count,
+  /** Why it gets no requests, though it offers; null: it gets some. */
+  unpaid: unpaidCode.nullable(),
   /** What a token takes there, as the device says; null: it does not. */
   energy: energyPerToken.nullable(),
   /** It was late and has said nothing since, did not keep to the form of answers, or was refused by judges. */

@@ -1,11 +1,10 @@
 // What a device that serves says to the hub: what it offers, the tokens that it writes, what it finds as a judge.
 import { z } from 'zod';
 import { bytes, count, hash, oneLine } from './schemas.ts';
-import { energyPerToken, lease, offeredQuantisation, SERVE_LIMITS, tokenText } from './serving-messages.ts';
+import { energyPerToken, lease, offeredQuantisation, price, SERVE_LIMITS, tokenText } from './serving-messages.ts';
 
 const packed = bytes(SERVE_LIMITS.packed_bytes);
 const nats = z.number().nonnegative().max(SERVE_LIMITS.nats);
-const price = count.max(SERVE_LIMITS.price);
 
 /** What a device's owner says of a file that no run of this hub has made; whoever has the file can see whether the weights are so. */
 export const OfferedFileSchema = z.strictObject({
@@ -39,7 +38,6 @@ export const OfferSchema = z.strictObject({
   embeddings: z.boolean().optional(),
   /** How many requests have come over this connection so far: what the hub has sent since is not in `places` and `free_tokens` yet. */
   heard: count,
-  /** In millionths of a credit for a million tokens. */
   price_in: price,
   price_out: price,
   /** Where its owner says that it is; null: not said. */

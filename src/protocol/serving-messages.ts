@@ -36,12 +36,21 @@ export const energyPerToken = z.strictObject({
 });
 export type EnergyPerToken = z.infer<typeof energyPerToken>;
 
+/** Why nobody pays a device that asks for it: the hub asks its callers for no keys, or the log does not know whose the device is. */
+export const unpaidCode = z.enum(['nobody-pays', 'not-bound']);
+export type UnpaidCode = z.infer<typeof unpaidCode>;
+
 export const quantisation = z.enum(['f32', 'f16', 'q8_0', 'q4_0']);
 /** How the weights of a run's model are stored; `gguf`: as the file that has this hash has them. */
 export const offeredQuantisation = z.enum([...quantisation.options, 'gguf']);
 
-/** What a device needs to sign a claim (answer-receipt.ts) of what it serves: the hub draws request and salt, which the caller gets too. */
-const pay = z.object({ gateway: hash, request: hash, part: count, salt: bytes(32) });
+/** In millionths of a credit for a million tokens. */
+export const price = count.max(SERVE_LIMITS.price);
+/**
+ * What a device needs to sign a claim (answer-receipt.ts) of what it serves: the hub draws request and salt, which the caller gets too, and
+ * says by which of the device's offers it asks.
+ */
+const pay = z.object({ gateway: hash, request: hash, part: count, salt: bytes(32), price_in: price, price_out: price });
 export type PayWords = z.infer<typeof pay>;
 
 /** What the hub asks of a device. */
@@ -73,7 +82,7 @@ export const ServingFromHub = [
    * got of it, for the device's last claim; missing where nothing is paid.
    */
   z.object({ type: z.literal('answer-stop'), lease, why: z.string().max(60), took: count.optional() }),
-  /** An offer that the hub cannot use. */
+  /** An offer that the hub cannot use, or for which no request will come (UnpaidCode). */
   z.object({ type: z.literal('offer-refused'), model: hash, code: z.string().max(60), message: z.string().max(400) }),
 ] as const;
 export type ToServingPeer = z.infer<(typeof ServingFromHub)[number]>;

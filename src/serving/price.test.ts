@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { askedPrice, chargeOf, divideCharge, priceFloor, type ServingCost, type Split } from './price.ts';
+import { askedPrice, chargeOf, chargeOver, priceFloor, type ServingCost, type Split } from './price.ts';
 
 const COST: ServingCost = {
   ...{ energy_millijoules: 3_600_000_000, micro_per_kwh: 300_000, worked_ms: 3_600_000, wear_micro_per_hour: 20_000 },
@@ -39,33 +39,34 @@ test('whoever takes how much, the device gets back what it cost', () => {
     fc.property(costs, split, fc.integer({ min: 1, max: 1000 }), (cost, parts, input_permille) => {
       const floor = priceFloor(cost, input_permille);
       if (!floor) return;
-      const charge = chargeOf(askedPrice(floor, parts), cost.input_tokens, cost.output_tokens);
-      const { earns_micro } = divideCharge(charge, parts);
+      const earns_micro = chargeOf(floor, cost.input_tokens, cost.output_tokens);
       const spent =
         (BigInt(cost.energy_millijoules) * BigInt(cost.micro_per_kwh)) / 3_600_000_000n +
         (BigInt(cost.worked_ms) * BigInt(cost.wear_micro_per_hour)) / 3_600_000n;
       assert.ok(BigInt(earns_micro) >= spent, `${earns_micro} for ${spent}`);
+      // What callers are told beforehand is what they pay, but for the rounding of what the device earns and of two parts.
+      const told = chargeOf(askedPrice(floor, parts), cost.input_tokens, cost.output_tokens);
+      const { holders_micro, gateway_micro } = chargeOver(earns_micro, parts);
+      const charge = earns_micro + holders_micro + gateway_micro;
+      const rest = 1000 - parts.holders_permille - parts.gateway_permille;
+      assert.ok(charge <= told + 2 + Math.ceil(1000 / rest), `${charge} where ${told} was told`);
     }),
   );
 });
 
-test('a charge is rounded up once, and divided to the last micro-credit', () => {
+test('a charge is rounded up once, and what others get comes on top in whole parts', () => {
   assert.equal(chargeOf({ input_micro: 100_000, output_micro: 300_000 }, 120, 80), 36);
   assert.equal(chargeOf({ input_micro: 1, output_micro: 1 }, 1, 1), 1);
   assert.equal(chargeOf({ input_micro: 5, output_micro: 5 }, 0, 0), 0);
   fc.assert(
-    fc.property(amount(2 ** 40), split, (charge, parts) => {
-      const { earns_micro, holders_micro, gateway_micro } = divideCharge(charge, parts);
-      assert.equal(earns_micro + holders_micro + gateway_micro, charge);
-      assert.ok(Math.min(earns_micro, holders_micro, gateway_micro) >= 0);
-      assert.ok(holders_micro * 1000 <= charge * parts.holders_permille);
-      assert.ok(gateway_micro * 1000 <= charge * parts.gateway_permille);
+    fc.property(amount(2 ** 40), split, (earns, parts) => {
+      const { earns_micro, holders_micro, gateway_micro } = chargeOver(earns, parts);
+      const charge = BigInt(earns_micro + holders_micro + gateway_micro);
+      assert.equal(earns_micro, earns);
+      assert.ok(BigInt(holders_micro) * 1000n >= charge * BigInt(parts.holders_permille) - 1000n);
+      assert.ok(BigInt(gateway_micro) * 1000n >= charge * BigInt(parts.gateway_permille) - 1000n);
     }),
   );
-  assert.deepEqual(divideCharge(100, { holders_permille: 100, gateway_permille: 205 }), {
-    ...{ earns_micro: 70, holders_micro: 10, gateway_micro: 20 },
-  });
-  assert.throws(() => divideCharge(1, { holders_permille: 501, gateway_permille: 500 }), /at most all/);
   assert.throws(() =>
     askedPrice({ input_micro: 1, output_micro: 1 }, { holders_permille: 500, gateway_permille: 500 }),
   );

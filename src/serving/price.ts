@@ -82,15 +82,6 @@ export function chargeOf(price: TokenPrice, input_tokens: number, output_tokens:
   return exact('a charge', ceil(input + output, MILLION));
 }
 
-/** Divides a charge: whole parts, together the charge. What rounding leaves over is the device's. */
-export function divideCharge(charge_micro: number, split: Split): ChargeParts {
-  assert(takenOf(split) <= 1000n, 'holders and gateway take at most all of it');
-  const charge = whole('a charge', charge_micro);
-  const part = (permille: number): number => Number((charge * BigInt(permille)) / 1000n);
-  const [holders_micro, gateway_micro] = [part(split.holders_permille), part(split.gateway_permille)];
-  return { earns_micro: charge_micro - holders_micro - gateway_micro, holders_micro, gateway_micro };
-}
-
 const takenOf = ({ holders_permille, gateway_permille }: Split): bigint =>
   whole('holders_permille', holders_permille) + whole('gateway_permille', gateway_permille);
 

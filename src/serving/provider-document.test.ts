@@ -7,7 +7,7 @@ import { creditsPerToken, ProviderDocumentSchema, providerDocument, type ServedM
 const MODEL: ServedModel = {
   ...{ id: 'demo', name: 'The demo', created_s: 1_790_000_000, quantisation: 'q8_0', context_tokens: 2048 },
   ...{ answer_tokens: 65_536, price: { input_micro: 400_000, output_micro: 3_200_000 } },
-  ...{ sampling_parameters: ['temperature', 'seed'], features: ['json_mode'], devices: 1, answers: [] },
+  ...{ sampling_parameters: ['temperature', 'seed'], features: ['json_mode'], devices: 1, answers: [], energy: null },
 };
 const one = (more: Partial<ServedModel> = {}) => providerDocument([{ ...MODEL, ...more }]).data[0];
 
@@ -27,8 +27,10 @@ test('prices are texts in credits a token', () => {
 });
 
 test('a model says how its weights are kept, how long it answers, and whether somebody serves it', () => {
-  const words = (['f32', 'f16', 'q8_0', 'q4_0'] as const).map((quantisation) => one({ quantisation }).quantization);
-  assert.deepEqual(words, ['fp32', 'fp16', 'int8', 'int4']);
+  const words = ['f32', 'f16', 'BF16', 'q8_0', 'Q4_0', 'q5_k'].map(
+    (quantisation) => one({ quantisation }).quantization,
+  );
+  assert.deepEqual(words, ['fp32', 'fp16', 'bf16', 'int8', 'int4', 'unknown']);
   assert.deepEqual([one().context_length, one().max_output_length], [2048, 2048]);
   assert.equal(one({ answer_tokens: 100 }).max_output_length, 100);
   assert.deepEqual([one().is_ready, one({ devices: 0 }).is_ready], [true, false]);

@@ -1,7 +1,7 @@
 // What a marketplace reads of the models that a gateway serves: prices as texts, quantisation, context, whether they are ready, and uptime.
 // The fields and the words for quantisation are those of OpenRouter's document for providers.
 import { z } from 'zod';
-import type { Quantisation } from './engine.ts';
+import { type EnergyPerToken, energyPerToken } from '../protocol/serving-messages.ts';
 import type { TokenPrice } from './price.ts';
 
 /** Uptime is counted over so many answers, as routers count it. */
@@ -17,7 +17,7 @@ export const ProviderModelSchema = z.strictObject({
   created: z.int().min(0),
   input_modalities: z.tuple([z.literal('text')]),
   output_modalities: z.tuple([z.literal('text')]),
-  quantization: z.enum(['fp32', 'fp16', 'int8', 'int4']),
+  quantization: z.enum(['fp32', 'bf16', 'fp16', 'int8', 'int4', 'unknown']),
   context_length: length,
   max_output_length: length,
   /** Credits a token. */
@@ -27,6 +27,8 @@ export const ProviderModelSchema = z.strictObject({
   is_ready: z.boolean(),
   /** Of the last 100 answers, or as many as there were: how many came whole. */
   uptime: z.strictObject({ answers: z.int().min(0).max(UPTIME_ANSWERS), whole: z.int().min(0).max(UPTIME_ANSWERS) }),
+  /** What a token takes on the devices that tell, on average; null: none does. Not of OpenRouter's form. */
+  energy: energyPerToken.nullable(),
 });
 export type ProviderModel = z.infer<typeof ProviderModelSchema>;
 
@@ -38,7 +40,8 @@ export interface ServedModel {
   readonly id: string;
   readonly name: string;
   readonly created_s: number;
-  readonly quantisation: Quantisation;
+  /** In GGUF's words for a file. */
+  readonly quantisation: string;
   readonly context_tokens: number;
   readonly answer_tokens: number;
   readonly price: TokenPrice;
@@ -48,9 +51,13 @@ export interface ServedModel {
   readonly devices: number;
   /** How its answers ended, oldest first: true where one came whole. */
   readonly answers: readonly boolean[];
+  readonly energy: EnergyPerToken | null;
 }
 
-const QUANTISATIONS = { f32: 'fp32', f16: 'fp16', q8_0: 'int8', q4_0: 'int4' } as const;
+/** Other ways to store weights have no word there. */
+const QUANTISATIONS: Readonly<Record<string, ProviderModel['quantization']>> = {
+  ...{ f32: 'fp32', f16: 'fp16', bf16: 'bf16', q8_0: 'int8', q4_0: 'int4', q4_1: 'int4' },
+};
 /** Micro-credits for a million tokens are millionths of millionths of a credit for one. */
 const DECIMALS = 12;
 
@@ -64,7 +71,11 @@ function describe(model: ServedModel): ProviderModel {
   const last = model.answers.slice(-UPTIME_ANSWERS);
   return {
     ...{ id: model.id, name: model.name, created: model.created_s },
-    ...{ input_modalities: ['text'], output_modalities: ['text'], quantization: QUANTISATIONS[model.quantisation] },
+    ...{
+      input_modalities: ['text'],
+      output_modalities: ['text'],
+      quantization: QUANTISATIONS[model.quantisation.toLowerCase()] ?? 'unknown',
+    },
     context_length: model.context_tokens,
     max_output_length: Math.min(model.answer_tokens, model.context_tokens),
     pricing: {
@@ -76,6 +87,7 @@ function describe(model: ServedModel): ProviderModel {
     supported_features: [...model.features],
     is_ready: model.devices > 0,
     uptime: { answers: last.length, whole: last.filter((whole) => whole).length },
+    energy: model.energy,
   };
 }
 

@@ -287,7 +287,8 @@ class PaidWorld {
       randomBytes: (length) => Uint8Array.from({ length }, () => this.#random.below(256)),
       models: () => [{ hash: MODEL, names: ['poems'], created_ms: 0, licence: null, run: null }],
       payments: {
-        ...{ gateway: this.#hub.id, split: SPLIT, onProblem, mayEarn: (peer) => mayEarn(sequencer.state, peer) },
+        ...{ gateway: this.#hub.id, split: SPLIT, charges: true, onProblem },
+        ...{ mayEarn: (peer) => mayEarn(sequencer.state, peer) },
         receipts: {
           available: (account) => receipts.available(account),
           reserve: (account, most_micro) => receipts.reserve(account, most_micro),

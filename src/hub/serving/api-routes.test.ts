@@ -43,6 +43,7 @@ async function ownersFor(owners: ReadonlySet<string> | null, trust: string | nul
     {
       pool: {
         serverFor,
+        served: () => [],
         fleet: () => ({ devices: 0, answers: 0, rows: [], day: { tokens: [], answers: [], no_room: [], waiting: [] } }),
       },
       ...{ clock: systemClock, ...PAID, onError: assert.fail, rates: openRateLimits(systemClock) },
@@ -70,6 +71,7 @@ test('the usage of all keys is for programs of this machine, and for no page of 
     {
       pool: {
         serverFor: () => NOBODY,
+        served: () => [],
         fleet: () => ({ devices: 0, answers: 0, rows: [], day: { tokens: [], answers: [], no_room: [], waiting: [] } }),
       },
       ...{ clock: systemClock, ...PAID, onError: assert.ifError, rates: openRateLimits(systemClock) },

@@ -9,6 +9,7 @@ import { ApiError } from '../../serving/api/errors.ts';
 import type { Keys } from '../../serving/api/keys.ts';
 import { TRUST_HEADER } from '../../serving/api/trust.ts';
 import type { UsageBook } from '../../serving/api/usage-book.ts';
+import { providerDocument } from '../../serving/provider-document.ts';
 import { addressOfAsker, incomingOf, problem } from '../answers.ts';
 import { comesFromHere, isOwnHost } from '../askers.ts';
 import type { Cosignatures } from '../cosignatures.ts';
@@ -31,7 +32,7 @@ export interface ApiAccess {
 }
 
 interface ApiServices {
-  readonly pool: Pick<Pool, 'serverFor' | 'fleet'>;
+  readonly pool: Pick<Pool, 'serverFor' | 'fleet' | 'served'>;
   readonly clock: Clock;
   readonly rates: RateLimits;
   /** Fresh random bytes. */
@@ -73,6 +74,11 @@ export function serveApi(app: Hono, { keys, owners, own, usage }: ApiAccess, hub
   app.get('/fleet', (c) => {
     rates.take('read_address', addressOfAsker(c));
     return c.json(pool.fleet(), 200, { 'cache-control': 'no-store' });
+  });
+  // For marketplaces: what every caller may ask for, whoever reads it.
+  app.get('/v1/providers', (c) => {
+    const models = pool.served({ ...ANY_DEVICE, owners });
+    return c.json(providerDocument(models), 200, NO_STORE);
   });
   serveReceipts(app, hub);
   const serverOf = (named: ReadonlySet<string> | null): AnswerServer => {

@@ -1,10 +1,11 @@
 // The devices that offer to serve: what each has room for, and what the hub has measured of it. Nothing of it outlives the hub.
 
 import { addToSum, isFound, isNear, type MarginSum, NO_SUM, type SumLimits } from '../../model/margin-sum.ts';
+import type { Timer } from '../../protocol/clock.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
 import type { FleetRow } from '../../protocol/fleet.ts';
 import type { Offer } from '../../protocol/serving-from-peer.ts';
-import type { ToServingPeer } from '../../protocol/serving-messages.ts';
+import type { ToServingPeer, UnpaidCode } from '../../protocol/serving-messages.ts';
 import type { Usual } from './plan.ts';
 import { type DeviceKnown, FIRST_TOKENS, type Speed } from './rank.ts';
 
@@ -18,14 +19,6 @@ export const DEVICE_LIMITS = {
   distrusted_ms: 600_000, // how long a device that did not keep to the form of answers, or was refused by judges, gets no other …
   doublings: 8, // … twice as long each time that judges refuse it again, up to two days: who is found every time earns next to nothing
   forgiven: 100, // … until so many parts were accepted in a row: an honest device was refused by accident, a liar is out before
-} as const;
-
-/** What a device is told whose offer is not taken. */
-export const REFUSED_OFFERS = {
-  'unknown-model': 'expected a model of a run of this hub, one of its last ones',
-  'too-many-models': `expected at most ${DEVICE_LIMITS.offers} models of one device`,
-  'too-many-files': `${DEVICE_LIMITS.files} files are offered here already`,
-  'too-many-devices': `${DEVICE_LIMITS.devices} devices serve here already`,
 } as const;
 
 /** What was never measured, for the first answers of a hub: a slow laptop. */
@@ -79,6 +72,10 @@ export interface PoolDevice {
   readonly record: DeviceRecord;
   /** It was late and has not said anything since. */
   silent: boolean;
+  /** What it was told of why nobody pays it. */
+  unpaid: UnpaidCode | null;
+  /** What it is about to be told of that. */
+  telling: Timer;
 }
 
 interface Present extends PoolDevice {
@@ -128,7 +125,7 @@ export interface Devices {
   /** How many answers more it takes of a model. */
   placesOf(device: PoolDevice, key: ModelKey): number;
   /** What people may see: a row for each model that a device offers, those that write most first. @param writing answers, of a connection's number and a model */
-  rows(writing: (number: string, key: ModelKey) => number): Omit<FleetRow, 'name'>[];
+  rows(writing: (number: string, key: ModelKey) => number): Omit<FleetRow, 'name' | 'unpaid'>[];
 }
 
 export function openDevices(now_ms: () => number): Devices {
@@ -310,7 +307,7 @@ class MeasuredDevices implements Devices {
     return record.distrusted_until_ms > this.#now_ms() ? 0 : offer.places - unheard.length;
   }
 
-  rows(writing: (number: string, key: ModelKey) => number): Omit<FleetRow, 'name'>[] {
+  rows(writing: (number: string, key: ModelKey) => number): Omit<FleetRow, 'name' | 'unpaid'>[] {
     const all = [...this.all.values()].flatMap((device) =>
       [...device.offers].map(([key, offered]) => ({
         ...this.#row(device, key, offered),
@@ -340,8 +337,8 @@ class MeasuredDevices implements Devices {
   #newcomer(connection: PoolConnection): Present {
     const peer = connection.peer!;
     return {
-      ...{ connection, peer, record: this.#recordOf(peer), offers: new Map(), silent: false, sent: 0 },
-      ...{ round_trip_ms: ROUND_TRIP_MS, warm: new Set(), last_given_ms: 0 },
+      ...{ connection, peer, record: this.#recordOf(peer), offers: new Map(), silent: false, unpaid: null },
+      ...{ telling: undefined, sent: 0, round_trip_ms: ROUND_TRIP_MS, warm: new Set(), last_given_ms: 0 },
     };
   }
 

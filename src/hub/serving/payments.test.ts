@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type AnswerReceipt, answerHash } from '../../protocol/answer-receipt.ts';
+import { signEvent } from '../../protocol/envelope.ts';
 import { packTokens, type TokenRow, unpackTokens } from '../../protocol/serving-bytes.ts';
 import type { FromServingPeer } from '../../protocol/serving-from-peer.ts';
+import type { ToServingPeer } from '../../protocol/serving-messages.ts';
 import { hashOf, person } from '../../protocol/testing/example-receipt.ts';
 import type { AnswerEvent } from '../../serving/answers.ts';
 import { PAYMENT_LIMITS } from './payments.ts';
-import { CALLER, HUB, PRICES, paidWorld, ticket } from './testing/paid-world.ts';
+import { CALLER, HUB, OWNER, PRICES, paidWorld, ticket } from './testing/paid-world.ts';
 import { ask, type Claimed, idAt, wholeText } from './testing/pool-world.ts';
 
 const PLENTY = 1_000_000;
@@ -94,6 +96,48 @@ describe('an answer that is paid', () => {
     const stranger = person(99);
     world.device({ identity: stranger, offer: PRICES }, stranger.id);
     await assert.rejects(world.clock.run(world.read(ask(), { ticket: ticket() })), { code: 'unknown-model' });
+  });
+});
+
+describe('a device that asks to be paid and cannot be', () => {
+  const told = (device: { heard: readonly ToServingPeer[] }): string[] =>
+    device.heard.flatMap((one) => (one.type === 'offer-refused' ? [one.code] : []));
+
+  test('is told so once, until it asks nothing; its row says why it gets no requests', async () => {
+    const { world, device, sequencer } = await paidWorld(PLENTY);
+    const [bound, free] = [device(), device({ offer: {} })];
+    const stranger = world.device({ identity: person(41), offer: PRICES }, person(41).id);
+    stranger.offer();
+    const late = person(42);
+    const vouched = world.device({ identity: late, offer: PRICES }, late.id);
+    await world.clock.pass(1000);
+    const certificate = await signEvent(OWNER, {
+      ...{ type: 'device.certificate', version: 1, device: late.id, expires_ms: 10 ** 12 },
+    });
+    await sequencer.submit(await signEvent(late, { type: 'device.bound', version: 1, certificate }));
+    assert.deepEqual(told(stranger), [], 'its owner may be about to');
+    await world.clock.pass(10_000);
+    assert.deepEqual([bound, free, stranger, vouched].map(told), [[], [], ['not-bound'], []]);
+    const unpaid = (of: { peer: string }) => world.pool.fleet().rows.find((row) => row.device === of.peer)!.unpaid;
+    assert.deepEqual([bound, free, stranger].map(unpaid), [null, null, 'not-bound']);
+    const [refusal] = stranger.heard.filter((one) => one.type === 'offer-refused');
+    assert.match(refusal.message, /no request comes to it/);
+  });
+
+  test('because its hub charges nobody hears that, and not that its owner has said nothing', async () => {
+    const { world, device } = await paidWorld(PLENTY, { charges: false });
+    const [asking, free] = [device(), device({ offer: {} })];
+    assert.deepEqual([asking, free].map(told), [['nobody-pays'], []]);
+    assert.deepEqual(
+      world.pool
+        .fleet()
+        .rows.map(({ price_in, unpaid }) => [price_in > 0, unpaid])
+        .sort(),
+      [
+        [false, null],
+        [true, 'nobody-pays'],
+      ],
+    );
   });
 });
 

@@ -5,7 +5,7 @@ import { ANSWER_RECEIPT_LIMITS, openClaim } from '../../protocol/answer-receipt.
 import type { Clock, Timer } from '../../protocol/clock.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
 import type { Offer } from '../../protocol/serving-from-peer.ts';
-import type { PayWords } from '../../protocol/serving-messages.ts';
+import type { PayWords, UnpaidCode } from '../../protocol/serving-messages.ts';
 import type { AnswerRequest } from '../../serving/answers.ts';
 import { ServingError } from '../../serving/errors.ts';
 import { chargeOf, chargeOver, type Split, type TokenPrice } from '../../serving/price.ts';
@@ -31,6 +31,8 @@ export interface PaymentsOptions {
   readonly gateway: string;
   /** What holders of the model and the gateway get of a charge. */
   readonly split: Split;
+  /** Whether anybody pays here: a hub that asks for no keys knows of no account. */
+  readonly charges: boolean;
   /** Whether the log lets a device earn. */
   mayEarn(peer: string): boolean;
   /** Hears of parts that could not be paid. */
@@ -190,8 +192,11 @@ export class Payments {
     await Promise.all(this.#paying);
   }
 
-  mayEarn(peer: string): boolean {
-    return this.#options.mayEarn(peer);
+  /** Why nobody can pay a device what it asks; null: it asks nothing, or can be paid. */
+  unpaid(peer: string, offer: Pick<Offer, 'price_in' | 'price_out'>): UnpaidCode | null {
+    if (isFree(offer)) return null;
+    if (!this.#options.charges) return 'nobody-pays';
+    return this.#options.mayEarn(peer) ? null : 'not-bound';
   }
 
   /** For a bill. */
@@ -217,7 +222,8 @@ export class Payments {
       },
       timer: undefined,
     });
-    return { gateway, request, part: number, salt };
+    const { price_in, price_out } = lease.offer;
+    return { gateway, request, part: number, salt, price_in, price_out };
   }
 
   /** The most that a bill's parts may still cost. */
@@ -338,9 +344,9 @@ class OpenBill implements Bill {
   }
 
   affords(peer: string, { price_in, price_out }: Pick<Offer, 'price_in' | 'price_out'>): boolean {
-    if (isFree({ price_in, price_out })) return true;
     const { input_micro, output_micro } = this.price;
-    return price_in <= input_micro && price_out <= output_micro && this.#payments.mayEarn(peer);
+    const isPaid = price_in <= input_micro && price_out <= output_micro;
+    return isPaid && this.#payments.unpaid(peer, { price_in, price_out }) === null;
   }
 
   begun(prompt_tokens: number): ServingError | null {

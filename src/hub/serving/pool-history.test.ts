@@ -10,14 +10,14 @@ function history() {
   const clock = handClock(12_345);
   const passed_on: string[] = [];
   const pool = { wanting: 0 };
-  const { counts, day } = openPoolHistory(clock, {
+  const { counts, day, uptime } = openPoolHistory(clock, {
     ...NO_COUNTS,
     answer: (how) => void passed_on.push(how),
     tokens: (count) => void passed_on.push(`${count}`),
     lease: (why) => void passed_on.push(why),
   });
   counts.watch({ ...ZERO, wanting: () => pool.wanting });
-  return { clock, counts, day, passed_on, pool };
+  return { clock, counts, day, uptime, passed_on, pool };
 }
 const none = (): number => 0;
 const ZERO = { devices: none, answers: none, leases: none, judging: none, judging_bytes: none, paying: none };
@@ -30,11 +30,11 @@ test('each ten minutes have their tokens, whole answers, refusals for want of ro
   pool.wanting = 1;
   counts.tokens(5);
   counts.tokens(2);
-  counts.answer('whole');
-  counts.answer('left');
+  counts.answer('whole', 'a f32');
+  counts.answer('left', 'a f32');
   clock.move(2 * HISTORY_BUCKET_MS);
   pool.wanting = 0;
-  counts.answer('no-room');
+  counts.answer('no-room', 'a f32');
   assert.deepEqual(day(), { tokens: [7, 0, 0], answers: [1, 0, 0], no_room: [0, 0, 1], waiting: [3, 0, 0] });
   assert.deepEqual(passed_on, ['first', '5', '2', 'whole', 'left', 'no-room']);
 });
@@ -52,4 +52,17 @@ test('a day is kept and no more, however long the hub runs and however seldom so
   FleetSchema.parse({ devices: 0, answers: 0, rows: [], day: day() });
   clock.move(10 * HISTORY_BUCKETS * HISTORY_BUCKET_MS);
   assert.ok(day().tokens.every((count) => count === 0));
+});
+
+test('the uptime of a model is that of its last hundred answers, without what callers did', () => {
+  const { counts, uptime } = history();
+  for (const how of ['whole', 'left', 'no-credit', 'bad-input', 'no-room', 'interrupted']) counts.answer(how, 'a f32');
+  assert.deepEqual([uptime('a f32'), uptime('b f32')], [[true, false, false], []]);
+  for (let i = 0; i < 100; i++) counts.answer('whole', 'a f32');
+  assert.deepEqual(
+    uptime('a f32'),
+    Array.from({ length: 100 }, () => true),
+  );
+  for (let i = 0; i < 512; i++) counts.answer('whole', `${i}`);
+  assert.deepEqual(uptime('a f32'), [], 'a hub does not remember models without end');
 });

@@ -1,5 +1,6 @@
 // What the hub counts of its pool, in Prometheus' text format: numbers alone, nothing of prompts or answers.
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { ModelKey } from './devices.ts';
 
 const SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 1.5, 2.5, 5, 10, 30];
 
@@ -16,8 +17,8 @@ export interface WatchedPool {
 
 export interface PoolCounts {
   watch(pool: WatchedPool): void;
-  /** `how`: `whole`, `left` where the caller went away, or the code of the error. */
-  answer(how: string): void;
+  /** `how`: `whole`, `left` where the caller went away, or the code of the error. `model`: its key. */
+  answer(how: string, model: ModelKey): void;
   /** From the request to the first token, as the caller has it. */
   firstToken(seconds: number): void;
   /** `why`: `first`, `hedge` or `hand-over`. */

@@ -6,20 +6,14 @@ import { ProtocolError } from '../../protocol/errors.ts';
 import type { Fleet } from '../../protocol/fleet.ts';
 import { packRequest } from '../../protocol/serving-bytes.ts';
 import type { FromServingPeer, Offer } from '../../protocol/serving-from-peer.ts';
+import type { UnpaidCode } from '../../protocol/serving-messages.ts';
 import type { AnswerEvent, AnswerRequest, AnswerServer } from '../../serving/answers.ts';
 import { ServingError } from '../../serving/errors.ts';
+import type { ServedModel } from '../../serving/provider-document.ts';
 import { Answer, type AnswerServices, judgeTaskOf, type Lease, type LeaseEnd, type PoolKnown } from './answer.ts';
 import { openAnswerStream } from './answer-stream.ts';
 import type { Caller, Ticket } from './caller.ts';
-import {
-  type Devices,
-  type ModelKey,
-  modelKey,
-  openDevices,
-  type PoolConnection,
-  type PoolDevice,
-  REFUSED_OFFERS,
-} from './devices.ts';
+import { type Devices, type ModelKey, modelKey, openDevices, type PoolConnection, type PoolDevice } from './devices.ts';
 import { Embeds } from './embeds.ts';
 import { fleetOf } from './fleet.ts';
 import { type JudgedBy, Judges } from './judges.ts';
@@ -34,11 +28,15 @@ import { openPoolHistory, type PoolHistory } from './pool-history.ts';
 import type { PoolCounts } from './pool-metrics.ts';
 import type { WorkKnown } from './rank.ts';
 import { checkRequest, openTokenRates, prefixOf, takesPart } from './request.ts';
+import { servedModels } from './served-models.ts';
+import { takeOffer } from './take-offer.ts';
 
 export const POOL_LIMITS = {
   answers: 2000, // that are written at the same time: twice what a gateway on two cores is built for
   rates: 64, // models of which it is remembered how many tokens their texts have
 } as const;
+
+const LEFT = { code: 'gone', message: 'the device is gone' };
 
 export interface PoolOptions extends JudgedBy {
   readonly clock: Clock;
@@ -57,6 +55,8 @@ export interface Pool {
   serverFor(caller: Caller, ticketOf?: (request: AnswerRequest) => Ticket | null): AnswerServer;
   /** Who serves what, as it was measured. */
   fleet(): Fleet;
+  /** What callers may ask for, as marketplaces read it. @param caller those that they send */
+  served(caller: Caller): ServedModel[];
   /** What a device says. Throws ProtocolError `malformed`. */
   hear(connection: PoolConnection, message: FromServingPeer): void;
   gone(connection: PoolConnection): void;
@@ -84,6 +84,8 @@ class LeasingPool implements Pool {
   readonly #payments: Payments | null;
   #closed = false;
   readonly #services: AnswerServices;
+  readonly #unpaid = (peer: string, offer: Pick<Offer, 'price_in' | 'price_out'>): UnpaidCode | null =>
+    this.#payments?.unpaid(peer, offer) ?? null;
   readonly #newLease = (): string => bytesToHex(this.#options.randomBytes(8));
 
   constructor(options: PoolOptions, history: PoolHistory) {
@@ -104,7 +106,7 @@ class LeasingPool implements Pool {
     });
     this.#judges = new Judges({
       ...{ ...options, devices: this.#devices, newLease: this.#newLease },
-      busy: (key) => this.#waits(key),
+      busy: (key) => [...this.#wanting].some((one) => one.leases.length === 0 && this.#answers.get(one)?.key === key),
       leaseEnded: ({ connection }, lease, why) => this.#forget(connection, lease, why, undefined),
       convict: (device) => this.#convict(device),
     });
@@ -133,12 +135,20 @@ class LeasingPool implements Pool {
     };
   }
 
+  served(caller: Caller): ServedModel[] {
+    const { models, ownerOf, payments } = this.#options;
+    const around = { devices: this.#devices, unpaid: this.#unpaid, uptime: this.#history.uptime };
+    return servedModels({ ...around, models: models(), offers: this.#offers(caller), ownerOf, split: payments?.split });
+  }
+
   fleet(): Fleet {
-    const { models } = this.#options;
     const writing = [...this.#leases.values()].map(
       ({ device, answer }) => `${device.connection.number} ${this.#answers.get(answer)?.key}`,
     );
-    return fleetOf(this.#devices, models(), { writing, answers: this.#answers.size, day: this.#history.day() });
+    return fleetOf(this.#devices, this.#options.models(), {
+      ...{ writing, answers: this.#answers.size, day: this.#history.day() },
+      unpaid: this.#unpaid,
+    });
   }
 
   hear(connection: PoolConnection, message: FromServingPeer): void {
@@ -175,10 +185,7 @@ class LeasingPool implements Pool {
       this.#begun(lease.answer, message.prompt_tokens);
   }
 
-  #hearClaim(
-    connection: PoolConnection,
-    { lease: id, claim }: Extract<FromServingPeer, { type: 'answer-claim' }>,
-  ): void {
+  #hearClaim(connection: PoolConnection, { lease: id, claim }: FromServingPeer & { type: 'answer-claim' }): void {
     const wrong = this.#payments?.hear(connection, id, claim);
     if (wrong === undefined) this.#lastWords.hear(connection.number, id);
     else if (wrong !== null) {
@@ -203,15 +210,15 @@ class LeasingPool implements Pool {
   gone(connection: PoolConnection): void {
     const device = this.#devices.all.get(connection.number);
     if (!device) return;
+    this.#options.clock.clearTimeout(device.telling);
     this.#devices.gone(connection);
     this.#lastWords.gone(connection.number);
     this.#judges.gone(connection);
     this.#embeds.gone(connection);
     const left = [...this.#leases.values()].filter((lease) => lease.device === device);
-    const refusal = { code: 'gone', message: 'the device is gone' };
     for (const lease of left) {
       // One answer may have had it twice: the first end may have ended the second.
-      if (this.#leases.has(lease.id)) lease.answer.failed(lease, refusal, false);
+      if (this.#leases.has(lease.id)) lease.answer.failed(lease, LEFT, false);
     }
     this.#payments?.gone(connection);
   }
@@ -246,10 +253,9 @@ class LeasingPool implements Pool {
       openAnswerStream(request, () => answer.drive()),
       this.#services,
     );
-    const { offered: offer } = found;
+    const { offered: offer, context_tokens, run } = found;
     const key = modelKey(offer);
     const offers = [...this.#offers(caller)].flatMap((one) => (modelKey(one.offer) === key ? [one.offer] : []));
-    const { context_tokens, run } = found;
     const about = { ticket, request, stream: answer.stream, context_tokens, run };
     const bill = this.#payments?.bill(about, offers) ?? null;
     this.#answers.set(answer, { key, offer, caller, prefix: prefixOf(request.prompt), bill });
@@ -269,7 +275,7 @@ class LeasingPool implements Pool {
       if (error instanceof ServingError) how = error.code;
       throw error;
     } finally {
-      counts.answer(how === 'cut' ? 'left' : how);
+      counts.answer(how === 'cut' ? 'left' : how, key);
       answer.close('caller-gone');
       bill?.close();
       this.#answers.delete(answer);
@@ -348,8 +354,10 @@ class LeasingPool implements Pool {
     const { key, offer, caller } = this.#answers.get(answer)!;
     const task = judgeTaskOf(lease);
     const decided = (refused: boolean): void => this.#payments?.decided(id, refused);
-    if (!task || this.#closed) decided(false);
-    if (!task || this.#closed) return;
+    if (!task || this.#closed) {
+      decided(false);
+      return;
+    }
     // Whoever the caller does not want to see the request does not judge it either; a price it does not pay.
     const may = (judge: PoolDevice): boolean => {
       const { offer: theirs } = judge.offers.get(key)!;
@@ -373,21 +381,12 @@ class LeasingPool implements Pool {
     }
   }
 
-  /** Callers wait for a device with this model. */
-  #waits(key: ModelKey): boolean {
-    return [...this.#wanting].some((answer) => answer.leases.length === 0 && this.#answers.get(answer)?.key === key);
-  }
-
   #hearOffer(connection: PoolConnection, offer: Offer): void {
-    const { model, file } = offer;
-    const isKnown = file !== undefined || this.#options.models().some(({ hash }) => hash === model);
-    const code = isKnown ? this.#devices.offer(connection, offer) : 'unknown-model';
-    if (code !== null) connection.tell({ type: 'offer-refused', model, code, message: REFUSED_OFFERS[code] });
-    else {
-      const device = this.#devices.all.get(connection.number)!;
-      this.#driveWanting(device, modelKey(offer));
-      this.#judges.look(device);
-    }
+    const { clock, models } = this.#options;
+    const device = takeOffer(connection, offer, { clock, devices: this.#devices, models, unpaid: this.#unpaid });
+    if (!device) return;
+    this.#driveWanting(device, modelKey(offer));
+    this.#judges.look(device);
   }
 
   /** A device may have room that answers wait for. */

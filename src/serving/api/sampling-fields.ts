@@ -35,6 +35,14 @@ export const completionFields = {
     .nullish(),
 };
 
+/** What marketplaces read of how answers are drawn. */
+export const SAMPLING_PARAMETERS = [
+  ...([
+    ...(['temperature', 'top_p', 'seed', 'stop', 'presence_penalty', 'frequency_penalty', 'logit_bias'] as const),
+  ] satisfies (keyof typeof completionFields)[]),
+  'max_tokens',
+];
+
 /** Labels of the caller's own, which by OpenAI's definition change no answer. */
 export const labelFields = {
   user: z.string().max(512).nullish(),

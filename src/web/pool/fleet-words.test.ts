@@ -7,7 +7,17 @@ import { energyOf, factsOf, regionsOf } from './fleet-words.ts';
 const ROW: FleetRow = {
   ...{ device: 'a'.repeat(64), model: 'b'.repeat(64), name: 'poems', quantisation: 'f32', engine: 'own', region: null },
   ...{ writing: 0, places: 2, tokens_per_second: null, round_trip_ms: 12.4, leases: 0, well: 0 },
-  ...{ judged: 0, refused: 0, price_in: 0, price_out: 0, chat: true, tools: true, doubted: false, energy: null },
+  ...{
+    judged: 0,
+    refused: 0,
+    price_in: 0,
+    price_out: 0,
+    chat: true,
+    tools: true,
+    doubted: false,
+    energy: null,
+    unpaid: null,
+  },
 };
 
 test('a device of which nothing is known yet is said to be that, and one that works by its figures', () => {
@@ -31,6 +41,13 @@ test('a device of which nothing is known yet is said to be that, and one that wo
     '0.4 credits a million tokens read, 3.2 written',
     'doubted: it was late, broke the form or was judged wrong',
   ]);
+});
+
+test('a device that nobody can pay is said to get no requests, and why', () => {
+  const words = (['nobody-pays', 'not-bound', null] as const).map((unpaid) => factsOf({ ...ROW, price_in: 1, unpaid }));
+  assert.match(words[0].join(), /gets no requests: .* charges nobody/);
+  assert.match(words[1].join(), /gets no requests: .* whose it is/);
+  assert.doesNotMatch(words[2].join(), /gets no requests/);
 });
 
 test('the largest region comes first, and devices that say none come last; a region’s speed is what was measured', () => {

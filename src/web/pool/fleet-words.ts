@@ -73,11 +73,17 @@ export function factsOf(row: FleetRow): string[] {
     leases === 0 ? 'no answer yet' : `${well} of ${leases} went well`,
     judged === 0 ? 'not judged yet' : `${judged - refused} of ${judged} judged answers were right`,
     priceOf(row),
+    ...(row.unpaid ? [UNPAID_WORDS[row.unpaid]] : []),
     ...(row.energy ? [energyWords({ joules: row.energy.joules, stated: row.energy.how === 'stated' })] : []),
     ...(chat ? [] : ['goes on with texts alone']),
     ...(doubted ? ['doubted: it was late, broke the form or was judged wrong'] : []),
   ];
 }
+
+const UNPAID_WORDS = {
+  'nobody-pays': 'gets no requests: it asks to be paid, and this hub charges nobody',
+  'not-bound': 'gets no requests: it asks to be paid, and the log does not know whose it is',
+} as const;
 
 /** Millionths of a credit for a million tokens, in credits. */
 function priceOf({ price_in, price_out }: FleetRow): string {

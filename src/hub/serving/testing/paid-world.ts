@@ -52,7 +52,7 @@ export async function paidWorld(credit_micro: number, more: Partial<PaymentsOpti
   });
   const added: AnswerReceipt[] = [];
   const world = new PoolWorld({
-    ...{ gateway: HUB.id, split: { holders_permille: 0, gateway_permille: 0 }, onProblem },
+    ...{ gateway: HUB.id, split: { holders_permille: 0, gateway_permille: 0 }, charges: true, onProblem },
     mayEarn: (peer) => mayEarn(sequencer.state, peer),
     receipts: {
       available: (account) => receipts.available(account),

@@ -127,7 +127,7 @@ export class FakeDevice {
     const { pay, input_tokens } = written;
     const ids = written.ids.slice(0, tokens);
     const price = { input_micro: offer.price_in ?? 0, output_micro: offer.price_out ?? 0 };
-    const { salt, ...rest } = pay;
+    const { salt, price_in: _in, price_out: _out, ...rest } = pay;
     const claimed = change({
       ...{ ...rest, model: MODEL, quantisation: 'f32', input_tokens, output_tokens: ids.length },
       ...{ answer: answerHash(salt, ids), earns_micro: chargeOf(price, input_tokens, ids.length) },
