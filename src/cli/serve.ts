@@ -217,6 +217,7 @@ function httpServer(server: AnswerServer, { needs_keys, origins, own, usage, poo
         url,
       });
     },
+    onRefused: (status) => tellProblem(output, `it answers ${status}: expected a --pool-key that it takes`, pool.url),
   });
   return createAdaptorServer({ fetch: (request, env) => behind(request, env as HttpBindings) }) as Server;
 }

@@ -20,7 +20,8 @@ const OWN = '5'.repeat(64);
 function world(pool: AnswerServer = named('poems@1'), trust = 'any') {
   const forwarded: string[] = [];
   const heard: Request[] = [];
-  const state = { full: false, away: false };
+  const refused: number[] = [];
+  const state = { full: false, away: false, locked: false };
   const own = named('tiny');
   const local: AnswerServer = {
     ...own,
@@ -37,9 +38,11 @@ function world(pool: AnswerServer = named('poems@1'), trust = 'any') {
       const request = new Request(input, init);
       heard.push(request);
       if (state.away) throw new TypeError('fetch failed');
+      if (state.locked) return Response.json({ error: { code: 'invalid_api_key' } }, { status: 401 });
       return there.fetch(request);
     },
     onForwarded: ({ model, why }) => void forwarded.push(`${model} ${why}`),
+    onRefused: (status) => void refused.push(status),
   });
   const ask = (path: string, asked: object | string | Uint8Array<ArrayBuffer>, more: Record<string, string> = {}) => {
     const body = typeof asked === 'string' || asked instanceof Uint8Array ? asked : JSON.stringify(asked);
@@ -47,7 +50,7 @@ function world(pool: AnswerServer = named('poems@1'), trust = 'any') {
     return serve(new Request(`http://localhost${path}`, { method: 'POST', headers, body }), {});
   };
   const get = (path: string) => serve(new Request(`http://localhost${path}`), {});
-  return { state, forwarded, heard, ask, get };
+  return { state, forwarded, refused, heard, ask, get };
 }
 
 const REQUEST = { model: 'tiny', prompt: 'potluck', max_tokens: 12, seed: 3, temperature: 1 };
@@ -109,6 +112,13 @@ test('where the pool has not the model either, what this machine said holds: it 
   assert.deepEqual(forwarded, ['tiny*2 server_busy']);
   assert.equal(answer.status, 429);
   assert.equal(answer.headers.get('retry-after-ms'), '7');
+});
+
+test("a hub that does not take this machine's key is its operator's to hear of: no caller's key is wrong", async () => {
+  const { state, ask, refused } = world();
+  state.locked = true;
+  assert.equal((await ask('/v1/completions', { ...REQUEST, model: 'poems@1' })).status, 404);
+  assert.deepEqual(refused, [401]);
 });
 
 test('a body that is no UTF-8 is refused, and not mended on its way', async () => {

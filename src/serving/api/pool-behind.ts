@@ -19,6 +19,8 @@ export interface PoolBehind {
   readonly fetch?: typeof fetch;
   /** A request goes on. `why`: the code with which this machine did not answer. */
   onForwarded(forwarded: { readonly path: string; readonly model: string; readonly why: string }): void;
+  /** The hub does not let this machine ask, whose key it is: no caller here could do anything about it. */
+  onRefused(status: number): void;
 }
 
 type Serve<Env> = (request: Request, env: Env) => Response | Promise<Response>;
@@ -26,6 +28,8 @@ type Serve<Env> = (request: Request, env: Env) => Response | Promise<Response>;
 /** Codes of answers that another server may have room for. */
 const ELSEWHERE: readonly string[] = ['server_busy', 'model_not_found', 'engine_ended', 'no_engine'];
 const ASKED = /^\/v1\/(chat\/completions|completions|responses|embeddings)$/;
+/** Statuses that are between this machine and the hub: a key that it does not take, a model that it has not. */
+const NOT_THERE: readonly number[] = [401, 403, 404];
 /** The list of the pool's models is no reason to wait long for this machine's own. */
 const LIST_MS = 2000;
 /** Headers of the pool's answer that are its caller's; all others are between this machine and the hub. */
@@ -71,7 +75,7 @@ interface Refused {
   readonly signal: AbortSignal;
 }
 
-/** The pool's answer; null: it has not the model either, or does not answer at all. */
+/** The pool's answer; null: it has not the model either, does not let this machine ask, or does not answer at all. */
 async function fromPool(
   path: string,
   asked: z.infer<typeof AskedSchema>,
@@ -89,8 +93,12 @@ async function fromPool(
   const body = JSON.stringify({ ...asked, model });
   const found = await ask(new URL(path, pool.url), { method: 'POST', headers, body, signal }).catch(() => null);
   signal.throwIfAborted();
-  if (found?.status === 404) await found.body?.cancel();
-  if (!found || found.status === 404) return null;
+  if (!found) return null;
+  if (NOT_THERE.includes(found.status)) {
+    if (found.status !== 404) pool.onRefused(found.status);
+    await found.body?.cancel();
+    return null;
+  }
   const passed = PASSED.flatMap((name) => {
     const value = found.headers.get(name);
     return value === null ? [] : [[name, value] as [string, string]];
