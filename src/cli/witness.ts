@@ -163,7 +163,7 @@ async function letLogsAsk(
       output.say(`could not answer a log: ${message}`, { type: 'problem', message });
     },
   });
-  const url = await listen(server, host, port);
+  const url = await listen(server, host, port, '--listen');
   const { id } = options.witness;
   const verifier_key = verifierKey({ name: witnessName(id), id }, NOTE_COSIGNATURE_V1);
   output.say(`Logs may ask for cosignatures; a hub does so with:  potluck hub --witness "${verifier_key} ${url}"`, {

@@ -71,12 +71,15 @@ function makeRoom(server: Server, most_sockets: number): void {
 /** The length of the accept queue. If a thousand clients come at once and it is full, some of them would retry only seconds later. */
 const BACKLOG = 4096;
 
-/** Resolves to the address, as a URL, when it listens. `port` 0: any free one. Throws HubError `port-taken`, `bad-folder`. */
-export function listen(server: Server, host: string, port: number): Promise<string> {
+/**
+ * Resolves to the address, as a URL, when it listens. `port` 0: any free one; `option` is the one with which another can be chosen. Throws HubError
+ * `port-taken`, `bad-folder`.
+ */
+export function listen(server: Server, host: string, port: number, option = '--port'): Promise<string> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') {
-        reject(new HubError('port-taken', `port ${port} on ${host} is taken; choose another`, { port }));
+        reject(new HubError('port-taken', `port ${port} on ${host} is taken; choose another with ${option}`, { port }));
       } else reject(new HubError('bad-folder', `cannot listen on ${host}:${port}: ${error.message}`));
     });
     server.listen({ port, host, backlog: BACKLOG }, () => {
