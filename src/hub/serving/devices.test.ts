@@ -24,15 +24,20 @@ function oneDevice() {
 }
 
 test('what was little by the limits of before finds nobody when narrower ones are published', () => {
-  const { devices, device } = oneDevice();
-  const wide = { usual_per_draw: 0.001, sum: 100 };
   const narrow = { usual_per_draw: 0.0005, sum: 1 };
   const part = (word: string, margin: number) => ({ word, draws: 100, margin });
-  for (const word of ['a', 'b', 'c']) assert.equal(devices.added(device, KEY, part(word, 5), wide), false);
-  assert.equal(devices.isSuspected(device, KEY, narrow), false);
-  assert.equal(devices.added(device, KEY, part('d', 0.06), narrow), false);
-  const found = ['a', 'b', 'a', 'b'].map((word) => devices.added(device, KEY, part(word, 5), { ...narrow }));
-  assert.deepEqual(found, [false, false, false, true], 'what is too much by the new ones still adds up');
+  for (const wide of [
+    { ...narrow, usual_per_draw: 0.0001 },
+    { ...narrow, sum: 100 },
+  ]) {
+    const { devices, device } = oneDevice();
+    for (const word of ['a', 'b', 'c'])
+      assert.equal(devices.added(device, KEY, part(word, wide.sum === 1 ? 0.2 : 5), wide), false);
+    assert.equal(devices.isSuspected(device, KEY, narrow), false);
+    assert.equal(devices.added(device, KEY, part('d', 0.06), narrow), false);
+    const found = ['a', 'b', 'a', 'b'].map((word) => devices.added(device, KEY, part(word, 5), { ...narrow }));
+    assert.deepEqual(found, [false, false, false, true], 'what is too much by the new ones still adds up');
+  }
 });
 
 test('each refusal lasts twice as long as the last, up to two days, until so many parts were accepted', () => {
@@ -41,7 +46,7 @@ test('each refusal lasts twice as long as the last, up to two days, until so man
     devices.known(device, KEY, { prefix: '', region: null, read_tokens: 1, left_tokens: 1 }).places;
   /** For how many minutes it is out. */
   const refuse = (): number => {
-    devices.judged(device, true);
+    devices.judged(device, KEY, true);
     let minutes = 0;
     for (; places() === 0; minutes++) pass(MINUTE_MS);
     return minutes;
@@ -49,12 +54,19 @@ test('each refusal lasts twice as long as the last, up to two days, until so man
   assert.deepEqual([1, 2, 3, 4].map(refuse), [10, 20, 40, 80]);
   for (let i = 4; i < DEVICE_LIMITS.doublings; i++) refuse();
   assert.deepEqual([refuse(), refuse()], [2560, 2560]);
-  for (let i = 1; i < DEVICE_LIMITS.forgiven; i++) devices.judged(device, false);
+  for (let i = 1; i < DEVICE_LIMITS.forgiven; i++) devices.judged(device, KEY, false);
   assert.equal(refuse(), 2560, 'one too few');
-  for (let i = 0; i < DEVICE_LIMITS.forgiven; i++) devices.judged(device, false);
+  for (let i = 0; i < DEVICE_LIMITS.forgiven; i++) devices.judged(device, 'a run of its own f32', false);
+  assert.equal(refuse(), 2560, 'what others accept of something else forgives nothing');
+  for (let i = 0; i < DEVICE_LIMITS.forgiven; i++) devices.judged(device, KEY, false);
   assert.deepEqual([refuse(), refuse()], [10, 20]);
+  devices.judged(device, 'another run f32', true);
+  pass(DEVICE_LIMITS.distrusted_ms);
+  assert.ok(places() > 0, 'of another run it is the first');
+  for (let i = 0; i < DEVICE_LIMITS.forgiven; i++) devices.judged(device, 'another run f32', false);
+  assert.equal(refuse(), 40);
   // What is out for days is not back sooner because of something smaller.
-  for (let i = 0; i < DEVICE_LIMITS.doublings; i++) devices.judged(device, true);
+  for (let i = 0; i < DEVICE_LIMITS.doublings; i++) devices.judged(device, KEY, true);
   devices.distrust(device);
   pass(DEVICE_LIMITS.distrusted_ms);
   assert.equal(places(), 0);

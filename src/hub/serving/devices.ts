@@ -1,11 +1,12 @@
 // The devices that offer to serve: what each has room for, and what the hub has measured of it. Nothing of it outlives the hub.
 
-import { addToSum, isFound, isNear, type MarginSum, NO_SUM, type SumLimits } from '../../model/margin-sum.ts';
+import { addToSum, isFound, isNear, NO_SUM, type SumLimits } from '../../model/margin-sum.ts';
 import type { Timer } from '../../protocol/clock.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
 import type { FleetRow } from '../../protocol/fleet.ts';
 import type { Offer } from '../../protocol/serving-from-peer.ts';
 import type { ToServingPeer, UnpaidCode } from '../../protocol/serving-messages.ts';
+import { type JudgedKey, type JudgedSums, sumOf } from './judged-sums.ts';
 import type { Usual } from './plan.ts';
 import { type DeviceKnown, FIRST_TOKENS, type Speed } from './rank.ts';
 
@@ -47,14 +48,13 @@ interface DeviceRecord {
   /** How many of them did. */
   well: number;
   distrusted_until_ms: number;
-  /** Parts of answers on which judges have decided, those that they refused, and those accepted since the last refusal. */
+  /** Parts of answers on which judges have decided, and those that they refused. */
   judged: number;
   refused: number;
-  accepted: number;
-  /** Refusals since the last forgiven one. */
-  strikes: number;
-  /** By model, how far its accepted answers are off together, and by which limits. */
-  readonly sums: Map<ModelKey, { readonly sum: MarginSum; readonly limits: SumLimits }>;
+  /** Parts accepted since the last refusal of any, and refusals since the last forgiven one. */
+  readonly trust: Map<JudgedKey, { accepted: number; strikes: number }>;
+  /** How far its accepted answers are off together, and by which limits. */
+  readonly sums: JudgedSums;
   /** Verdicts of this device that two other judges have contradicted. */
   contradicted: number;
 }
@@ -113,11 +113,11 @@ export interface Devices {
   ended(device: PoolDevice, well: boolean): void;
   distrust(device: PoolDevice): void;
   /** Judges have decided on what it wrote. Whoever is refused begins anew: nothing that it did before counts as well done. */
-  judged(device: PoolDevice, refused: boolean): void;
+  judged(device: PoolDevice, of: JudgedKey, refused: boolean): void;
   /** An accepted part is added to a device's others. @returns whether together they are further off than honest ones: they count no more then */
-  added(device: PoolDevice, key: ModelKey, part: JudgedPart, limits: SumLimits): boolean;
+  added(device: PoolDevice, of: JudgedKey, part: JudgedPart, limits: SumLimits): boolean;
   /** Whether its answers together come near to that. */
-  isSuspected(device: PoolDevice, key: ModelKey, limits: SumLimits): boolean;
+  isSuspected(device: PoolDevice, of: JudgedKey, limits: SumLimits): boolean;
   usual(key: ModelKey): Speed;
   /** When a device is late, by its own times; none is allowed to be much slower than the pool. */
   usualOf(device: PoolDevice, key: ModelKey, read_tokens: number): Usual;
@@ -234,31 +234,34 @@ class MeasuredDevices implements Devices {
     this.#distrustFor(record, DEVICE_LIMITS.distrusted_ms);
   }
 
-  judged(device: PoolDevice, refused: boolean): void {
+  judged(device: PoolDevice, of: JudgedKey, refused: boolean): void {
     const { record } = device;
+    const trust = record.trust.get(of) ?? { accepted: 0, strikes: 0 };
+    record.trust.delete(of);
+    record.trust.set(of, trust);
+    keepFew(record.trust, DEVICE_LIMITS.offers * 2);
     record.judged++;
-    record.accepted = refused ? 0 : record.accepted + 1;
-    if (record.accepted >= DEVICE_LIMITS.forgiven) record.strikes = 0;
+    if (!refused && ++trust.accepted >= DEVICE_LIMITS.forgiven) trust.strikes = 0;
     if (!refused) return;
+    for (const one of record.trust.values()) one.accepted = 0;
     record.refused++;
     record.outcomes.fill(false);
     record.well = 0;
     const { distrusted_ms, doublings } = DEVICE_LIMITS;
-    this.#distrustFor(record, distrusted_ms * 2 ** Math.min(record.strikes++, doublings));
+    this.#distrustFor(record, distrusted_ms * 2 ** Math.min(trust.strikes++, doublings));
   }
 
-  added({ record }: PoolDevice, key: ModelKey, part: JudgedPart, limits: SumLimits): boolean {
-    const { sums } = record;
-    const sum = addToSum(sumOf(record, key, limits), part, limits);
+  added({ record: { sums } }: PoolDevice, of: JudgedKey, part: JudgedPart, limits: SumLimits): boolean {
+    const sum = addToSum(sumOf(sums, of, limits), part, limits);
     const found = isFound(sum, limits);
-    sums.delete(key);
-    if (!found && sum !== NO_SUM) sums.set(key, { sum, limits });
+    sums.delete(of);
+    if (!found && sum !== NO_SUM) sums.set(of, { sum, limits });
     keepFew(sums, DEVICE_LIMITS.offers * 2);
     return found;
   }
 
-  isSuspected({ record }: PoolDevice, key: ModelKey, limits: SumLimits): boolean {
-    return isNear(sumOf(record, key, limits), limits);
+  isSuspected({ record: { sums } }: PoolDevice, of: JudgedKey, limits: SumLimits): boolean {
+    return isNear(sumOf(sums, of, limits), limits);
   }
 
   #distrustFor(record: DeviceRecord, duration_ms: number): void {
@@ -345,7 +348,7 @@ class MeasuredDevices implements Devices {
   #recordOf(peer: string): DeviceRecord {
     const fresh: DeviceRecord = {
       ...{ speeds: new Map(), outcomes: [], well: 0, distrusted_until_ms: Number.NEGATIVE_INFINITY },
-      ...{ judged: 0, refused: 0, accepted: 0, strikes: 0, sums: new Map(), contradicted: 0 },
+      ...{ judged: 0, refused: 0, trust: new Map(), sums: new Map(), contradicted: 0 },
     };
     const record = this.#records.get(peer) ?? fresh;
     this.#records.delete(peer);
@@ -360,13 +363,6 @@ class MeasuredDevices implements Devices {
     this.#usuals.set(key, mixed(this.#usuals.get(key), change, part / 4));
     keepFew(this.#usuals, DEVICE_LIMITS.records);
   }
-}
-
-/** Where limits have changed it begins anew: what was little by the old ones may be too much by the new, and no honest device is found for that. */
-function sumOf({ sums }: DeviceRecord, key: ModelKey, { usual_per_draw, sum }: SumLimits): MarginSum {
-  const known = sums.get(key);
-  const isSame = known?.limits.usual_per_draw === usual_per_draw && known.limits.sum === sum;
-  return isSame ? known.sum : NO_SUM;
 }
 
 const present = (device: PoolDevice): Present => device as Present;

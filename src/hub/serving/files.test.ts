@@ -26,8 +26,7 @@ describe('files that no run has made', () => {
     assert.equal(text, wholeText(ask()));
     await world.clock.pass(1000);
     assert.deepEqual(world.judgings, ['accepted']);
-    const judged = world.pool.fleet().rows.map((row) => row.judged);
-    assert.deepEqual(judged, [0, 0], 'what the owners of a file accept of each other makes nobody trusted');
+    assert.equal(world.decisions.size, 0, 'what the owners of a file accept of each other is no record');
     await assert.rejects(world.read(ask()), { code: 'unknown-model' }, "the label is not the run's name");
   });
 

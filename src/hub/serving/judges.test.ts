@@ -32,6 +32,30 @@ async function answers(world: PoolWorld, count: number, of = ask()): Promise<voi
   }
 }
 
+/** Two models of one run and one of another, each served by the same device and judged by three others; the device writes an answer with a named one. */
+function worldOfRuns(judge: Partial<Habits>): [PoolWorld, writes: (name: string) => Promise<void>] {
+  const world = new PoolWorld();
+  const judges: FakeDevice[] = [];
+  for (const [run, digit] of [
+    ['own', '1'],
+    ['own', '2'],
+    ['other', '3'],
+  ] as const) {
+    const model = digit.repeat(64);
+    world.models.push({ hash: model, names: [`${run}${digit}`], created_ms: 0, licence: null, run });
+    world.device({ gap_ms: 5, offer: { model } }, 'f'.repeat(64));
+    for (const peer of ['a', 'b', 'c']) judges.push(world.device({ ...judge, offer: { model } }, peer.repeat(64)));
+  }
+  const writes = async (name: string): Promise<void> => {
+    for (const other of judges) other.offer(0);
+    const reading = world.read(ask({ model: name }));
+    for (const other of judges) other.offer(4);
+    await world.clock.run(reading);
+    await world.clock.pass(500);
+  };
+  return [world, writes];
+}
+
 describe('the pool’s judges', () => {
   test('stop a device that writes garbage after its first answer, also when it comes again, and no honest one', async () => {
     const world = new PoolWorld();
@@ -124,6 +148,34 @@ describe('the pool’s judges', () => {
     assert.ok(rowOf(world, coarse).doubted, 'twice as long');
     await world.clock.pass(600_000);
     assert.ok(!rowOf(world, coarse).doubted);
+  });
+
+  test('trust a device by run: what was accepted of one counts for its next models, and for no other run', async () => {
+    const [world, writes] = worldOfRuns({});
+    const drawn = async (name: string, count: number): Promise<number> => {
+      const before = world.judgings.length;
+      for (let i = 0; i < count; i++) await writes(name);
+      return world.judgings.length - before;
+    };
+    assert.equal(await drawn('own1', JUDGES_LIMITS.newcomer), JUDGES_LIMITS.newcomer);
+    const next = await drawn('own2', 20);
+    assert.ok(next <= 5, `${next} of 20`);
+    assert.equal(await drawn('other3', JUDGES_LIMITS.newcomer), JUDGES_LIMITS.newcomer);
+  });
+
+  test('add up what a device writes with all models of a run that learns on, and not with those of others', async () => {
+    for (const [next, isFound] of [
+      ['own2', true],
+      ['other3', false],
+    ] as const) {
+      // 0.28 above what is usual, each time, and 3 are too much.
+      const [world, writes] = worldOfRuns({
+        twist: (message) => [message.type === 'judged' ? { ...message, margin: 0.3 } : message],
+      });
+      for (const name of ['own1', next])
+        for (let i = 0; i < 8 && !world.judgings.includes('found'); i++) await writes(name);
+      assert.equal(world.judgings.includes('found'), isFound);
+    }
   });
 
   test('harm no honest device by margins that one of them alone finds, or the keys of one owner alone', async () => {

@@ -7,6 +7,7 @@ import type { FromServingPeer, Offer } from '../../protocol/serving-from-peer.ts
 import type { JudgingLimits } from '../../serving/judge-answer.ts';
 import type { JudgeTask } from '../../serving/judge-task.ts';
 import type { Devices, ModelKey, PoolConnection, PoolDevice } from './devices.ts';
+import type { JudgedKey } from './judged-sums.ts';
 import { between } from './plan.ts';
 import type { PoolCounts } from './pool-metrics.ts';
 import { hasRoom } from './rank.ts';
@@ -14,7 +15,7 @@ import { lengthOf } from './request.ts';
 import { outcomeOf, refuses } from './verdict.ts';
 
 export const JUDGES_LIMITS = {
-  newcomer: 10, // parts of a key that were accepted in a row: until then each is judged
+  newcomer: 10, // parts of a key that were accepted in a row, of one run's models or one file: until then each is judged
   one_in: 20, // of later ones: a judge's prefill is a fifth of an answer's work, so that judging costs the pool one hundredth (bench serve-judging) …
   read_times: 3, // … and at most 4 %: of parts whose prompt is longer than so many times what was written fewer are drawn, as a device that has read it before does not read it again
   cases: 64, // that are judged, or wait for a judge
@@ -31,6 +32,8 @@ export const JUDGES_LIMITS = {
 export interface WrittenPart {
   readonly device: PoolDevice;
   readonly key: ModelKey;
+  /** What it is judged together with. */
+  readonly of: JudgedKey;
   readonly offer: Pick<Offer, 'model' | 'quantisation'>;
   readonly prompt_tokens: number;
   readonly task: JudgeTask;
@@ -173,10 +176,10 @@ export class Judges {
 
   /** By the hub's own randomness, which no device sees. */
   #isDrawn(part: WrittenPart): boolean {
-    const { device, key, offer, task } = part;
+    const { device, of, offer, task } = part;
     const { devices, limitsOf } = this.#services;
-    if (device.record.accepted < JUDGES_LIMITS.newcomer) return true;
-    if (devices.isSuspected(device, key, limitsOf(offer))) return true;
+    if ((device.record.trust.get(of)?.accepted ?? 0) < JUDGES_LIMITS.newcomer) return true;
+    if (devices.isSuspected(device, of, limitsOf(offer))) return true;
     const { one_in, read_times } = JUDGES_LIMITS;
     // Not as long as the device says: whoever claims a longer prompt would be looked at less often. Few prompts have more tokens than characters.
     const prompt_tokens = Math.min(part.prompt_tokens, lengthOf(task.request.prompt) + 1);
@@ -252,27 +255,25 @@ export class Judges {
       return;
     }
     const { devices, decided, convict } = this.#services;
-    const { device } = one.part;
+    const { device, of } = one.part;
     const isRefused = outcome === 'refused';
     for (const { device: judge, refused } of one.verdicts) if (refused !== isRefused) judge.record.contradicted++;
     const isFound = !isRefused && this.#addAccepted(one);
-    // Whoever offers a file of its own may own all who judge it: what they accept earns no trust anywhere else.
+    devices.judged(device, of, isRefused || isFound);
+    // Whoever offers a file of its own may own all who judge it: what they accept is no record.
     const isFile = one.part.offer.quantisation === 'gguf';
-    if (isRefused || isFound || !isFile) {
-      devices.judged(device, isRefused || isFound);
-      decided(device.peer, isRefused || isFound);
-    }
+    if (isRefused || isFound || !isFile) decided(device.peer, isRefused || isFound);
     this.#end(one, isFound ? 'found' : outcome);
     if (isRefused || isFound) convict(device);
   }
 
   /** Adds what judges have accepted to what they have accepted before. @returns whether it is too much together */
-  #addAccepted({ part: { device, key, offer }, verdicts }: Case): boolean {
+  #addAccepted({ part: { device, of, offer }, verdicts }: Case): boolean {
     const { devices, limitsOf } = this.#services;
     const limits = limitsOf(offer);
     const said = verdicts.filter(({ refused }) => !refused);
     return said.some(({ device: judge, draws, margin }) =>
-      devices.added(device, key, { word: this.#wordOf(judge, device), draws, margin }, limits),
+      devices.added(device, of, { word: this.#wordOf(judge, device), draws, margin }, limits),
     );
   }
 

@@ -3,6 +3,7 @@ import type { Offer } from '../../protocol/serving-from-peer.ts';
 import type { Answer } from './answer.ts';
 import type { Caller } from './caller.ts';
 import type { Devices, ModelKey, PoolDevice } from './devices.ts';
+import type { JudgedKey } from './judged-sums.ts';
 import type { Looked } from './look-later.ts';
 import type { Bill } from './payments.ts';
 import { bestDevice, type DeviceKnown, type WorkKnown } from './rank.ts';
@@ -11,6 +12,7 @@ import { takesPart } from './request.ts';
 /** What is known of an answer beside its text. */
 export interface Asked {
   readonly key: ModelKey;
+  readonly judged_of: JudgedKey;
   readonly offer: Pick<Offer, 'model' | 'quantisation'>;
   readonly caller: Caller;
   readonly prefix: string;

@@ -16,6 +16,7 @@ import type { Caller, Ticket } from './caller.ts';
 import { type Devices, type ModelKey, modelKey, openDevices, type PoolConnection, type PoolDevice } from './devices.ts';
 import { Embeds } from './embeds.ts';
 import { fleetOf } from './fleet.ts';
+import { judgedKey } from './judged-sums.ts';
 import { type JudgedBy, Judges } from './judges.ts';
 import { LastWords } from './last-words.ts';
 import { hearOfLease, type OfLease } from './lease-words.ts';
@@ -258,7 +259,8 @@ class LeasingPool implements Pool {
     const offers = [...this.#offers(caller)].flatMap((one) => (modelKey(one.offer) === key ? [one.offer] : []));
     const about = { ticket, request, stream: answer.stream, context_tokens, run };
     const bill = this.#payments?.bill(about, offers) ?? null;
-    this.#answers.set(answer, { key, offer, caller, prefix: prefixOf(request.prompt), bill });
+    const prefix = prefixOf(request.prompt);
+    this.#answers.set(answer, { key, judged_of: judgedKey(offer, run), offer, caller, prefix, bill });
     const begun_ms = clock.elapsed_ms();
     let how = 'left';
     try {
@@ -328,16 +330,15 @@ class LeasingPool implements Pool {
     const device = this.#devices.all.get(number)!;
     const { read_tokens, left_tokens } = this.#workOf(answer, asked);
     const offered = device.offers.get(key)!.offer;
-    const { context_tokens } = offered;
     const lease: Lease = {
       ...{ id: this.#newLease(), device, answer, read_tokens },
       ...{ from: answer.stream.written.length, logprobs: [], ending: null },
-      cursor: answer.stream.cursor(context_tokens),
+      cursor: answer.stream.cursor(offered.context_tokens),
       ...{ sent_ms: clock.elapsed_ms(), taken_ms: null, first_ms: null, last_ms: null, tokens: 0 },
       usual: this.#devices.usualOf(device, key, read_tokens),
     };
     this.#leases.set(lease.id, lease);
-    this.#devices.given(device, key, Math.min(read_tokens + left_tokens, context_tokens), prefix);
+    this.#devices.given(device, key, Math.min(read_tokens + left_tokens, offered.context_tokens), prefix);
     const pay = bill?.lease({ ...lease, offer: offered });
     const request = packRequest(answer.stream.rest());
     device.connection.tell({ type: 'answer', lease: lease.id, ...offer, request, ...(pay && { pay }) });
@@ -351,19 +352,16 @@ class LeasingPool implements Pool {
     if (how !== 'neither') this.#devices.ended(device, how === 'well');
     const took = this.#payments?.over(id, lease.ending !== null, why === 'malformed' || why === 'refused');
     this.#forget(device.connection, id, why, took);
-    const { key, offer, caller } = this.#answers.get(answer)!;
+    const { key, judged_of: of, offer, caller } = this.#answers.get(answer)!;
     const task = judgeTaskOf(lease);
     const decided = (refused: boolean): void => this.#payments?.decided(id, refused);
-    if (!task || this.#closed) {
-      decided(false);
-      return;
-    }
+    if (!task || this.#closed) return void decided(false);
     // Whoever the caller does not want to see the request does not judge it either; a price it does not pay.
     const may = (judge: PoolDevice): boolean => {
       const { offer: theirs } = judge.offers.get(key)!;
       return takesPart(theirs, task.request.prompt) && this.#may(judge, theirs, { ...caller, most_price: null });
     };
-    this.#judges.written({ device, key, offer, prompt_tokens: answer.stream.prompt_tokens!, task, may, decided });
+    this.#judges.written({ device, key, of, offer, prompt_tokens: answer.stream.prompt_tokens!, task, may, decided });
   }
 
   /** A device may say a little more of a lease that has ended. */

@@ -15,6 +15,7 @@ import { type AnswerEvent, type AnswerRequest, AnswerRequestSchema } from '../..
 import { JudgeTaskSchema } from '../../../serving/judge-task.ts';
 import { chargeOf } from '../../../serving/price.ts';
 import { ANY_DEVICE, type Caller, type Ticket } from '../caller.ts';
+import type { KnownModel } from '../models.ts';
 import { openPool, type Pool, type PoolOptions } from '../pool.ts';
 import { NO_COUNTS, type WatchedPool } from '../pool-metrics.ts';
 import { limitsBy } from '../verdict.ts';
@@ -254,6 +255,8 @@ export class PoolWorld {
   watched: WatchedPool | null = null;
   /** By device, how often judges have accepted and refused what it wrote. */
   readonly decisions = new Map<string, [accepted: number, refused: number]>();
+  /** What runs have made. */
+  models: KnownModel[] = [{ hash: MODEL, names: [NAME, `${NAME}@1`], created_ms: 0, licence: null, run: null }];
   /** What owners have published of the models here. */
   margins: Margins | undefined;
   readonly #draws = seededRandom('pool world');
@@ -269,7 +272,7 @@ export class PoolWorld {
         this.#random++;
         return Uint8Array.from({ length }, (_, i) => (this.#random >>> (8 * (i % 4))) & 255);
       },
-      models: () => [{ hash: MODEL, names: [NAME, `${NAME}@1`], created_ms: 0, licence: null, run: null }],
+      models: () => this.models,
       ownerOf: (peer) => this.owners.get(peer) ?? null,
       limitsOf: ({ quantisation }) => limitsBy(this.margins, quantisation),
       decided: (peer, refused) => {
