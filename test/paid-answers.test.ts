@@ -6,12 +6,18 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { answerHash } from '../src/protocol/answer-receipt.ts';
+import type { ProviderDocument } from '../src/serving/provider-document.ts';
 import { network } from './network.ts';
 import { createPoems } from './served-run.ts';
 
 const MICRO = 1_000_000;
 /** Micro-credits a token. */
 const [IN, OUT] = [10, 100];
+/** A model of bytes that writes ASCII alone, and to the end: its text says which tokens it is of. */
+const NO_BYTES = Object.fromEntries(Array.from({ length: 129 }, (_, i) => [128 + i, -100]));
+/** What is charged for what devices earn: a tenth of it all for holders, and a twentieth for the hub. */
+const chargeOf = (earns_micro: number): number =>
+  earns_micro + Math.ceil((earns_micro * 100) / 850) + Math.ceil((earns_micro * 50) / 850);
 
 async function paidPool(t: TestContext) {
   const net = network(t);
@@ -36,7 +42,7 @@ async function paidPool(t: TestContext) {
     return potluck;
   };
   const ask = (max_tokens: number) => ({
-    ...{ model: 'poems', prompt: 'Line 7 o', max_tokens, seed: 5, logprobs: 1 },
+    ...{ model: 'poems', prompt: 'Line 7 o', max_tokens, seed: 5, logprobs: 1, logit_bias: NO_BYTES },
   });
   /** The parts of an answer, as soon as all of them are settled. */
   const settled = async (request: string): Promise<{ part: number }[]> => {
@@ -56,7 +62,14 @@ async function paidPool(t: TestContext) {
   const credit = (of: string) => said('credit', 'credit', of, '--hub', url);
   const grant = (amount: string) =>
     said('credit_granted', 'credit', 'grant', account, amount, '--hub', url, '--folder', folder);
-  return { net, url, run, said, client, account, folder, device, ask, settled, verified, credit, grant };
+  /** The whole log is true, the receipts of all batches among it, and they are of so much. */
+  const audited = async (receipts: number, charged_micro: number): Promise<void> => {
+    const { verdict, answers } = await said('audit', 'audit', url);
+    const { batches, ...sums } = answers as { batches: number };
+    assert.ok(batches > 0);
+    assert.deepEqual([verdict, sums], ['true', { receipts, charged_micro, unchecked_batches: 0 }]);
+  };
+  return { audited, net, url, run, said, client, account, folder, device, ask, settled, verified, credit, grant };
 }
 
 const receiptsOf = (headers: Headers): { request: string; salt: Uint8Array }[] =>
@@ -67,6 +80,37 @@ const receiptsOf = (headers: Headers): { request: string; salt: Uint8Array }[] =
       const [, request, salt] = /^([0-9a-f]{64});salt=([0-9a-f]{64})$/.exec(one)!;
       return { request, salt: Buffer.from(salt, 'hex') };
     });
+
+/** Two answers to one request are two receipts, which marketplaces could have told the price of. @returns what they were charged */
+async function askTwice(pool: Awaited<ReturnType<typeof paidPool>>): Promise<number> {
+  const listed = ((await (await fetch(`${pool.url}/v1/providers`)).json()) as ProviderDocument).data;
+  assert.deepEqual(
+    listed.map(({ id, is_ready, pricing: { prompt, completion } }) => [id, is_ready, prompt, completion]),
+    [['poems', true, '0.000011764706', '0.000117647059']],
+  );
+  const { data, response } = await pool.client.completions.create({ ...pool.ask(30), n: 2 }).withResponse();
+  const receipts = receiptsOf(response.headers);
+  assert.equal(new Set(receipts.map(({ request }) => request)).size, 2);
+  const shown: Record<string, unknown>[] = [];
+  for (const { request } of receipts) {
+    assert.deepEqual(await pool.settled(request), [{ part: 0, settled: true }]);
+    shown.push(await pool.verified(request, 0));
+  }
+  // Each receipt is of the answer whose salt came beside it, and of no other.
+  const hashes = data.choices.map(({ text }, i) => answerHash(receipts[i].salt, [...Buffer.from(text)]));
+  assert.deepEqual(
+    shown.map(({ answer }) => answer),
+    hashes,
+  );
+  const earned = shown.map(({ earns_micro }) => Number(earns_micro));
+  const read = Number(shown[0].input_tokens);
+  assert.deepEqual(earned, [IN * read + OUT * 30, IN * read + OUT * 30]);
+  const charged_micro = 2 * chargeOf(earned[0]);
+  const { prompt, completion } = listed[0].pricing;
+  const told = Number(prompt) * read + Number(completion) * 30;
+  assert.ok(Math.abs(2 * told * MICRO - charged_micro) < 6);
+  return charged_micro;
+}
 
 test('an answer is charged, earned, settled and proven; without credit it is refused before anybody writes', async (t) => {
   const pool = await paidPool(t);
@@ -87,11 +131,13 @@ test('an answer is charged, earned, settled and proven; without credit it is ref
     [shown.caller, shown.earns_micro, shown.input_tokens, shown.output_tokens],
     [pool.account, earns_micro, prompt_tokens, completion_tokens],
   );
-  // A model of bytes: whoever has the answer and the salt shows that it is the one that was paid.
+  // Whoever has the answer and the salt shows that it is the one that was paid.
   const ids = [...Buffer.from(data.choices[0].text)];
-  if (ids.length === completion_tokens) assert.equal(answerHash(salt, ids), shown.answer);
+  assert.deepEqual([ids.length, completion_tokens], [40, 40]);
+  assert.equal(answerHash(salt, ids), shown.answer);
+  assert.notEqual(answerHash(salt, ids.with(0, ids[0] ^ 1)), shown.answer);
 
-  const charged_micro = earns_micro + Math.ceil((earns_micro * 100) / 850) + Math.ceil((earns_micro * 50) / 850);
+  const charged_micro = chargeOf(earns_micro);
   const money = await pool.credit(pool.account);
   assert.deepEqual([money.left_micro, money.charged_micro], [12_500 - charged_micro, charged_micro]);
   const { owner } = await pool.said('identity', 'id');
@@ -112,24 +158,27 @@ test('an answer is charged, earned, settled and proven; without credit it is ref
   // Until the credit is used up.
   const last = await pool.client.completions.create(pool.ask(100)).catch((error) => error);
   assert.equal(last.status, 402);
-  const audit = await pool.said('audit', 'audit', pool.url);
-  assert.notEqual(audit.verdict, 'untrue');
+  await pool.grant('1');
+  const twice_micro = await askTwice(pool);
+  await pool.audited(3, charged_micro + twice_micro);
 });
 
 test('a device that is killed in mid-answer is paid for its part, and the one that goes on for the rest', async (t) => {
   const pool = await paidPool(t);
   await pool.grant('1');
-  const first = await pool.device('first', '--duty', '0.05');
+  const first = await pool.device('first', '--duty', '0.02');
   const { data, response } = await pool.client.completions
-    .create({ ...pool.ask(120), stream: true as const })
+    .create({ ...pool.ask(140), stream: true as const })
     .withResponse();
   const [{ request }] = receiptsOf(response.headers);
   const begun_ms = Date.now();
   let tokens = 0;
+  let late = 0;
   let second: Promise<unknown> | null = null;
   for await (const chunk of data) {
     tokens += chunk.choices[0]?.logprobs?.tokens?.length ?? 0;
-    if (second || Date.now() - begun_ms < 2500) continue;
+    // It signs with the first token after two seconds; what was signed comes before the next ones.
+    if (second || Date.now() - begun_ms < 2000 || ++late < 4) continue;
     first.process.kill('SIGKILL');
     second = pool.device('second');
   }
@@ -142,4 +191,6 @@ test('a device that is killed in mid-answer is paid for its part, and the one th
   assert.ok(Number(shown[0].output_tokens) > 0 && Number(shown[1].output_tokens) > 0);
   assert.ok(Number(shown[0].output_tokens) + Number(shown[1].output_tokens) <= tokens);
   assert.deepEqual([Number(shown[0].input_tokens) > 0, shown[1].input_tokens], [true, 0]);
+  const charged_micro = shown.reduce((sum, { earns_micro }) => sum + chargeOf(Number(earns_micro)), 0);
+  await pool.audited(2, charged_micro);
 });
