@@ -277,6 +277,32 @@ describe('a claim', () => {
     assert.deepEqual([added.length, one.refused], [1, []]);
   });
 
+  test('said again before its part is paid counts once; that of an earlier answer says nothing of the next one', async () => {
+    const { world, device, added, receipts } = await paidWorld(PLENTY);
+    let earlier: Claimed | null = null;
+    let replays = false;
+    const claim = (one: Claimed): Claimed => {
+      earlier ??= one;
+      return replays ? earlier : one;
+    };
+    const one = device({ claim });
+    let tokens = 0;
+    const onEvent = (event: AnswerEvent): void => {
+      if (event.kind !== 'token' || ++tokens !== 9) return;
+      const lease = one.heard.find((message) => message.type === 'answer')!;
+      for (let i = 0; i < 2; i++) void one.sign(lease.type === 'answer' ? lease.lease : '');
+    };
+    await world.clock.run(world.read(ask(), { ticket: ticket(), onEvent }));
+    await world.clock.pass(1);
+    assert.deepEqual([parts(added), one.refused], [[[0, 3, 20, WHOLE_MICRO]], []]);
+    replays = true;
+    const second = world.read(ask(), { ticket: ticket(), onEvent: () => {} }).catch(() => {});
+    await world.clock.run(second);
+    await world.clock.pass(PAYMENT_LIMITS.last_claim_ms + 1);
+    assert.match(one.refused[0], /^answer-claim: request: expected/);
+    assert.deepEqual([added.length, receipts.available(CALLER)], [1, PLENTY - WHOLE_MICRO]);
+  });
+
   test("that was on its way when the lease ended is nobody's fault: its device signs again for what was taken", async () => {
     const { world, device, added } = await paidWorld(PLENTY);
     let late = false;
