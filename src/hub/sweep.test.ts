@@ -293,7 +293,8 @@ test('a hub sweeps by itself, and goes on', async (t) => {
   const forgotten = await blobs.put(new Uint8Array([1, 2, 3]));
   hubCore.begin();
   clock.ahead_ms = GRACE_MS + 60_000;
-  later.find(({ delay_ms }) => delay_ms === 600_000)!.run();
+  // Others than the sweep wait for ten minutes, too.
+  for (const { run } of later.filter(({ delay_ms }) => delay_ms === 600_000)) run();
   while (await blobs.has(forgotten)) await new Promise((resolve) => setImmediate(resolve));
   assert.equal(later.filter(({ delay_ms }) => delay_ms === 86_400_000).length, 1, 'the next one is a day later');
   await hubCore.close();
