@@ -10,7 +10,8 @@ import { bytes, count, hash, role } from './schemas.ts';
  * 2: draws, appeals and contests; heads of the log in events. 3: rules that bound a first work, and views that say so. 4: a model's hash
  * is that of its manifest. 5: steps. 6: metrics in the game's words. 7: models in bf16 and f16. 8: amounts and numbers in the
  * game's words. 9: the pool that serves (serving-messages.ts). 10: offers say whether a device chats. 11: devices judge each other's answers.
- * 12: devices of a run talk to each other (relay-messages.ts).
+ * 12: devices of a run talk to each other (relay-messages.ts); those that serve make vectors, sign claims and tell their energy; limits and
+ * counts of judging are in the log.
  */
 export const PROTOCOL_VERSION = 12;
 
