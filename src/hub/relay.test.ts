@@ -136,6 +136,19 @@ describe('the relay', () => {
     assert.deepEqual(alice.heard, []);
   });
 
+  test('knows connections of one key apart: the older one ends, whatever has become of the newer one', () => {
+    const [older, bob] = [device(ALICE), device(BOB)];
+    send(older, BOB, 1);
+    const newer = device(ALICE);
+    send(newer, BOB, 5);
+    take(bob, ALICE, 1);
+    take(bob, ALICE, 5);
+    assert.deepEqual([older.heard.length, newer.heard.length], [0, 1]);
+    relay.gone(newer);
+    relay.gone(older);
+    relay.gone(bob);
+  });
+
   test('hears no word about frames that were not sent, or were taken before', () => {
     const [alice, bob, carol] = [device(ALICE), device(BOB), device(CAROL)];
     send(alice, BOB, 1);

@@ -51,8 +51,8 @@ class PassingRelay implements Relay {
   readonly #options: RelayOptions;
   /** By the number of the sending connection and the key that it sends to. */
   readonly #lanes = new Map<string, Map<string, Lane>>();
-  /** By the number of the receiving connection. */
-  readonly #towards = new Map<string, Set<Lane>>();
+  /** By the number of the receiving connection and the key that sends. */
+  readonly #towards = new Map<string, Map<string, Lane>>();
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -67,7 +67,8 @@ class PassingRelay implements Relay {
 
   gone(connection: RelayConnection): void {
     for (const lane of this.#lanes.get(connection.number)?.values() ?? []) this.#end(lane);
-    for (const lane of this.#towards.get(connection.number) ?? []) this.#lose(lane.from, connection.peer!, 'gone');
+    for (const lane of this.#towards.get(connection.number)?.values() ?? [])
+      this.#lose(lane.from, connection.peer!, 'gone');
   }
 
   #pass(
@@ -108,13 +109,10 @@ class PassingRelay implements Relay {
 
   /** A late word about frames of a connection that has ended concerns nobody. */
   #taken(by: RelayConnection, { from, number, opened }: Extract<FromRelayingPeer, { type: 'relay-taken' }>): void {
-    for (const lane of this.#towards.get(by.number) ?? []) {
-      if (lane.from.peer !== from) continue;
-      if (number <= lane.taken || number > lane.last) return;
-      lane.taken = number;
-      lane.from.tell({ type: 'relay-taken', by: by.peer!, number, opened });
-      return;
-    }
+    const lane = this.#towards.get(by.number)?.get(from);
+    if (!lane || number <= lane.taken || number > lane.last) return;
+    lane.taken = number;
+    lane.from.tell({ type: 'relay-taken', by: by.peer!, number, opened });
   }
 
   #laneOf(from: RelayConnection, to: RelayConnection, number: number): Lane | null {
@@ -126,8 +124,8 @@ class PassingRelay implements Relay {
     if (lanes.size >= RELAY_LIMITS.partners) return null;
     const lane: Lane = { from, to, last: number - 1, taken: number - 1 };
     this.#lanes.set(from.number, lanes.set(to.peer!, lane));
-    const towards = this.#towards.get(to.number) ?? new Set();
-    this.#towards.set(to.number, towards.add(lane));
+    const towards = this.#towards.get(to.number) ?? new Map<string, Lane>();
+    this.#towards.set(to.number, towards.set(from.peer!, lane));
     return lane;
   }
 
@@ -148,8 +146,9 @@ class PassingRelay implements Relay {
     const lanes = this.#lanes.get(from.number)!;
     lanes.delete(to.peer!);
     if (lanes.size === 0) this.#lanes.delete(from.number);
-    const towards = this.#towards.get(to.number)!;
-    towards.delete(lane);
+    const towards = this.#towards.get(to.number);
+    if (towards?.get(from.peer!) !== lane) return; // a newer connection of the sender's key has its place
+    towards.delete(from.peer!);
     if (towards.size === 0) this.#towards.delete(to.number);
   }
 }
