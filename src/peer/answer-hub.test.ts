@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FromHub } from '../protocol/from-hub.ts';
 import { PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { RelayFromHub } from '../protocol/relay-messages.ts';
+import { ServingFromHub } from '../protocol/serving-messages.ts';
 import { exampleView } from '../protocol/testing/example-views.ts';
 import { type Known, planAnswer } from './answer-hub.ts';
 
@@ -50,4 +52,15 @@ test('any other refusal ends a peer that was not let in, and not one that takes 
   assert.equal(word(refused('full', null), stranger), 'end refused');
   assert.equal(word(refused('full', null)), null);
   assert.equal(word(refused('no-hello', null), stranger), null);
+});
+
+test('whatever the pool or another device says reaches whoever serves or talks, once the hub has let the peer in', () => {
+  const all = [
+    ...ServingFromHub.map((schema) => ['serve', schema] as const),
+    ...RelayFromHub.map((schema) => ['relay', schema] as const),
+  ];
+  for (const [what, { shape }] of all) {
+    const message = { type: shape.type.value } as FromHub;
+    assert.deepEqual([word(message), word(message, stranger)], [what, null], message.type);
+  }
 });

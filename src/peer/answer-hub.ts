@@ -45,6 +45,7 @@ export function planAnswer(message: FromHub, { hub, run, greeted }: Known): HubA
       return planRefusal(message, greeted);
     case 'answer':
     case 'judge':
+    case 'embed':
     case 'answer-stop':
     case 'offer-refused':
       return greeted ? { do: 'serve', message } : null;
@@ -52,7 +53,10 @@ export function planAnswer(message: FromHub, { hub, run, greeted }: Known): HubA
     case 'relay-taken':
     case 'relay-lost':
       return greeted ? { do: 'relay', message } : null;
-    default:
+    // Without a default, so that a message that is new does not compile before something is done about it.
+    case 'pong':
+    case 'status':
+    case 'changes':
       return null;
   }
 }
