@@ -4,7 +4,7 @@ import { axes, type Building, int, real, startBuilding } from '../tensor/onnx-bu
 import { encodeOnnxBeside, type FileValue, MICROSOFT } from '../tensor/onnx-file.ts';
 import type { CompiledGraph } from '../tensor/runtime.ts';
 import { checkWeights } from './check-weights.ts';
-import type { LlamaConfig, Weights } from './config.ts';
+import { type LlamaConfig, parameterSpecs, type Weights } from './config.ts';
 import { joinValues } from './join-values.ts';
 import { BLOCK, bitsOf, type NarrowMatrix, type NarrowType, narrowMatrix } from './narrow-matrix.ts';
 
@@ -57,7 +57,7 @@ type Rotation = readonly [cosine: string, sine: string];
  * What is masked should lie at the end of the held part. Throws ModelError `wrong-weights`.
  */
 export function decodeModel(config: LlamaConfig, weights: Weights, options: DecodeOptions): DecodeModel {
-  checkWeights(config, weights);
+  checkWeights(parameterSpecs(config), weights);
   const { stored, head_shared } = options;
   const building = startBuilding();
   const { op, ints } = building;

@@ -3,7 +3,7 @@
 import { axes, type Building, int, startBuilding } from '../tensor/onnx-building.ts';
 import { type FileValue, MICROSOFT, type OnnxModel } from '../tensor/onnx-file.ts';
 import { checkWeights } from './check-weights.ts';
-import type { LlamaConfig, Weights } from './config.ts';
+import { type LlamaConfig, parameterSpecs, type Weights } from './config.ts';
 import { BLOCK, type ByteBlocks, byteBlocks } from './onnx-blocks.ts';
 import { rotaryTable } from './rotary-table.ts';
 
@@ -47,7 +47,7 @@ interface Shared {
  * are stored in float32. Throws ModelError `wrong-weights`.
  */
 export function onnxGraph(config: LlamaConfig, weights: Weights, stored: OnnxWeights): OnnxModel {
-  checkWeights(config, weights);
+  checkWeights(parameterSpecs(config), weights);
   const building = startBuilding();
   const shared: Shared = { building, config, weights, stored, ...positions(building, config) };
   const { op, ints } = building;

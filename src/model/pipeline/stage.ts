@@ -1,10 +1,10 @@
 // One stage of a model on a device's runtime: the interface for who passes activations and gradients between stages.
-
 import { seededRandom } from '../../protocol/random.ts';
 import { TensorError } from '../../tensor/errors.ts';
 import type { CompiledGraph, Program, Runtime, TensorData, TensorMap } from '../../tensor/runtime.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import { momentNames } from '../adamw.ts';
+import { checkWeights } from '../check-weights.ts';
 import type { LlamaConfig, ParameterSpec, Weights } from '../config.ts';
 import { ModelError } from '../errors.ts';
 import { checkFinite, decodeFloats, encodeFloats, isWhole, type Layout, packCodes, unpackCodes } from './boundary.ts';
@@ -213,15 +213,8 @@ class LoadedStage implements Stage {
     weights: Weights,
     stateOf: (name: string) => string,
   ): Promise<void> {
-    const values = specs.map(({ name, shape }) => {
-      const data = weights.get(name);
-      if (data?.length !== sizeOf(shape)) {
-        const fact = `"${name}" has ${data?.length ?? 'no'} values, expected ${sizeOf(shape)}`;
-        throw new ModelError('wrong-weights', fact, { name });
-      }
-      return [stateOf(name), data] as const;
-    });
-    await program.writeState(new Map(values));
+    checkWeights(specs, weights);
+    await program.writeState(new Map(specs.map(({ name }) => [stateOf(name), weights.get(name)!])));
   }
 
   #inputs({ tokens, activations }: StageInput): Record<string, TensorData> {
