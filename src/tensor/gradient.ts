@@ -16,21 +16,18 @@ export function gradients(loss: Value, values: readonly Value[]): Value[] {
       `gradients: expected a float32 scalar loss, got ${loss.dtype} [${loss.shape}]`,
     );
   }
+  const { graph } = loss;
   // Rules recognise `graph.scalar(1)` and skip the multiplication.
-  return gradientsFrom([[loss, reshapedOne(loss)]], values);
+  return gradientsFrom(
+    loss,
+    graph.untaped(() => reshape(graph.scalar(1), loss.shape)),
+    values,
+  );
 }
 
-const reshapedOne = (loss: Value): Value => loss.graph.untaped(() => reshape(loss.graph.scalar(1), loss.shape));
-
-/**
- * The same for values whose own gradients are known: `seeds` are pairs of an output and the gradient of the loss by it, for example what
- * the next stage of a model sends back.
- */
-export function gradientsFrom(
-  seeds: readonly (readonly [output: Value, gradient: Value])[],
-  values: readonly Value[],
-): Value[] {
-  const { graph } = seeds[0][0];
+/** The same for an output by which the gradient of the loss is known, for example what the next stage of a model sends back. */
+export function gradientsFrom(output: Value, gradient: Value, values: readonly Value[]): Value[] {
+  const { graph } = output;
   const tape = graph.tape;
   // Forward: mark what depends on the given values. Everything else needs no gradient.
   const depends = new Set<Value>(values);
@@ -44,7 +41,7 @@ export function gradientsFrom(
     found.set(value, before ? add(before, dy) : dy);
   };
   return graph.untaped(() => {
-    for (const [output, gradient] of seeds) give(output, gradient);
+    found.set(output, gradient);
     for (const { inputs, outputs, rule } of tape.toReversed()) {
       const dy = outputs.map((output) => found.get(output) ?? null);
       const wanted = inputs.map((value) => depends.has(value));

@@ -129,7 +129,7 @@ function backwardGraph(config: LlamaConfig, options: StageOptions): { backward: 
     return [loss, graph.scalar(1)];
   };
   const wanted = [...trained.map(({ name }) => parameters.get(name)!), ...(from ? [from] : [])];
-  const found = gradientsFrom([seed()], wanted);
+  const found = gradientsFrom(...seed(), wanted);
   const sums = trained.map((spec, i) => {
     const before = beforeTransposed(found[i]);
     const value = before ?? found[i];
