@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import { estimatedLoads, type Load, type ModelLoads, splitModel } from '../model/pipeline/split.ts';
+import { estimatedLoads, type Load, type ModelLoads, type StageRange, splitModel } from '../model/pipeline/split.ts';
 import { configOf, WORKLOADS } from './compute-workload.ts';
 import { BenchError } from './errors.ts';
 import { table } from './report.ts';
@@ -48,10 +48,7 @@ export async function memoryReport(model: string, stages: number) {
   return { data: rows, text: table(headings, cells) };
 }
 
-function bytesOf(
-  loads: ModelLoads,
-  { embedding, first, end, head }: { embedding: boolean; first: number; end: number; head: boolean },
-) {
+function bytesOf(loads: ModelLoads, { embedding, first, end, head }: StageRange): number {
   const parts: Load[] = [
     ...(embedding ? [loads.embedding] : []),
     ...loads.layers.slice(first, end),

@@ -1,5 +1,4 @@
 // One trial of `bench pipeline`: a model in stages in one process, every boundary coded as between devices, or the whole model.
-
 import { z } from 'zod';
 import { type LlamaConfig, LlamaConfigSchema, parameterSpecs, type Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
@@ -13,7 +12,8 @@ import {
 } from '../model/pipeline/boundary.ts';
 import { initialStageWeights } from '../model/pipeline/initial.ts';
 import { type ModelLoads, splitModel, stageClip } from '../model/pipeline/split.ts';
-import { openStage, type Stage, type StageInput } from '../model/pipeline/stage.ts';
+import { openStage, type Stage } from '../model/pipeline/stage.ts';
+import { forwardThrough } from '../model/pipeline/testing/in-turn.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Batch } from '../training/inner.ts';
@@ -82,7 +82,7 @@ export async function runPipelineTrial(
     progress(step + 1, sum / tenth);
     sum = 0;
   }
-  const windows = [...windowBatches(corpus.validation, trial.batch, context, trial.stride)];
+  const windows = windowBatches(corpus.validation, trial.batch, context, trial.stride);
   let [losses, rows] = [0, 0];
   for (const { batch, used } of windows) {
     for (const loss of (await model.losses(batch)).subarray(0, used)) [losses, rows] = [losses + loss, rows + 1];
@@ -186,7 +186,7 @@ class Pipeline implements Learner {
     let loss = 0;
     for (let i = 0; i < micro_batches; i++) {
       const part = (data: Int32Array): Int32Array => data.subarray(i * size, (i + 1) * size);
-      const inputs = await this.#inputs(part(tokens), `${this.#trial.seed} ${this.#steps} ${i}`);
+      const inputs = await forwardThrough(this.#stages, part(tokens), `${this.#trial.seed} ${this.#steps} ${i}`);
       for (const { activations } of inputs) if (activations) this.#forward.count(activations);
       let from: Uint8Array | Int32Array = part(targets);
       for (const [at, stage] of [...this.#stages.entries()].reverse()) {
@@ -204,15 +204,6 @@ class Pipeline implements Learner {
     return loss;
   }
 
-  /** Forward through all stages but the last: what each reads. */
-  async #inputs(tokens: Int32Array, name: string): Promise<StageInput[]> {
-    const inputs: StageInput[] = [{ tokens, activations: null, name }];
-    for (const stage of this.#stages.slice(0, -1)) {
-      inputs.push({ tokens, activations: await stage.forward(inputs.at(-1)!), name });
-    }
-    return inputs;
-  }
-
   /** Gives all stages the first one's embedding as their table of tokens. */
   async #refresh(): Promise<void> {
     const embedding = (await this.#stages[0].weights()).get('model.embed_tokens.weight')!;
@@ -228,7 +219,7 @@ class Pipeline implements Learner {
     const size = batch * context;
     const losses = new Float32Array(tokens.length / context);
     for (let start = 0; start < tokens.length; start += size) {
-      const inputs = await this.#inputs(tokens.subarray(start, start + size), 'validation');
+      const inputs = await forwardThrough(this.#stages, tokens.subarray(start, start + size), 'validation');
       losses.set(await this.#last.losses(inputs.at(-1)!, targets.subarray(start, start + size)), start / context);
     }
     return losses;
