@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { type Clock, systemClock } from '../../protocol/clock.ts';
+import { handClock } from '../../protocol/testing/hand-clock.ts';
 import { openUsageBook, readUsage, USAGE_LIMITS, type UsageRow } from './usage-book.ts';
 import { addedUp, NOTHING } from './usage-form.ts';
 
@@ -16,28 +16,7 @@ let files = 0;
 const newFile = (): string => join(root, `${files++}`, 'usage.sqlite');
 const ALL = { key: null, since: '0000-00-00' };
 const DAY_MS = 86_400_000;
-
-/** A clock that only the test moves. */
-function handClock() {
-  let now_ms = Date.UTC(2026, 10, 29, 23, 59);
-  const timers = new Map<number, { at_ms: number; run: () => void }>();
-  let ids = 0;
-  const clock: Clock = {
-    ...systemClock,
-    now_ms: () => now_ms,
-    elapsed_ms: () => now_ms,
-    setTimeout(run, delay_ms) {
-      timers.set(++ids, { at_ms: now_ms + delay_ms, run });
-      return ids;
-    },
-    clearTimeout: (timer) => void timers.delete(timer as number),
-  };
-  const pass = (time_ms: number): void => {
-    now_ms += time_ms;
-    for (const [id, { at_ms, run }] of [...timers]) if (at_ms <= now_ms && timers.delete(id)) run();
-  };
-  return { clock, pass, timers };
-}
+const EVENING_MS = Date.UTC(2026, 10, 29, 23, 59);
 
 test('whatever comes in which order and is written when, the sums are right', () => {
   const step = fc.oneof(
@@ -54,13 +33,13 @@ test('whatever comes in which order and is written when, the sums are right', ()
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const { clock, pass } = handClock();
+      const clock = handClock(EVENING_MS);
       const path = newFile();
       const expected = new Map<string, UsageRow>();
       let book = openUsageBook(path, clock, assert.ifError);
       for (const one of steps) {
-        if (one === 'wait') pass(USAGE_LIMITS.write_ms);
-        else if (one === 'day') pass(DAY_MS);
+        if (one === 'wait') clock.move(USAGE_LIMITS.write_ms);
+        else if (one === 'day') clock.move(DAY_MS);
         else if (one === 'look') book.rows(ALL);
         else if (one === 'restart') {
           book.close();
@@ -89,15 +68,15 @@ test('whatever comes in which order and is written when, the sums are right', ()
 });
 
 test('it is written after two seconds, not at each request, and a day that began at midnight is its own', () => {
-  const { clock, pass } = handClock();
+  const clock = handClock(EVENING_MS);
   const path = newFile();
   const book = openUsageBook(path, clock, assert.ifError);
   for (let i = 0; i < 100; i++) book.add('a', 'm', { requests: 1 });
-  pass(USAGE_LIMITS.write_ms - 1);
+  clock.move(USAGE_LIMITS.write_ms - 1);
   assert.deepEqual(readUsage(path, ALL), []);
-  pass(1);
+  clock.move(1);
   assert.deepEqual(readUsage(path, ALL), [{ ...NOTHING, day: '2026-11-29', key: 'a', model: 'm', requests: 100 }]);
-  pass(60_000);
+  clock.move(60_000);
   book.add('a', 'm', { requests: 1 });
   assert.deepEqual(
     book.rows(ALL).map(({ day, requests }) => [day, requests]),
@@ -111,11 +90,11 @@ test('it is written after two seconds, not at each request, and a day that began
 });
 
 test('two processes that keep one file add up', () => {
-  const { clock, pass } = handClock();
+  const clock = handClock(EVENING_MS);
   const path = newFile();
   const books = [0, 1].map(() => openUsageBook(path, clock, assert.ifError));
   for (const book of books) book.add('a', 'm', { requests: 2, errors: 1 });
-  pass(USAGE_LIMITS.write_ms);
+  clock.move(USAGE_LIMITS.write_ms);
   assert.deepEqual(
     books[0].rows(ALL).map(({ requests, errors }) => [requests, errors]),
     [[4, 2]],
@@ -124,49 +103,49 @@ test('two processes that keep one file add up', () => {
 });
 
 test('after 400 days a day is forgotten', () => {
-  const { clock, pass } = handClock();
+  const clock = handClock(EVENING_MS);
   const path = newFile();
   const book = openUsageBook(path, clock, assert.ifError);
   book.add('a', 'm', { requests: 1 });
-  pass(400 * DAY_MS);
+  clock.move(400 * DAY_MS);
   book.add('a', 'm', { requests: 1 });
   assert.equal(book.rows(ALL).length, 2);
-  pass(DAY_MS);
+  clock.move(DAY_MS);
   book.add('a', 'm', { requests: 1 });
   assert.equal(book.rows(ALL).length, 2);
   book.close();
 });
 
 test('a file that cannot be written stops nobody; what was counted is written when it can be, and memory has an end', () => {
-  const { clock, pass } = handClock();
+  const clock = handClock(EVENING_MS);
   const path = newFile();
   const errors: unknown[] = [];
   const book = openUsageBook(path, clock, (error) => errors.push(error));
   const other = new DatabaseSync(path);
   other.exec('BEGIN IMMEDIATE');
   book.add('a', 'm', { requests: 1 });
-  pass(USAGE_LIMITS.write_ms);
+  clock.move(USAGE_LIMITS.write_ms);
   book.add('a', 'm', { requests: 1 });
   assert.equal(book.rows(ALL)[0].requests, 2);
-  pass(10 * USAGE_LIMITS.write_ms);
+  clock.move(10 * USAGE_LIMITS.write_ms);
   assert.equal(errors.length, 1, 'it is told once, not every two seconds');
   for (let i = 0; i < USAGE_LIMITS.waiting + 10; i++) book.add(`${i}`, 'm', { requests: 1 });
   other.exec('ROLLBACK');
   other.close();
-  pass(USAGE_LIMITS.write_ms);
+  clock.move(USAGE_LIMITS.write_ms);
   assert.equal(readUsage(path, ALL).length, USAGE_LIMITS.waiting);
   assert.equal(readUsage(path, { ...ALL, key: 'a' })[0].requests, 2);
   const again = new DatabaseSync(path);
   again.exec('BEGIN IMMEDIATE');
   book.add('a', 'm', { requests: 1 });
-  pass(USAGE_LIMITS.write_ms);
+  clock.move(USAGE_LIMITS.write_ms);
   assert.equal(errors.length, 2, 'and again when it has been written meanwhile');
   again.close();
   book.close();
 });
 
 test('nobody else of this machine reads it', { skip: process.platform === 'win32' }, () => {
-  const { clock } = handClock();
+  const clock = handClock(EVENING_MS);
   const path = newFile();
   const book = openUsageBook(path, clock, assert.ifError);
   book.add('a', 'm', { requests: 1 });

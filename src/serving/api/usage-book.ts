@@ -1,9 +1,9 @@
 // How much each key asked, by day and model, in a file that a restart finds again. It says nothing of what was asked or answered.
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock, Timer } from '../../protocol/clock.ts';
-import { makePrivateFolder, PRIVATE_FILE } from '../../protocol/private-files.ts';
+import { makePrivateFile, makePrivateFolder } from '../../protocol/private-files.ts';
 import { addedUp, COUNTED, NOTHING, type UsageCounts } from './usage-form.ts';
 
 export const USAGE_LIMITS = {
@@ -144,7 +144,7 @@ function rowsIn(db: DatabaseSync, { key, since }: UsageQuery): UsageRow[] {
 
 function openFile(path: string): DatabaseSync {
   makePrivateFolder(dirname(path));
-  closeSync(openSync(path, 'a', PRIVATE_FILE)); // SQLite would make it readable by others
+  makePrivateFile(path); // SQLite would make it readable by others
   const db = new DatabaseSync(path, { timeout: USAGE_LIMITS.locked_ms });
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
   const counts = COUNTED.map((name) => `${name} INTEGER NOT NULL`).join(', ');
