@@ -132,7 +132,17 @@ test('a device that is killed in mid-answer, and one that stands still, are repl
     assert.match(choices[0].message.content, /^\s*"(calm|wild)"\s*$/);
     return { choices, usage };
   };
-  assert.deepEqual(await talked(`${pool.hub.url}/v1`), await talked(await pool.alone()));
+  const [there, here] = [`${pool.hub.url}/v1`, await pool.alone()];
+  assert.deepEqual(await talked(there), await talked(here));
+
+  const vectors = async (url: string): Promise<readonly number[][]> => {
+    const body = JSON.stringify({ model: 'poems', input: ['Line 7', 'Hello'] });
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(`${url}/embeddings`, { method: 'POST', headers, body });
+    const { data } = (await response.json()) as { data: { embedding: number[] }[] };
+    return data.map(({ embedding }) => embedding);
+  };
+  assert.deepEqual(await vectors(there), await vectors(here));
 
   const third = await pool.device('third');
   const stopped = await pool.read(() => second.process.kill('SIGSTOP'));
