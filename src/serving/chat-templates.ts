@@ -161,6 +161,14 @@ function refuseOtherOrders(template: TemplateName, messages: readonly ChatMessag
   }
 }
 
+/** The system's words, and what user and model said by turns behind them. */
+function bySystem(template: TemplateName, messages: readonly ChatMessage[]) {
+  const [first, ...rest] = messages;
+  const turns = first?.role === 'system' ? rest : messages;
+  refuseOtherOrders(template, turns);
+  return { system: first?.role === 'system' ? first.content : null, turns };
+}
+
 const llama2: ChatTemplate = {
   name: 'llama-2',
   bos: false, // each exchange begins with it
@@ -169,25 +177,15 @@ const llama2: ChatTemplate = {
   stops: [],
   calls: null,
   segments: (messages) => {
-    const [first, ...rest] = messages;
-    const system = first?.role === 'system' ? `<<SYS>>\n${first.content}\n<</SYS>>\n\n` : '';
-    const turns = first?.role === 'system' ? rest : messages;
-    refuseOtherOrders('llama-2', turns);
+    const { system, turns } = bySystem('llama-2', messages);
+    const head = system === null ? '' : `<<SYS>>\n${system}\n<</SYS>>\n\n`;
     return turns.flatMap(({ role, content }, i) =>
       role === 'assistant'
         ? [words(` ${content.trim()} `), special('</s>')]
-        : [special('<s>'), words(`[INST] ${i === 0 ? system : ''}${content.trim()} [/INST]`)],
+        : [special('<s>'), words(`[INST] ${i === 0 ? head : ''}${content.trim()} [/INST]`)],
     );
   },
 };
-
-/** The system's words, and what user and model said by turns behind them. */
-function bySystem(template: TemplateName, messages: readonly ChatMessage[]) {
-  const [first, ...rest] = messages;
-  const turns = first?.role === 'system' ? rest : messages;
-  refuseOtherOrders(template, turns);
-  return { system: first?.role === 'system' ? first.content : null, turns };
-}
 
 /** Gemma 2 and 3: no turn of the system, whose words stand before the first question. */
 const gemma: ChatTemplate = {
