@@ -106,20 +106,16 @@ export function scoredBy(scorer: AnswerServer, otherwise: Verifier): Verifier {
     const question = lastText(request);
     if (question === null) return otherwise(asked, signal);
     if (drafts.every(({ text }) => text === drafts[0].text)) return { chosen: 0, prompt_tokens: 0 };
+    const texts = drafts.map(({ model, text }) => ungraded(model, question, text));
     const scores = new Map<string, number>();
     let prompt_tokens = 0;
-    for (const { model, text } of drafts) {
-      const read = ungraded(model, question, text);
-      if (scores.has(read)) continue;
+    for (const read of new Set(texts)) {
       const verdict = await verdictOn(scorer, read, signal);
       prompt_tokens += verdict.tokens;
       scores.set(read, verdict.score ?? -1);
     }
     if ([...scores.values()].some((score) => score >= 0)) {
-      return {
-        chosen: greatest(drafts.map(({ model, text }) => scores.get(ungraded(model, question, text))!)),
-        prompt_tokens,
-      };
+      return { chosen: greatest(texts.map((read) => scores.get(read)!)), prompt_tokens };
     }
     const { chosen, prompt_tokens: more } = await otherwise(asked, signal);
     return { chosen, prompt_tokens: prompt_tokens + more };
