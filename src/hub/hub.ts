@@ -121,11 +121,11 @@ async function openEmpty(folder: string): Promise<BlobStore> {
   return openFolderBlobStore(folder);
 }
 
-/** What the hub answers over HTTP. */
 /** Who may ask the devices that serve; null: nobody. */
 const apiOf = ({ api }: HubOptions, { open }: HttpAccess['origins']): ApiAccess | null =>
   api ?? (open ? null : { keys: null, owners: null });
 
+/** What the hub answers over HTTP. */
 function frontOf(
   options: HubOptions,
   { services, unnamed, sequencer }: HubCore,
