@@ -197,20 +197,15 @@ export class Judges {
     return own < cases_of_device && this.#cases.size < cases && this.#bytes + bytes <= most;
   }
 
-  /**
-   * Devices of other keys that could judge a part, with room or without. The keys of one owner have one word against others, and so have all
-   * keys without an owner together, as anybody may have many; against a device of their own owner they have a word each.
-   */
+  /** Devices of other keys that could judge a part, with room or without: those whose word has not been said yet. */
   #judgesOf(part: WrittenPart, verdicts: Case['verdicts'], asked: ReadonlySet<string>): PoolDevice[] {
     return [...this.#services.devices.with(part.key)].filter(this.#mayJudge(part, verdicts, asked));
   }
 
   #mayJudge({ device, may }: WrittenPart, verdicts: Case['verdicts'], asked: ReadonlySet<string>) {
-    const { ownerOf } = this.#services;
-    const spoken = new Set(verdicts.map((one) => ownerOf(one.device.peer)));
-    spoken.delete(ownerOf(device.peer)); // see #wordOf
+    const spoken = new Set(verdicts.map((one) => this.#wordOf(one.device, device)));
     return (one: PoolDevice): boolean =>
-      one.peer !== device.peer && !asked.has(one.peer) && !spoken.has(ownerOf(one.peer)) && may(one);
+      one.peer !== device.peer && !asked.has(one.peer) && !spoken.has(this.#wordOf(one, device)) && may(one);
   }
 
   #ask(one: Case): void {
@@ -277,7 +272,10 @@ export class Judges {
     );
   }
 
-  /** The keys of one owner, and all keys without one, have one word against others; against a device of their own owner a word each. */
+  /**
+   * The keys of one owner have one word against others, and so have all keys without an owner together, as anybody may have many; against a
+   * device of their own owner they have a word each.
+   */
   #wordOf(judge: PoolDevice, device: PoolDevice): string {
     const { ownerOf } = this.#services;
     const owner = ownerOf(judge.peer);
