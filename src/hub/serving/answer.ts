@@ -44,7 +44,7 @@ export type PoolKnown = Pick<AnswerKnown, 'candidates' | 'offered' | 'idle' | 'r
 /** What an answer needs of the pool. */
 export interface AnswerServices {
   readonly clock: Clock;
-  /** Devices with room, best first, and the rest of what the plan has to know of the pool. */
+  /** Devices with room, best first, and the rest of what the plan has to know of the pool: a new object, to which the plan's other facts are added. */
   look(answer: Answer): PoolKnown;
   lease(answer: Answer, device: string, why: LeaseReason): Lease;
   /** @param why what the device is told; null: it knows, or is gone */
@@ -149,8 +149,7 @@ export class Answer {
 
   #known(): AnswerKnown {
     const { stream } = this;
-    const pool = this.#services.look(this);
-    return {
+    return Object.assign(this.#services.look(this), {
       now_ms: this.#services.clock.elapsed_ms(),
       begun: stream.begun,
       in_mid_answer: this.written_ms !== null,
@@ -160,19 +159,7 @@ export class Answer {
       fruitless: this.#fruitless,
       refusals: this.#refusals,
       without_since_ms: this.#without_since_ms,
-      get candidates() {
-        return pool.candidates;
-      },
-      get offered() {
-        return pool.offered;
-      },
-      get idle() {
-        return pool.idle;
-      },
-      get retry_after_ms() {
-        return pool.retry_after_ms;
-      },
-    };
+    });
   }
 
   #act(action: Exclude<Action, { readonly do: 'wait' }>): void {
