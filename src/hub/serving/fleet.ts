@@ -1,16 +1,16 @@
 // The fleet as people see it: who serves what, as the hub has measured it, and what the pool did in the last day.
 import { FLEET_LIMIT_ROWS, type Fleet, type PoolDay } from '../../protocol/fleet.ts';
-import type { Offer } from '../../protocol/serving-from-peer.ts';
 import type { UnpaidCode } from '../../protocol/serving-messages.ts';
 import type { Devices } from './devices.ts';
 import type { KnownModel } from './models.ts';
+import type { Prices } from './payments.ts';
 
 interface FleetNow {
   /** For each answer that a device writes: the number of its connection and the model's key. */
   readonly writing: readonly string[];
   readonly answers: number;
   readonly day: PoolDay;
-  unpaid(device: string, offer: Pick<Offer, 'price_in' | 'price_out'>): UnpaidCode | null;
+  unpaid(device: string, offer: Prices): UnpaidCode | null;
 }
 
 export function fleetOf(devices: Devices, models: readonly KnownModel[], now: FleetNow): Fleet {

@@ -42,6 +42,9 @@ export interface PaymentsOptions {
 /** Where an operator says nothing else: a tenth for those who made the model, nothing for the hub. In thousandths. */
 export const PAY_SPLIT: Split = { holders_permille: 100, gateway_permille: 0 };
 
+/** What a device asks. */
+export type Prices = Pick<Offer, 'price_in' | 'price_out'>;
+
 /** What an answer is about, as far as it is paid. */
 export interface Billed {
   readonly ticket: Ticket | null;
@@ -54,7 +57,7 @@ export interface Billed {
 /** One answer's credit. */
 export interface Bill {
   /** Whether a device may write this answer at what it asks. */
-  affords(peer: string, offer: Pick<Offer, 'price_in' | 'price_out'>): boolean;
+  affords(peer: string, offer: Prices): boolean;
   /** Whether another part can be numbered. */
   readonly hasParts: boolean;
   /** The prompt's tokens are known: only what they and the longest answer cost is held. A ServingError where the account has not so much. */
@@ -68,7 +71,7 @@ export interface Bill {
 interface PaidLease {
   readonly id: string;
   readonly device: PoolDevice;
-  readonly offer: Pick<Offer, 'model' | 'quantisation' | 'price_in' | 'price_out'>;
+  readonly offer: Pick<Offer, 'model' | 'quantisation'> & Prices;
   readonly from: number;
   readonly cursor: { readonly written: number };
 }
@@ -95,11 +98,10 @@ interface Part {
 }
 
 /** Whether a device asks nothing. */
-export const isFree = ({ price_in, price_out }: Pick<Offer, 'price_in' | 'price_out'>): boolean =>
-  price_in === 0 && price_out === 0;
+export const isFree = ({ price_in, price_out }: Prices): boolean => price_in === 0 && price_out === 0;
 
 const FREE: TokenPrice = { input_micro: 0, output_micro: 0 };
-const priceOf = ({ price_in, price_out }: Pick<Offer, 'price_in' | 'price_out'>): TokenPrice => ({
+const priceOf = ({ price_in, price_out }: Prices): TokenPrice => ({
   input_micro: price_in,
   output_micro: price_out,
 });
@@ -123,7 +125,7 @@ export class Payments {
    * Holds what an answer may cost at the highest price of the offers that the account can pay. Throws ServingError `no-credit` where it can
    * pay none.
    */
-  bill(about: Billed, offers: Iterable<Pick<Offer, 'price_in' | 'price_out'>>): Bill {
+  bill(about: Billed, offers: Iterable<Prices>): Bill {
     const { ticket, request, context_tokens } = about;
     const most_input = Math.min(mostTokensOf(request.prompt), context_tokens);
     const cost = (price: TokenPrice): number => this.#mostOf(price, most_input, longest(about, 0));
@@ -193,7 +195,7 @@ export class Payments {
   }
 
   /** Why nobody can pay a device what it asks; null: it asks nothing, or can be paid. */
-  unpaid(peer: string, offer: Pick<Offer, 'price_in' | 'price_out'>): UnpaidCode | null {
+  unpaid(peer: string, offer: Prices): UnpaidCode | null {
     if (isFree(offer)) return null;
     if (!this.#options.charges) return 'nobody-pays';
     return this.#options.mayEarn(peer) ? null : 'not-bound';
@@ -202,28 +204,18 @@ export class Payments {
   /** For a bill. */
   begin(bill: OpenBill, number: number, lease: PaidLease): PayWords | undefined {
     const { ticket } = bill.about;
-    const price = priceOf(lease.offer);
-    if (!ticket || (price.input_micro === 0 && price.output_micro === 0)) return undefined;
+    const { offer, device, from, cursor } = lease;
+    if (!ticket || isFree(offer)) return undefined;
     const { gateway, clock } = this.#options;
-    const { model, quantisation } = lease.offer;
+    const { model, quantisation, price_in, price_out } = offer;
     const { request, salt } = ticket;
-    const terms = { gateway, request, part: number, model, quantisation, device: lease.device.peer, salt, price };
-    const { from, cursor } = lease;
+    const about = { gateway, request, part: number };
+    const terms = { ...about, model, quantisation, device: device.peer, salt, price: priceOf(offer) };
     this.#parts.set(lease.id, {
-      ...{ lease: lease.id, connection: lease.device.connection, bill, terms, from, cursor },
-      ...{
-        begun_ms: clock.elapsed_ms(),
-        claims: 0,
-        newest: null,
-        over: null,
-        claimed: false,
-        decided: false,
-        paid: false,
-      },
-      timer: undefined,
+      ...{ lease: lease.id, connection: device.connection, bill, terms, from, cursor, begun_ms: clock.elapsed_ms() },
+      ...{ claims: 0, newest: null, over: null, claimed: false, decided: false, paid: false, timer: undefined },
     });
-    const { price_in, price_out } = lease.offer;
-    return { gateway, request, part: number, salt, price_in, price_out };
+    return { ...about, salt, price_in, price_out };
   }
 
   /** The most that a bill's parts may still cost. */
@@ -343,7 +335,7 @@ class OpenBill implements Bill {
     return this.#parts < ANSWER_RECEIPT_LIMITS.parts;
   }
 
-  affords(peer: string, { price_in, price_out }: Pick<Offer, 'price_in' | 'price_out'>): boolean {
+  affords(peer: string, { price_in, price_out }: Prices): boolean {
     const { input_micro, output_micro } = this.price;
     const isPaid = price_in <= input_micro && price_out <= output_micro;
     return isPaid && this.#payments.unpaid(peer, { price_in, price_out }) === null;
@@ -369,10 +361,7 @@ class OpenBill implements Bill {
 }
 
 /** What devices may ask: at first the most that any asks, then without the dearest one after the other. */
-function capsOf(
-  offers: Iterable<Pick<Offer, 'price_in' | 'price_out'>>,
-  cost: (price: TokenPrice) => number,
-): TokenPrice[] {
+function capsOf(offers: Iterable<Prices>, cost: (price: TokenPrice) => number): TokenPrice[] {
   const distinct = new Map<string, TokenPrice>();
   for (const offer of offers) distinct.set(`${offer.price_in} ${offer.price_out}`, priceOf(offer));
   const cheapest_first = [...distinct.values()].sort((a, b) => cost(a) - cost(b));

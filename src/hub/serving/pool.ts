@@ -23,7 +23,7 @@ import { hearOfLease, type OfLease } from './lease-words.ts';
 import { type Asked, lookAt } from './look.ts';
 import { lookLater, RETRY } from './look-later.ts';
 import { type KnownModel, modelNamed, type OfferOf, offeredModels, type PoolModel } from './models.ts';
-import { isFree, Payments, type PaymentsOptions } from './payments.ts';
+import { isFree, Payments, type PaymentsOptions, type Prices } from './payments.ts';
 import type { LeaseReason } from './plan.ts';
 import { openPoolHistory, type PoolHistory } from './pool-history.ts';
 import type { PoolCounts } from './pool-metrics.ts';
@@ -85,8 +85,7 @@ class LeasingPool implements Pool {
   readonly #payments: Payments | null;
   #closed = false;
   readonly #services: AnswerServices;
-  readonly #unpaid = (peer: string, offer: Pick<Offer, 'price_in' | 'price_out'>): UnpaidCode | null =>
-    this.#payments?.unpaid(peer, offer) ?? null;
+  readonly #unpaid = (peer: string, offer: Prices): UnpaidCode | null => this.#payments?.unpaid(peer, offer) ?? null;
   readonly #newLease = (): string => bytesToHex(this.#options.randomBytes(8));
 
   constructor(options: PoolOptions, history: PoolHistory) {
