@@ -255,7 +255,8 @@ class LeasingPool implements Pool {
     );
     const { offered: offer, context_tokens, run } = found;
     const key = modelKey(offer);
-    const offers = [...this.#offers(caller)].flatMap((one) => (modelKey(one.offer) === key ? [one.offer] : []));
+    const those = [...this.#devices.with(key)].map((device) => [device, device.offers.get(key)!.offer] as const);
+    const offers = those.flatMap(([device, one]) => (this.#may(device, one, caller) ? [one] : []));
     const about = { ticket, request, stream: answer.stream, context_tokens, run };
     const bill = this.#payments?.bill(about, offers) ?? null;
     const prefix = prefixOf(request.prompt);
