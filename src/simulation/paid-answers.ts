@@ -18,10 +18,11 @@ import { type AnswerReceipt, answerHash, openReceipt, RECEIPT_MINUTE_MS } from '
 import { encodeMessage } from '../protocol/encode-message.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { decodeFromPeer } from '../protocol/from-peer.ts';
-import { sha256Hex, utf8 } from '../protocol/hash.ts';
-import { type Identity, identityFromSecret } from '../protocol/identity.ts';
+import { sha256Hex } from '../protocol/hash.ts';
+import type { Identity } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
+import { hashOf, person } from '../protocol/testing/example-receipt.ts';
 import { handClock } from '../protocol/testing/hand-clock.ts';
 import type { AnswerRequest } from '../serving/answers.ts';
 import { chargeOf, chargeOver } from '../serving/price.ts';
@@ -35,8 +36,6 @@ const DEVICES = 3;
 const CALLERS = 2;
 /** After this, no judge and no claim is waited for any more. */
 const QUIET_MS = 140_000;
-const person = (seed: number): Identity => identityFromSecret(new Uint8Array(32).fill(seed));
-const hashOf = (what: string): string => sha256Hex(utf8(what));
 
 interface Asked {
   readonly account: string;
@@ -233,7 +232,7 @@ class PaidWorld {
   }
 
   #hear({ connection, message }: Saying): void {
-    if (message.type === 'answer-claim' || message.type !== 'offer') {
+    if (message.type !== 'offer') {
       // A liar disturbs what it writes itself.
       if (this.#devices.some(({ peer, lies }) => peer === connection.peer && lies > 0)) this.#disturb();
     }

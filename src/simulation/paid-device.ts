@@ -37,7 +37,6 @@ export class PaidDevice {
     clock: ReturnType<typeof handClock>,
     say: (saying: Saying) => void,
   ) {
-    Object.assign(this, { identity, price_micro, lies });
     this.identity = identity;
     this.price_micro = price_micro;
     this.lies = lies;

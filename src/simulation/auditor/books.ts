@@ -214,18 +214,8 @@ export function openRun(
   size: number,
 ): RunBook {
   return {
-    ...{
-      id,
-      owner,
-      spec,
-      rules: spec.rules,
-      pending: null,
-      proposals: 0,
-      margins: new Map(),
-      published: 0,
-      phase: 'gathering',
-      closing: null,
-    },
+    ...{ id, owner, spec, rules: spec.rules, pending: null, proposals: 0, margins: new Map(), published: 0 },
+    ...{ phase: 'gathering', closing: null },
     ...{ eligible: [], first_amount: null, draw: null, replaced: false, silent: [], appeals: false },
     ...{ round: 0, attempt: 0, seed: '', opened_ms: 0, deadline_ms: 0, grace_ms: 0, judging_ms: 0, reveal_ms: 0 },
     ...{
