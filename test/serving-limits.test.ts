@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { mock, test } from 'node:test';
+import { test } from 'node:test';
 import { schemaOf } from '../src/cli/json-objects.ts';
 import { limitsCommand } from '../src/cli/rules-limits.ts';
+import { printed } from '../src/cli/testing/printed.ts';
 import { loadGame } from '../src/games/registry.ts';
 import { createGameRun } from '../src/owner/owner.ts';
 import { trainingFor } from '../src/owner/run-settings.ts';
@@ -21,20 +22,7 @@ const IN_MICRO = {
   ...{ usual_per_draw_micro: 100, sum_micro: 500_000 },
 };
 
-/** What the command prints. */
-async function printed(...args: string[]): Promise<string> {
-  const lines: string[] = [];
-  const through = process.stdout.write.bind(process.stdout);
-  const write = mock.method(process.stdout, 'write', (text: string | Uint8Array) =>
-    typeof text === 'string' ? lines.push(text) > 0 : through(text),
-  );
-  try {
-    await limitsCommand().parseAsync(args, { from: 'user' });
-  } finally {
-    write.mock.restore();
-  }
-  return lines.join('');
-}
+const limits = (...args: string[]): Promise<string> => printed(limitsCommand(), ...args);
 
 test('a run’s owner publishes limits, and everybody reads them', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-limits-'));
@@ -47,20 +35,20 @@ test('a run’s owner publishes limits, and everybody reads them', async (t) => 
   const settings = { name: 'a run', game: await loadGame('addition-chain'), settings: {}, schedule };
   const run = await createGameRun(hub.url, await loadOrCreateIdentity(key), folder, settings);
   const about = [run.slice(0, 10), '--hub', hub.url, '--owner', key];
-  const file = (limits: unknown): string => {
+  const file = (given: unknown): string => {
     const path = join(folder, 'limits.json');
-    writeFileSync(path, JSON.stringify(limits));
+    writeFileSync(path, JSON.stringify(given));
     return path;
   };
-  assert.match(await printed(...about), /has published no limits/);
+  assert.match(await limits(...about), /has published no limits/);
   const other = { ...MEASURED, promised: 'q8_0', judged: 'f32' };
   const measured = [{ ...MEASURED, promised: 'f32', judged: 'f32' }, other, { ...other, judged: 'q8_0', sum: 0.7 }];
-  const found = JSON.parse(await printed(...about, '--file', file(measured), '--json'));
+  const found = JSON.parse(await limits(...about, '--file', file(measured), '--json'));
   assert.ok(schemaOf(found.type)!.safeParse(found).success);
   assert.deepEqual([found.run, found.published], [run, 2]);
   assert.deepEqual(found.margins, { f32: IN_MICRO, q8_0: { ...IN_MICRO, sum_micro: 700_000 } });
-  await printed(...about, '--file', file([{ ...other, judged: 'q8_0', per_draw: 0.0003 }]));
-  const text = await printed(...about);
+  await limits(...about, '--file', file([{ ...other, judged: 'q8_0', per_draw: 0.0003 }]));
+  const text = await limits(...about);
   assert.match(text, /f32 {4}an answer: 0\.17 and 0\.0002 a draw/);
   assert.match(text, /q8_0 {3}an answer: 0\.17 and 0\.0003 a draw.*together: 0\.5 above 0\.0001 a draw/);
 
@@ -70,10 +58,10 @@ test('a run’s owner publishes limits, and everybody reads them', async (t) => 
     [[{ ...MEASURED, promised: 'f32', judged: 'f32', sum: 0 }], /--file: f32: sum_micro/],
     [[{ ...MEASURED, promised: 'f32', judged: 'f32', sum: undefined }], /--file: .*sum/],
   ];
-  for (const [limits, message] of wrong)
-    await assert.rejects(printed(...about, '--file', file(limits)), { code: 'bad-argument', message });
+  for (const [given, message] of wrong)
+    await assert.rejects(limits(...about, '--file', file(given)), { code: 'bad-argument', message });
   const stranger = join(folder, 'stranger.key');
   await loadOrCreateIdentity(stranger);
-  const byStranger = printed(...about.slice(0, 3), '--owner', stranger, '--file', file(measured));
+  const byStranger = limits(...about.slice(0, 3), '--owner', stranger, '--file', file(measured));
   await assert.rejects(byStranger, { code: 'refused', details: { refusal: 'not-the-owner' } });
 });

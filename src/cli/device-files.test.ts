@@ -19,6 +19,7 @@ import {
   writeWorker,
 } from './device-files.ts';
 import type { DeviceWorker } from './device-worker.ts';
+import { printed } from './testing/printed.ts';
 
 const NOWHERE = { folders: [], from_afar: null };
 
@@ -40,23 +41,10 @@ function writeSettings(text: string): void {
 }
 
 /** Runs `potluck device …` here, in silence. @returns what it prints */
-async function device(t: TestContext, ...words: string[]): Promise<string> {
-  let said = '';
-  const { write } = process.stdout;
-  const mocked = t.mock.method(process.stdout, 'write', (chunk: string | Uint8Array, ...rest: unknown[]) => {
-    if (typeof chunk !== 'string')
-      return (write as (...all: unknown[]) => boolean).call(process.stdout, chunk, ...rest);
-    said += chunk; // the test runner's own reports are bytes
-    return true;
-  });
-  try {
-    const command = deviceCommand();
-    for (const part of [command, ...command.commands]) part.exitOverride().configureOutput({ outputError: () => {} });
-    await command.parseAsync(words, { from: 'user' });
-  } finally {
-    mocked.mock.restore();
-  }
-  return said;
+function device(...words: string[]): Promise<string> {
+  const command = deviceCommand();
+  for (const part of [command, ...command.commands]) part.exitOverride().configureOutput({ outputError: () => {} });
+  return printed(command, ...words);
 }
 
 test('without files everything has its default; a change is seen, and what cannot be read is one sentence', (t) => {
@@ -115,8 +103,8 @@ test('a snooze lasts as long as it was meant to, whatever the clock is set to me
 
 test('set writes what holds together and leaves the file alone otherwise', async (t) => {
   ownHome(t);
-  await device(t, 'set', 'hours', 'mon-fri 22:00-07:00;', 'sat,sun 00:00-24:00');
-  await device(t, 'set', 'cores_in_use', '0');
+  await device('set', 'hours', 'mon-fri 22:00-07:00;', 'sat,sun 00:00-24:00');
+  await device('set', 'cores_in_use', '0');
   assert.deepEqual(readSettingsFile(), { hours: ['mon-fri 22:00-07:00', 'sat,sun 00:00-24:00'], cores_in_use: 0 });
   const before = readFileSync(settingsFile(), 'utf8');
   for (const [words, says] of [
@@ -126,40 +114,40 @@ test('set writes what holds together and leaves the file alone otherwise', async
     [['hours', 'at night'], /hours: expected hours such as/],
     [['most_price_per_kwh', '0.2'], /expected a tariff/],
   ] as const) {
-    await assert.rejects(device(t, 'set', ...words), says);
+    await assert.rejects(device('set', ...words), says);
   }
   assert.equal(readFileSync(settingsFile(), 'utf8'), before);
-  assert.match(await device(t, 'set', 'hours', 'default'), /^hours is null now: only then/);
+  assert.match(await device('set', 'hours', 'default'), /^hours is null now: only then/);
   assert.deepEqual(readSettingsFile(), { cores_in_use: 0 });
   if (process.platform !== 'win32') assert.equal(statSync(dirname(settingsFile())).mode & 0o77, 0);
 });
 
 test('show tells what is set, what was ordered and what is wrong', async (t) => {
   ownHome(t);
-  await device(t, 'set', 'gpu', 'never');
-  await device(t, 'snooze', '30');
-  const shown = await device(t, 'show');
+  await device('set', 'gpu', 'never');
+  await device('snooze', '30');
+  const shown = await device('show');
   assert.match(shown, /^No device takes part.*\nYou want quiet for another (30 min|29 min 59 s)\./);
   assert.match(shown, /\n\* gpu +"never" /);
   assert.match(shown, /\n {2}on_battery +false /);
   writeSettings('{ "on_batery": true }');
-  assert.match(await device(t, 'show'), /cannot be used, so that devices pause: .*on_batery/);
+  assert.match(await device('show'), /cannot be used, so that devices pause: .*on_batery/);
   writeSettings('{');
-  await assert.rejects(device(t, 'show'), /settings\.json: expected JSON/);
+  await assert.rejects(device('show'), /settings\.json: expected JSON/);
 });
 
 test('each order replaces the one before', async (t) => {
   ownHome(t);
   const { orders } = openRules();
-  await device(t, 'pause');
+  await device('pause');
   assert.equal(orders().paused, true);
-  await device(t, 'finish');
+  await device('finish');
   assert.deepEqual(orders(), { paused: false, finish: true, snooze_left_ms: 0 });
-  await device(t, 'snooze', '0.5');
+  await device('snooze', '0.5');
   assert.ok(orders().snooze_left_ms > 20_000 && !orders().finish);
-  await device(t, 'resume');
+  await device('resume');
   assert.deepEqual(orders(), { paused: false, finish: false, snooze_left_ms: 0 });
-  await assert.rejects(device(t, 'snooze', '1441'), /expected a number from 0\.01 to 1440/);
+  await assert.rejects(device('snooze', '1441'), /expected a number from 0\.01 to 1440/);
 });
 
 test('what another device of this user takes is no load of others, nor what it has started', (t) => {

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, mock, test } from 'node:test';
+import { after, before, test } from 'node:test';
+import type { Command } from 'commander';
 import { writeAnswerProof } from '../audit/answer-proof.ts';
 import { ExampleLog, SETTINGS } from '../audit/testing/example-log.ts';
 import { Batch, receiptProof, receiptsIn } from '../core/serving/batch.ts';
@@ -13,6 +14,7 @@ import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { exampleReceipt, hashOf } from '../protocol/testing/example-receipt.ts';
 import { creditCommand } from './credit.ts';
 import { schemaOf } from './json-objects.ts';
+import { printed } from './testing/printed.ts';
 import { verifyCommand } from './verify.ts';
 
 const CALLER = hashOf('caller');
@@ -46,24 +48,8 @@ before(async () => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What a command prints. */
-async function printed(command: ReturnType<typeof verifyCommand>, ...args: string[]): Promise<string> {
-  const lines: string[] = [];
-  // The runner's own words, which are bytes, pass through.
-  const through = process.stdout.write.bind(process.stdout);
-  const write = mock.method(process.stdout, 'write', (text: string | Uint8Array) =>
-    typeof text === 'string' ? lines.push(text) > 0 : through(text),
-  );
-  try {
-    await command.parseAsync(args, { from: 'user' });
-  } finally {
-    write.mock.restore();
-  }
-  return lines.join('');
-}
-
 /** The one object that a command prints, which has the form that is written down. */
-async function object(command: ReturnType<typeof verifyCommand>, ...args: string[]): Promise<Record<string, unknown>> {
+async function object(command: Command, ...args: string[]): Promise<Record<string, unknown>> {
   const found = JSON.parse(await printed(command, ...args, '--json'));
   const { success, error } = schemaOf(found.type)!.safeParse(found);
   assert.ok(success, `${error}`);

@@ -7,6 +7,7 @@ import { after, test } from 'node:test';
 import { bytesOf, progressSentence } from './bytes-progress.ts';
 import { schemaOf } from './json-objects.ts';
 import { runCommand } from './run.ts';
+import { printed } from './testing/printed.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'potluck-create-'));
 const home = process.env.POTLUCK_HOME;
@@ -17,23 +18,7 @@ after(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Runs the command in this process and gives back what it prints. */
-async function create(...words: string[]): Promise<string> {
-  const { write } = process.stdout;
-  let said = '';
-  // What the test runner writes goes on as it came.
-  process.stdout.write = ((text: unknown, ...more: []) => {
-    if (typeof text !== 'string') return write.call(process.stdout, text as Uint8Array, ...more);
-    said += text;
-    return true;
-  }) as typeof write;
-  try {
-    await runCommand().parseAsync(['create', ...words], { from: 'user' });
-  } finally {
-    process.stdout.write = write;
-  }
-  return said;
-}
+const create = (...words: string[]): Promise<string> => printed(runCommand(), 'create', ...words);
 
 const texts = join(folder, 'texts');
 mkdirSync(texts);
