@@ -118,6 +118,26 @@ export async function checkWidth(page: Page, where: string): Promise<void> {
   assert.ok(content <= window, `${where}: ${content} pixels wide in a window of ${window}`);
 }
 
+const WIDTHS = [360, 768, 1440];
+
+/** Fails when the page is wider than its window in one of these widths, and takes a picture of each. */
+export async function checkWidths(page: Page, name: string, widths: readonly number[] = WIDTHS): Promise<void> {
+  for (const width of widths) {
+    await page.setViewportSize({ width, height: 900 });
+    await checkWidth(page, `${name} at ${width}`);
+    await picture(page, `${name}-${width}`);
+  }
+}
+
+/** Fails when the page is too wide or not readable, in the usual widths and both colours. */
+export async function checkLooks(page: Page, name: string): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    await checkWidths(page, `${name}-${colorScheme}`);
+    await checkAccessibility(page, `${name} ${colorScheme}`);
+  }
+}
+
 /** Fails when a link of the frame is cut at its edge. */
 export async function checkLinks(page: Page, where: string): Promise<void> {
   const cut = await page.evaluate(() => {

@@ -6,7 +6,7 @@ import { sendEvent } from '../src/owner/owner.ts';
 import { type DeviceReport, openSettingsLetter, readSettings, signReport } from '../src/protocol/device-letters.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { createIdentity, generateSecret, identityFromSecret } from '../src/protocol/identity.ts';
-import { checkAccessibility, checkWidth, pageBrowser, pageHub, picture } from './page-browser.ts';
+import { checkAccessibility, checkWidths, pageBrowser, pageHub } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
 const browser = skip ? null! : pageBrowser();
@@ -71,12 +71,8 @@ test('devices are shown to their owner alone; one is paused, one setting set, an
   const row = page.getByRole('listitem').filter({ hasText: 'old laptop' });
   await row.getByText('working · 1.23k tokens/s · 61 °C').waitFor();
   await row.getByText('Its owner used it 5 s ago.').waitFor();
-  for (const width of [360, 1440]) {
-    await page.setViewportSize({ width, height: 900 });
-    await checkWidth(page, `all devices at ${width}`);
-  }
+  await checkWidths(page, 'devices', [360, 1440]);
   await checkAccessibility(page, 'all devices');
-  await picture(page, 'devices');
 
   await page.getByRole('button', { name: 'Pause old laptop' }).press('Enter');
   await page.getByText('old laptop is to pause.').waitFor();

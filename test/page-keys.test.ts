@@ -5,13 +5,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import type { Page } from 'playwright-core';
 import { PAGE_FOLDER } from '../src/cli/page.ts';
 import { systemClock } from '../src/protocol/clock.ts';
 import { keysIn, makeKey } from '../src/serving/api/keys.ts';
 import { openUsageBook } from '../src/serving/api/usage-book.ts';
 import { hubHere } from './hub-here.ts';
-import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
+import { checkLooks, pageBrowser } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
 const UNLIMITED = { requests_per_minute: null, tokens_per_minute: null };
@@ -46,7 +45,7 @@ describe('API keys in the page', { skip, concurrency: false }, () => {
       await page.getByText('12 requests · 3,400 tokens read · 870 written · 1 error').waitFor();
       await page.getByText('only for devices of aaaaaaaa: not used.').waitFor();
       await page.getByText('refused before it named a model').waitFor();
-      await looks(page, 'keys-all');
+      await checkLooks(page, 'keys-all');
     });
 
     await t.test('a holder', async () => {
@@ -58,7 +57,7 @@ describe('API keys in the page', { skip, concurrency: false }, () => {
       await page.goto(`${local}/keys`);
       await page.getByText('Paste a key of this hub').waitFor();
       assert.equal(await page.getByText('poems').count(), 0);
-      await looks(page, 'keys-form');
+      await checkLooks(page, 'keys-form');
       const useIt = async (keep: boolean): Promise<void> => {
         await page.getByLabel('API key').fill(ada.key);
         if (keep) await page.getByLabel('Keep it in this browser').check();
@@ -80,16 +79,3 @@ describe('API keys in the page', { skip, concurrency: false }, () => {
     });
   });
 });
-
-/** In each width and both colours: no wider than the window, and readable. */
-async function looks(page: Page, name: string): Promise<void> {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme });
-    for (const width of [360, 768, 1440]) {
-      await page.setViewportSize({ width, height: 900 });
-      await checkWidth(page, `${name} ${width}`);
-      await picture(page, `${name}-${width}-${colorScheme}`);
-    }
-    await checkAccessibility(page, `${name} ${colorScheme}`);
-  }
-}

@@ -10,7 +10,15 @@ import type { AnswerServer } from '../src/serving/answers.ts';
 import { listeningApi, smallServer } from '../src/serving/testing/small-server.ts';
 import { tinyRun } from './hub-here.ts';
 import { network } from './network.ts';
-import { checkAccessibility, checkWidth, madeUpNews, pageBrowser, pageHub, picture } from './page-browser.ts';
+import {
+  checkAccessibility,
+  checkWidth,
+  checkWidths,
+  madeUpNews,
+  pageBrowser,
+  pageHub,
+  picture,
+} from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
 const SERVED = ['--public', 'https://potluck.example'];
@@ -83,11 +91,7 @@ describe('Play', { skip, concurrency: false }, () => {
       const origins = await page.locator('.beside .written + p').allTextContents();
       assert.match(origins[0], /Seed 2, .*by the pool/);
       assert.match(origins[1], /Seed 2, .*model /);
-      for (const width of [360, 768, 1440]) {
-        await page.setViewportSize({ width, height: 900 });
-        await checkWidth(page, `two texts at ${width}`);
-        await picture(page, `play-beside-${width}`);
-      }
+      await checkWidths(page, 'play-beside');
       await checkAccessibility(page, 'two texts');
     });
 
@@ -105,11 +109,7 @@ describe('Play', { skip, concurrency: false }, () => {
         [await turns.count(), (await turns.last().locator('.words').textContent()) === first],
         [2, false],
       );
-      for (const width of [360, 768, 1440]) {
-        await page.setViewportSize({ width, height: 900 });
-        await checkWidth(page, `a conversation at ${width}`);
-        await picture(page, `play-chat-${width}`);
-      }
+      await checkWidths(page, 'play-chat');
       await page.emulateMedia({ colorScheme: 'dark' });
       await picture(page, 'play-chat-dark');
       await checkAccessibility(page, 'a conversation');

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Fleet } from '../src/protocol/fleet.ts';
 import { network } from './network.ts';
-import { checkAccessibility, checkWidth, pageBrowser, pageHub, picture } from './page-browser.ts';
+import { checkAccessibility, checkLooks, checkWidths, pageBrowser, pageHub, picture } from './page-browser.ts';
 import { createPoems } from './served-run.ts';
 import { skip } from './tab-browser.ts';
 
@@ -83,11 +83,7 @@ describe('the pool in the page', { skip, concurrency: false }, () => {
     await t.test('its figures are there afterwards', async () => {
       await page.getByRole('link', { name: 'Who serves here' }).click();
       await page.getByText(/idle · takes 2 more · [\d.k]+ tokens\/s · \d+ ms away · \d+ of \d+ went well/).waitFor();
-      for (const width of [360, 768, 1440]) {
-        await page.setViewportSize({ width, height: 900 });
-        await checkWidth(page, `the pool at ${width}`);
-        await picture(page, `pool-${width}`);
-      }
+      await checkWidths(page, 'pool');
       await page.emulateMedia({ colorScheme: 'dark' });
       await picture(page, 'pool-dark');
       await checkAccessibility(page, 'the pool');
@@ -108,14 +104,6 @@ describe('the pool in the page', { skip, concurrency: false }, () => {
     assert.match((await table.getByRole('row', { name: 'a shed' }).textContent())!, /^–a shed/);
     assert.equal(await page.locator('svg circle').count(), 9);
     await page.getByRole('img', { name: /^Refused for want of room \(429\): 45 requests$/ }).waitFor();
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme });
-      for (const width of [360, 768, 1440]) {
-        await page.setViewportSize({ width, height: 900 });
-        await checkWidth(page, `many devices at ${width}`);
-        await picture(page, `pool-many-${colorScheme}-${width}`);
-      }
-      await checkAccessibility(page, `many devices, ${colorScheme}`);
-    }
+    await checkLooks(page, 'pool-many');
   });
 });

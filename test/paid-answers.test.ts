@@ -8,7 +8,7 @@ import OpenAI from 'openai';
 import { answerHash } from '../src/protocol/answer-receipt.ts';
 import type { ProviderDocument } from '../src/serving/provider-document.ts';
 import { network } from './network.ts';
-import { createPoems } from './served-run.ts';
+import { createPoems, fleetWhere } from './served-run.ts';
 
 const MICRO = 1_000_000;
 /** Micro-credits a token. */
@@ -29,16 +29,12 @@ async function paidPool(t: TestContext) {
   const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: String(made.key), maxRetries: 0 });
   const account = String(made.account);
   const folder = join(net.folder, 'hub');
-  const fleet = async (): Promise<Set<string>> => {
-    const { rows } = (await (await fetch(`${url}/fleet`)).json()) as { rows: { device: string }[] };
-    return new Set(rows.map(({ device }) => device));
-  };
   const device = async (name: string, ...more: string[]) => {
-    const before = await fleet();
+    const before = new Set((await fleetWhere(url, () => true)).rows.map(({ device }) => device));
     const price = ['--price-in', String(IN), '--price-out', String(OUT)];
     const potluck = net.join(url, name, '--serve-only', ...price, ...more);
     await potluck.line((line) => line.type === 'serves');
-    while ([...(await fleet())].every((one) => before.has(one))) await wait(10); // its offer is on its way
+    await fleetWhere(url, ({ rows }) => rows.some(({ device }) => !before.has(device))); // its offer is on its way
     return potluck;
   };
   const ask = (max_tokens: number) => ({

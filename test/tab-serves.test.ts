@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { type Fleet, FleetSchema } from '../src/protocol/fleet.ts';
 import { eventsOf } from '../src/serving/api/event-reader.ts';
 import { network } from './network.ts';
-import { checkAccessibility, checkWidth, pageBrowser, picture } from './page-browser.ts';
-import { createPoems } from './served-run.ts';
+import { checkAccessibility, checkWidths, pageBrowser } from './page-browser.ts';
+import { createPoems, fleetWhere } from './served-run.ts';
 import { skip } from './tab-browser.ts';
 
 const REQUEST = { model: 'poems', prompt: 'The ', max_tokens: 80, temperature: 0 };
@@ -33,15 +32,6 @@ async function ask(url: string, onText: (characters: number) => void = () => {})
     onText(text.length);
   }
   return { text, finish_reason };
-}
-
-/** The fleet, when it fits. */
-async function fleetWhere(url: string, fits: (fleet: Fleet) => boolean): Promise<Fleet> {
-  for (;;) {
-    const fleet = FleetSchema.parse(await (await fetch(`${url}/fleet`)).json());
-    if (fits(fleet)) return fleet;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
 }
 
 /** As when its owner looks at another tab. */
@@ -82,11 +72,7 @@ describe('a tab that serves', { skip, concurrency: false }, () => {
     await page.getByText('Ready to answer. 1 answer written so far.').waitFor();
     await page.getByText(/Measured by the hub: idle · takes 1 more · [\d.k]+ tokens\/s/).waitFor();
     await checkAccessibility(page, 'a tab that answers');
-    for (const width of [360, 1280]) {
-      await page.setViewportSize({ width, height: 900 });
-      await checkWidth(page, `a tab that answers, at ${width}`);
-      await picture(page, `answering-${width}`);
-    }
+    await checkWidths(page, 'answering', [360, 1280]);
 
     await setHidden(page, true);
     await fleetWhere(url, ({ rows }) => rows[0].places === 0);
