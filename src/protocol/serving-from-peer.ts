@@ -4,6 +4,19 @@ import { bytes, count, hash, oneLine } from './schemas.ts';
 import { energyPerToken, lease, offeredQuantisation, price, SERVE_LIMITS, tokenText } from './serving-messages.ts';
 
 const packed = bytes(SERVE_LIMITS.packed_bytes);
+/** What is wrong with an answer whatever the model's logits are. */
+export const answerFlaw = z.enum([
+  /** An id that the model never writes, or that the answer's form forbids. */
+  'impossible-token',
+  /** Tokens behind an end token, a stop string, a finished form or the most tokens. */
+  'past-the-end',
+  /** Said to be over, but it is not, or for another reason. */
+  'wrong-end',
+  /** Logprobs that are no logprobs, or not as many as tokens. */
+  'bad-logprobs',
+]);
+export type AnswerFlaw = z.infer<typeof answerFlaw>;
+
 const nats = z.number().nonnegative().max(SERVE_LIMITS.nats);
 
 /** What a device's owner says of a file that no run of this hub has made; whoever has the file can see whether the weights are so. */
@@ -87,7 +100,7 @@ export const ServingFromPeer = [
   /** What a judge has found (Judged of serving/judge-answer.ts): what it is worth is the hub's to say. */
   z.strictObject({
     ...{ type: z.literal('judged'), lease, prompt_tokens: count.max(SERVE_LIMITS.largest_id) },
-    flaw: z.enum(['impossible-token', 'past-the-end', 'wrong-end', 'bad-logprobs']).nullable(),
+    flaw: answerFlaw.nullable(),
     ...{ draws: count, differing: count, impossible: count, margin: nats, end_margin: nats },
     logprob_distance: nats.nullable(),
   }),

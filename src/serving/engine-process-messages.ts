@@ -1,9 +1,10 @@
 // What a program and the child process that answers for it say to each other. The child reads files of strangers in C++, so that its words
 // are parsed like anybody's.
 import { z } from 'zod';
+import { answerFlaw } from '../protocol/serving-from-peer.ts';
 import { type AnswerEvent, AnswerRequestSchema, type OfferedModel } from './answers.ts';
 import type { ServingErrorCode } from './errors.ts';
-import type { AnswerFlaw, Judged } from './judge-answer.ts';
+import type { Judged } from './judge-answer.ts';
 import { JudgeTaskSchema } from './judge-task.ts';
 import { SERVING_LIMITS } from './limits.ts';
 
@@ -83,12 +84,9 @@ const EventSchema: z.ZodType<AnswerEvent> = z.discriminatedUnion('kind', [
   }),
 ]);
 
-const FLAWS = {
-  ...{ 'impossible-token': true, 'past-the-end': true, 'wrong-end': true, 'bad-logprobs': true },
-} satisfies Record<AnswerFlaw, true>;
 const nats = z.number().nonnegative();
 const JudgedSchema: z.ZodType<Judged> = z.strictObject({
-  flaw: z.enum(Object.keys(FLAWS) as AnswerFlaw[]).nullable(),
+  flaw: answerFlaw.nullable(),
   prompt_tokens: count,
   tally: z.strictObject({ draws: count, margin: nats, differing: count, end_margin: nats, impossible: count }),
   logprob_distance: nats.nullable(),

@@ -2,6 +2,7 @@
 import { marginOf } from '../model/margin.ts';
 import type { SumLimits } from '../model/margin-sum.ts';
 import { addDraw, type MarginLimits, type MarginTally, marginFault, NO_DRAWS } from '../model/margin-tally.ts';
+import type { AnswerFlaw } from '../protocol/serving-from-peer.ts';
 import { type AnswerProgress, answerProgress, answerRoom } from './answer-progress.ts';
 import type { AnswerRequest } from './answers.ts';
 import { ServingError } from './errors.ts';
@@ -18,17 +19,6 @@ export interface ServedAnswer {
   /** The logprob of each id, where some were sent; of an end token there may be none, as no caller gets it. */
   readonly logprobs?: readonly number[] | undefined;
 }
-
-/** What is wrong with an answer whatever the model's logits are. */
-export type AnswerFlaw =
-  /** An id that the model never writes, or that the answer's form forbids. */
-  | 'impossible-token'
-  /** Tokens behind an end token, a stop string, a finished form or the most tokens. */
-  | 'past-the-end'
-  /** Said to be over, but it is not, or for another reason. */
-  | 'wrong-end'
-  /** Logprobs that are no logprobs, or not as many as tokens. */
-  | 'bad-logprobs';
 
 export interface Judged {
   readonly flaw: AnswerFlaw | null;
