@@ -1,15 +1,17 @@
 // The form of GET /v1/usage, which pages read as well: how often and how much each key asked, by day and model.
 import { z } from 'zod';
 
-export interface UsageCounts {
-  readonly requests: number;
-  readonly input_tokens: number;
-  readonly output_tokens: number;
+const count = z.int();
+const UsageCountsSchema = z.strictObject({
+  requests: count,
+  input_tokens: count,
+  output_tokens: count,
   /** Requests that were refused or failed, those that came too fast apart. */
-  readonly errors: number;
+  errors: count,
   /** Requests answered with 429. */
-  readonly too_many: number;
-}
+  too_many: count,
+});
+export type UsageCounts = Readonly<z.infer<typeof UsageCountsSchema>>;
 export const COUNTED = ['requests', 'input_tokens', 'output_tokens', 'errors', 'too_many'] as const;
 
 export const NOTHING: UsageCounts = { requests: 0, input_tokens: 0, output_tokens: 0, errors: 0, too_many: 0 };
@@ -22,20 +24,13 @@ export const addedUp = (a: UsageCounts, b: UsageCounts): UsageCounts => ({
   too_many: a.too_many + b.too_many,
 });
 
-const count = z.int();
 const UsageRowSchema = z.strictObject({
   /** In UTC. */
   day: z.string(),
   key: z.strictObject({ id: z.string(), name: z.string().nullable() }),
   /** Empty for requests that were refused before they named one. */
   model: z.string(),
-  requests: count,
-  input_tokens: count,
-  output_tokens: count,
-  /** Refused or failed, those that came too fast apart. */
-  errors: count,
-  /** Answered with 429. */
-  too_many: count,
+  ...UsageCountsSchema.shape,
 });
 export const UsageListSchema = z.strictObject({
   object: z.literal('list'),
