@@ -99,7 +99,7 @@ class Connection implements HubConnection {
     const { clock, random } = options.transport;
     this.#options = options;
     this.#clock = clock;
-    const send = (event: Uint8Array): void => this.#sendGreeted({ type: 'event', event });
+    const send = (event: Uint8Array): void => void this.#sendGreeted({ type: 'event', event });
     this.#unanswered = openUnanswered({ hub: options.hub, clock, random, send });
     this.#dial();
   }
@@ -123,9 +123,7 @@ class Connection implements HubConnection {
   }
 
   relay(message: FromRelayingPeer): boolean {
-    const leaves = this.#greeted && this.#channel?.open === true;
-    if (leaves) this.#send(message);
-    return leaves;
+    return this.#sendGreeted(message);
   }
 
   close(): void {
@@ -247,11 +245,14 @@ class Connection implements HubConnection {
     this.#retry = this.#clock.setTimeout(() => this.#dial(), wait_ms * (0.5 + transport.random()));
   }
 
-  #sendGreeted(message: FromPeer): void {
-    if (this.#greeted) this.#send(message);
+  /** @returns whether it left */
+  #sendGreeted(message: FromPeer): boolean {
+    return this.#greeted && this.#send(message);
   }
 
-  #send(message: FromPeer): void {
-    if (this.#channel?.open) this.#channel.send(encodeMessage(message));
+  #send(message: FromPeer): boolean {
+    if (!this.#channel?.open) return false;
+    this.#channel.send(encodeMessage(message));
+    return true;
   }
 }
