@@ -6,7 +6,7 @@ import { RelayFromHub } from './relay-messages.ts';
 import { hash } from './schemas.ts';
 import { ServingFromHub } from './serving-messages.ts';
 
-export const FromHubSchema = z.discriminatedUnion('type', [
+const FromHubSchema = z.discriminatedUnion('type', [
   ...HubMessages,
   z.object({ type: z.literal('run'), view: RunViewSchema }),
   /** `receipt` proves that the event is in the log; ledger/receipt.ts checks it. */
