@@ -41,15 +41,8 @@ export function openClaiming(options: ClaimingOptions): Claiming {
     // Whoever goes on in mid-answer reads the prompt for what it writes: it was paid with the first token.
     const input_tokens = request.written.length === 0 ? prompt_tokens : 0;
     const claim = await signClaim(identity, {
-      ...{
-        gateway: pay.gateway,
-        request: pay.request,
-        part: pay.part,
-        model,
-        quantisation,
-        input_tokens,
-        output_tokens,
-      },
+      ...{ gateway: pay.gateway, request: pay.request, part: pay.part },
+      ...{ model, quantisation, input_tokens, output_tokens },
       answer: answerHash(pay.salt, ids.slice(0, output_tokens)),
       earns_micro: chargeOf(price, input_tokens, output_tokens),
     });

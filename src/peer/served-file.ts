@@ -69,18 +69,8 @@ function servedBy(engine: KeptEngine, hash: string, file: z.infer<typeof Offered
   const { context_tokens, chat, tools } = model;
   const known = (request: AnswerRequest): AnswerRequest => ({ ...request, model: model.name });
   return {
-    ...{
-      hash,
-      quantisation: 'gguf',
-      engine: model.engine,
-      class: kind,
-      context_tokens,
-      cache_tokens,
-      places,
-      chat,
-      tools,
-    },
-    file,
+    ...{ hash, quantisation: 'gguf', engine: model.engine, class: kind },
+    ...{ context_tokens, cache_tokens, places, chat, tools, file },
     async *answer(request, signal) {
       yield* engine.answer(known(request), signal);
     },

@@ -95,14 +95,8 @@ const JudgedSchema: z.ZodType<Judged> = z.strictObject({
 /** Every code, so that a new one is not forgotten here. */
 const CODES: Readonly<Record<ServingErrorCode, true>> = {
   ...{ 'bad-input': true, unsupported: true, 'unknown-model': true, 'corrupt-file': true, 'too-large': true },
-  ...{
-    'no-credit': true,
-    'no-room': true,
-    'no-engine': true,
-    'engine-ended': true,
-    'bad-grammar': true,
-    interrupted: true,
-  },
+  ...{ 'no-credit': true, 'no-room': true, 'no-engine': true, 'engine-ended': true, 'bad-grammar': true },
+  interrupted: true,
 };
 const ErrorSchema = z.strictObject({
   code: z.enum(Object.keys(CODES) as ServingErrorCode[]),

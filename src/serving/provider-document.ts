@@ -71,11 +71,8 @@ function describe(model: ServedModel): ProviderModel {
   const last = model.answers.slice(-UPTIME_ANSWERS);
   return {
     ...{ id: model.id, name: model.name, created: model.created_s },
-    ...{
-      input_modalities: ['text'],
-      output_modalities: ['text'],
-      quantization: QUANTISATIONS[model.quantisation.toLowerCase()] ?? 'unknown',
-    },
+    ...{ input_modalities: ['text'], output_modalities: ['text'] },
+    quantization: QUANTISATIONS[model.quantisation.toLowerCase()] ?? 'unknown',
     context_length: model.context_tokens,
     max_output_length: Math.min(model.answer_tokens, model.context_tokens),
     pricing: {

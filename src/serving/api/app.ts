@@ -90,7 +90,8 @@ export function openaiApi(server: AnswerServer, options: ApiOptions): Hono<{ Var
     streamed: boolean,
     form: Form,
   ): Promise<Response> => {
-    const [{ account }, server] = [c.get('caller'), c.get('server')];
+    const { account } = c.get('caller');
+    const server = c.get('server');
     const billed = account === null ? undefined : server.billed?.(account, answers);
     const open = openAnswers(accounting, billed?.server ?? server, askedBy(c, answers[0].model), answers);
     for (const [name, value] of Object.entries(billed?.headers ?? {})) c.header(name, value);
