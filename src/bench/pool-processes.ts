@@ -30,9 +30,7 @@ export async function startPool(folder: string, count: number): Promise<PoolProc
   };
   try {
     const { url } = await listening;
-    const training = trainingFor({ ...SHAPE, rounds: 1, round_seconds: 10, steps: 1, min_workers: 1 });
-    const settings = { name: 'bench', texts: defaultCorpus(), tokenizer: byteTokenizer(), model: MODEL, seed: 'bench' };
-    await createRun(url, createIdentity(), join(folder, 'owner'), { ...settings, ...training });
+    await createServedRun(url, folder, MODEL);
     for (let i = 0; i < count; i++) devices.push(startDevice(url, folder, i));
     await untilCount(url, 'potluck_pool_devices', count);
     return { url, devices, stop };
@@ -40,6 +38,13 @@ export async function startPool(folder: string, count: number): Promise<PoolProc
     await stop();
     throw error;
   }
+}
+
+/** Creates a run "bench" of a model of random weights that nobody needs to train. Resolves with its id. */
+export function createServedRun(url: string, folder: string, model: ReturnType<typeof shapeOf>): Promise<string> {
+  const training = trainingFor({ ...SHAPE, rounds: 1, round_seconds: 10, steps: 1, min_workers: 1 });
+  const settings = { name: 'bench', texts: defaultCorpus(), tokenizer: byteTokenizer(), model, seed: 'bench' };
+  return createRun(url, createIdentity(), join(folder, 'owner'), { ...settings, ...training });
 }
 
 function startDevice(url: string, folder: string, i: number): Child {

@@ -1,5 +1,5 @@
 // What judging costs a pool: the processor time of judges beside that of all answers, in a pool of real processes, of newcomers and of veterans.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -8,6 +8,7 @@ import { JUDGES_LIMITS } from '../hub/serving/judges.ts';
 import { type Report, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
 import { metricsOf, type PoolProcesses, startPool } from './pool-processes.ts';
+import { processorTimeMs } from './processor-time.ts';
 import { table } from './report.ts';
 import { readAnswer } from './serve-callers.ts';
 
@@ -26,8 +27,6 @@ type Options = Values<typeof options>;
 const MOST_SHARE = 0.04;
 const MEANINGFUL_ANSWERS = 100;
 const IDLE_MS = 3000;
-/** Of the processor time in /proc/PID/stat, on every Linux. */
-const TICK_MS = 10;
 
 interface Spent {
   answers: number;
@@ -119,16 +118,16 @@ async function askOne(
   idle: number,
 ): Promise<Spent & { readonly writer: number }> {
   const before = await judgingsOf(url);
-  const first = devices.map(spentBy);
+  const first = devices.map(processorTimeMs);
   const begun_ms = performance.now();
   const { end } = await readAnswer(url, request);
   const ended_ms = performance.now();
-  const then = devices.map(spentBy);
+  const then = devices.map(processorTimeMs);
   if (end !== 'whole') throw new BenchError('engine-failed', `an answer ended with ${end}`);
   let now = await judgingsOf(url);
   for (; now.waiting > 0; now = await judgingsOf(url)) await wait(20);
   const judged_ms = performance.now();
-  const last = devices.map(spentBy);
+  const last = devices.map(processorTimeMs);
   const written = then.map((spent_ms, i) => spent_ms - first[i]);
   const judged = now.judged - before.judged;
   const serving_ms = sumOf(written) - idle * (ended_ms - begun_ms);
@@ -151,15 +150,7 @@ async function judgingsOf(url: string): Promise<{ readonly waiting: number; read
 
 /** What the processes take of each millisecond while nothing is asked. */
 async function idleOf(devices: readonly Child[]): Promise<number> {
-  const [begun_ms, spent_ms] = [performance.now(), sumOf(devices.map(spentBy))];
+  const [begun_ms, spent_ms] = [performance.now(), sumOf(devices.map(processorTimeMs))];
   await wait(IDLE_MS);
-  return (sumOf(devices.map(spentBy)) - spent_ms) / (performance.now() - begun_ms);
-}
-
-/** The processor time of a process so far, user's and system's, of all its threads. */
-function spentBy(device: Child): number {
-  const stat = readFileSync(`/proc/${device.pid()}/stat`, 'utf8');
-  // Behind the name in brackets, in which there may be anything, follow the fields from the third on: the 14th and 15th are meant.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  return (sumOf(devices.map(processorTimeMs)) - spent_ms) / (performance.now() - begun_ms);
 }
