@@ -11,9 +11,9 @@ import {
   unpackCodes,
 } from '../model/pipeline/boundary.ts';
 import { initialStageWeights } from '../model/pipeline/initial.ts';
-import { type ModelLoads, splitModel, stageClip } from '../model/pipeline/split.ts';
+import { stageClip } from '../model/pipeline/split.ts';
 import { openStage, type Stage } from '../model/pipeline/stage.ts';
-import { forwardThrough } from '../model/pipeline/testing/in-turn.ts';
+import { equalStages, forwardThrough } from '../model/pipeline/testing/in-turn.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Batch } from '../training/inner.ts';
@@ -134,18 +134,12 @@ async function openWhole(runtime: Runtime, config: LlamaConfig, trial: PipelineT
   };
 }
 
-/** Layers of equal cost, so that a boundary comes after the same layers whatever the embedding costs. */
-const evenLoads = ({ num_hidden_layers }: LlamaConfig): ModelLoads => {
-  const [one, none] = [1, 0].map((cost) => ({ cost, bytes: 1 }));
-  return { embedding: none, layers: new Array(num_hidden_layers).fill(one), head: none };
-};
-
 async function openPipeline(runtime: Runtime, config: LlamaConfig, trial: PipelineTrial, shape: Shape) {
   const { boundary, micro_batches, stages: count } = trial;
   const adamw = { ...ADAMW, clip: trial.clip ?? stageClip(ADAMW.clip, count) };
   const micro = { batch: shape.batch / micro_batches, context: shape.context };
   const stages: Stage[] = [];
-  for (const range of splitModel(evenLoads(config), trial.stages)) {
+  for (const range of equalStages(count, config.num_hidden_layers)) {
     const boundaries = {
       incoming: range.embedding ? undefined : boundary,
       outgoing: range.head ? undefined : boundary,

@@ -7,11 +7,10 @@ import { type BoundaryInput, BoundarySchema } from './boundary.ts';
 import { stageGraphs } from './graphs.ts';
 import { initialStageWeights } from './initial.ts';
 import { openStage, type Stage } from './stage.ts';
-import { forwardThrough } from './testing/in-turn.ts';
+import { equalStages, forwardThrough } from './testing/in-turn.ts';
 import {
   adamw,
   configOf,
-  equalStages,
   gradientsOfWhole,
   learn,
   MICRO_BATCHES,

@@ -8,14 +8,13 @@ import type { LlamaConfigInput } from '../config.ts';
 import { randomWeights } from '../testing/random-weights.ts';
 import { lossGraph, trainGraph } from '../train-graph.ts';
 import { openStage, type StageInput } from './stage.ts';
-import { forwardThrough, openStages } from './testing/in-turn.ts';
+import { equalStages, forwardThrough, openStages } from './testing/in-turn.ts';
 import {
   adamw,
   apartInStages,
   BATCH,
   CONTEXT,
   configOf,
-  equalStages,
   learn,
   MICRO_BATCHES,
   parts,

@@ -2,8 +2,14 @@
 import type { Runtime } from '../../../tensor/runtime.ts';
 import type { LlamaConfig, Weights } from '../../config.ts';
 import type { StageOptions } from '../graphs.ts';
-import type { StageRange } from '../split.ts';
+import { type StageRange, splitModel } from '../split.ts';
 import { openStage, type Stage, type StageInput } from '../stage.ts';
+
+/** Layers of equal cost, so that a boundary comes after the same layers whatever the embedding costs. */
+export function equalStages(count: number, layers = 4): StageRange[] {
+  const [one, none] = [1, 0].map((cost) => ({ cost, bytes: 1 }));
+  return splitModel({ embedding: none, layers: new Array(layers).fill(one), head: none }, count);
+}
 
 /** Opens these stages with their parts of the weights. */
 export function openStages(

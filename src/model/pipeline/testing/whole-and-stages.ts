@@ -3,9 +3,8 @@ import type { Runtime, TensorData } from '../../../tensor/runtime.ts';
 import { type LlamaConfig, type LlamaConfigInput, LlamaConfigSchema, type Weights } from '../../config.ts';
 import { gradientGraph } from '../../testing/graphs.ts';
 import { randomWeights } from '../../testing/random-weights.ts';
-import { splitModel } from '../split.ts';
 import type { Stage } from '../stage.ts';
-import { backwardThrough, forwardThrough, openStages } from './in-turn.ts';
+import { backwardThrough, equalStages, forwardThrough, openStages } from './in-turn.ts';
 
 export const [BATCH, CONTEXT, MICRO_BATCHES] = [2, 6, 2];
 export const adamw = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1, clip: 1e6 };
@@ -47,14 +46,6 @@ export async function gradientsOfWhole(runtime: Runtime, config: LlamaConfig, we
   await program.close();
   return outputs;
 }
-
-export const equalStages = (count: number, layers = 4) => {
-  const one = { cost: 1, bytes: 1 };
-  return splitModel(
-    { embedding: { ...one, cost: 0 }, layers: new Array(layers).fill(one), head: { ...one, cost: 0 } },
-    count,
-  );
-};
 
 export async function learn(stages: readonly Stage[]): Promise<number> {
   let loss = 0;
