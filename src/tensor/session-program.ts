@@ -152,7 +152,7 @@ export class SessionProgram {
   /** The state of this name for another program; undefined where there is none. Throws `bad-graph` for another shape. */
   #sharedCell(name: string, shape: readonly number[]): Cell | undefined {
     const cell = this.#states.get(name)?.cell;
-    if (cell && cell.shape.join() !== shape.join()) {
+    if (cell && !sameShape(cell.shape, shape)) {
       throw new TensorError('bad-graph', `load: state "${name}" is [${shape}], and [${cell.shape}] where it is held`);
     }
     return cell;

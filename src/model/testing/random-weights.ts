@@ -1,5 +1,6 @@
 // Random weights with which a model's distribution is far from uniform, for tests of what computes with it.
 import { seededRandom } from '../../protocol/random.ts';
+import { sizeOf } from '../../tensor/shape.ts';
 import { type LlamaConfig, parameterSpecs, type Weights } from '../config.ts';
 
 export interface RandomWeights {
@@ -16,10 +17,9 @@ export function randomWeights(
   return new Map(
     parameterSpecs(config).map(({ name, shape, decay }) => {
       const random = seededRandom(...seed, name);
-      const length = shape.reduce((a, b) => a * b, 1);
       const most = decay ? spread(shape) : 0.2;
       const value = () => most * (random.uint32() / 2 ** 31 - 1) + (decay ? 0 : 1);
-      return [name, Float32Array.from({ length }, value)];
+      return [name, Float32Array.from({ length: sizeOf(shape) }, value)];
     }),
   );
 }
