@@ -4,11 +4,11 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 /** Rooms whose files test in milliseconds. Files of the others compute, and stay on their own so that cores share them. */
-const ROOMS = ['core', 'hub', 'peer', 'audit', 'owner', 'protocol', 'ledger', 'cli', 'web'];
+const ROOMS = ['core', 'hub', 'peer', 'audit', 'owner', 'protocol', 'ledger', 'serving', 'cli', 'web'];
 /** More files would make one process that others wait for. */
 const FILES = 12;
-/** These change what all of a process shares: the file system for a power cut. */
-const ALONE = ['src/peer/drawer.test.ts'];
+/** One changes what all of a process shares, the file system for a power cut; one takes as long as a group, with clients of other makers. */
+const ALONE = ['src/peer/drawer.test.ts', 'src/serving/api/clients.test.ts'];
 
 export interface Group {
   /** For people. */
