@@ -13,16 +13,15 @@ import { openPool, type Pool } from '../hub/serving/pool.ts';
 import { NO_COUNTS } from '../hub/serving/pool-metrics.ts';
 import { mayEarn, openReceipts, type Receipts } from '../hub/serving/receipts.ts';
 import { limitsBy } from '../hub/serving/verdict.ts';
+import { createMemoryBlobStore } from '../ledger/blob-store.ts';
 import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { type AnswerReceipt, answerHash, openReceipt, RECEIPT_MINUTE_MS } from '../protocol/answer-receipt.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
-import { signEvent } from '../protocol/envelope.ts';
 import { decodeFromPeer } from '../protocol/from-peer.ts';
-import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
-import { hashOf, person } from '../protocol/testing/example-receipt.ts';
+import { bindingOf, hashOf, person } from '../protocol/testing/example-receipt.ts';
 import { handClock } from '../protocol/testing/hand-clock.ts';
 import type { AnswerRequest } from '../serving/answers.ts';
 import { chargeOf, chargeOver } from '../serving/price.ts';
@@ -75,7 +74,7 @@ class PaidWorld {
   readonly #path: string;
   readonly #clock = handClock(1_000_000);
   readonly #log = createMemoryLogStore();
-  readonly #blobs = new Map<string, Uint8Array>();
+  readonly #blobs = createMemoryBlobStore();
   readonly #hub = person(1);
   readonly #problems: string[] = [];
   readonly #asked: Asked[] = [];
@@ -96,10 +95,7 @@ class PaidWorld {
     const prices = Array.from({ length: DEVICES }, () => [1, 2, 5][this.#random.below(3)] * 1_000_000);
     for (const [i, price] of prices.entries()) {
       const identity = person(10 + i);
-      const certificate = await signEvent(person(3), {
-        ...{ type: 'device.certificate', version: 1, device: identity.id, expires_ms: 10 ** 12 },
-      });
-      await sequencer.submit(await signEvent(identity, { type: 'device.bound', version: 1, certificate }));
+      await sequencer.submit(await bindingOf(person(3), identity));
       const lies = i === DEVICES - 1 ? this.#random.below(5) : 0;
       this.#devices.push(new PaidDevice(identity, price, lies, this.#clock, (say) => this.#hear(say)));
     }
@@ -137,7 +133,7 @@ class PaidWorld {
     for (const bytes of this.#log.read(0, this.#log.size)) {
       const { body } = decodeEvent(bytes, { verify_signature: false });
       if (body.type !== 'answers.settled') continue;
-      for (const receipt of receiptsIn(this.#blobs.get(body.blob)!)) settled.push(openReceipt(receipt));
+      for (const receipt of receiptsIn((await this.#blobs.get(body.blob))!)) settled.push(openReceipt(receipt));
     }
     const parts = settled.map(({ request, part }) => `${request} ${part}`);
     if (new Set(parts).size !== parts.length) return 'a part of an answer was settled twice';
@@ -267,12 +263,8 @@ class PaidWorld {
       ...{ path: this.#path, identity, log: this.#log, clock: this.#clock, onProblem },
       sequencer: { state: sequencer.state, write: (body) => dying(() => sequencer.write(body)) },
       blobs: {
-        put: (bytes) =>
-          dying(async () => {
-            this.#blobs.set(sha256Hex(bytes), bytes);
-            return sha256Hex(bytes);
-          }),
-        get: async (hash) => this.#blobs.get(hash) ?? null,
+        put: (bytes) => dying(() => this.#blobs.put(bytes)),
+        get: (hash) => this.#blobs.get(hash),
       },
     });
     const pool = openPool({

@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type AnswerReceipt, answerHash } from '../../protocol/answer-receipt.ts';
-import { signEvent } from '../../protocol/envelope.ts';
 import { packTokens, type TokenRow, unpackTokens } from '../../protocol/serving-bytes.ts';
 import type { FromServingPeer } from '../../protocol/serving-from-peer.ts';
 import type { ToServingPeer } from '../../protocol/serving-messages.ts';
-import { hashOf, person } from '../../protocol/testing/example-receipt.ts';
+import { bindingOf, hashOf, person } from '../../protocol/testing/example-receipt.ts';
 import type { AnswerEvent } from '../../serving/answers.ts';
 import { PAYMENT_LIMITS } from './payments.ts';
 import { CALLER, HUB, OWNER, PRICES, paidWorld, ticket } from './testing/paid-world.ts';
@@ -111,10 +110,7 @@ describe('a device that asks to be paid and cannot be', () => {
     const late = person(42);
     const vouched = world.device({ identity: late, offer: PRICES }, late.id);
     await world.clock.pass(1000);
-    const certificate = await signEvent(OWNER, {
-      ...{ type: 'device.certificate', version: 1, device: late.id, expires_ms: 10 ** 12 },
-    });
-    await sequencer.submit(await signEvent(late, { type: 'device.bound', version: 1, certificate }));
+    await sequencer.submit(await bindingOf(OWNER, late));
     assert.deepEqual(told(stranger), [], 'its owner may be about to');
     await world.clock.pass(10_000);
     assert.deepEqual([bound, free, stranger, vouched].map(told), [[], [], ['not-bound'], []]);

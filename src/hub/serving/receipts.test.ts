@@ -11,7 +11,7 @@ import { createMemoryLogStore } from '../../ledger/testing/memory-log.ts';
 import { type AnswerReceipt, RECEIPT_MINUTE_MS, signClaim } from '../../protocol/answer-receipt.ts';
 import { signEvent } from '../../protocol/envelope.ts';
 import { sha256Hex } from '../../protocol/hash.ts';
-import { exampleClaim, hashOf, person, type ReceiptWishes } from '../../protocol/testing/example-receipt.ts';
+import { bindingOf, exampleClaim, hashOf, person, type ReceiptWishes } from '../../protocol/testing/example-receipt.ts';
 import { type HandClock, handClock } from '../../protocol/testing/hand-clock.ts';
 import { openSequencer, type Sequencer } from '../sequencer.ts';
 import { openReceipts, RECEIPT_LIMITS, type Receipts, type ReceiptsOptions, type Terms } from './receipts.ts';
@@ -59,10 +59,7 @@ beforeEach(async () => {
   clock = handClock();
   problems = [];
   sequencer = openSequencer(log, hub);
-  const certificate = await signEvent(owner, {
-    ...{ type: 'device.certificate', version: 1, device: device.id, expires_ms: 10 ** 12 },
-  });
-  await sequencer.submit(await signEvent(device, { type: 'device.bound', version: 1, certificate }));
+  await sequencer.submit(await bindingOf(owner, device));
   await sequencer.write({ type: 'tick', version: 1, time_ms: 5 * RECEIPT_MINUTE_MS + 12_345 });
   await grant(CALLER, 1000);
   receipts = await open();
@@ -118,10 +115,7 @@ describe('a receipt', () => {
 
   test('by a device that the log has forgotten waits until it is known again, and holds up no other', async () => {
     const second = person(5);
-    const certificate = await signEvent(owner, {
-      ...{ type: 'device.certificate', version: 1, device: second.id, expires_ms: 10 ** 12 },
-    });
-    await sequencer.submit(await signEvent(second, { type: 'device.bound', version: 1, certificate }));
+    await sequencer.submit(await bindingOf(owner, second));
     await receipts.add(await claim({}, second), TERMS);
     await add();
     const known = sequencer.state.devices.get(second.id)!;

@@ -1,11 +1,19 @@
 // Receipts for tests: a claim and the gateway's word around it, with what a test wants to be different.
 import { type AnswerClaim, type AnswerReceipt, openReceipt, signClaim, signReceipt } from '../answer-receipt.ts';
+import { signEvent } from '../envelope.ts';
 import { sha256Hex, utf8 } from '../hash.ts';
 import { type Identity, identityFromSecret } from '../identity.ts';
 
 export const person = (seed: number) => identityFromSecret(new Uint8Array(32).fill(seed));
 /** A hash that stands for something. */
 export const hashOf = (what: string): string => sha256Hex(utf8(what));
+
+/** The event with which a device says whose it is, for longer than any test. */
+export async function bindingOf(owner: Identity, device: Identity): Promise<Uint8Array> {
+  const about = { version: 1, device: device.id, expires_ms: 10 ** 12 } as const;
+  const certificate = await signEvent(owner, { type: 'device.certificate', ...about });
+  return signEvent(device, { type: 'device.bound', version: 1, certificate });
+}
 
 export type ReceiptWishes = Partial<
   Omit<AnswerClaim, 'type' | 'version'> &

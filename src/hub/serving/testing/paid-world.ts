@@ -1,10 +1,9 @@
 // A pool whose answers are paid: with real keys, a real log in memory, and receipts in a file of their own.
 
+import { createMemoryBlobStore } from '../../../ledger/blob-store.ts';
 import { createMemoryLogStore } from '../../../ledger/testing/memory-log.ts';
 import { type AnswerReceipt, openReceipt, RECEIPT_MINUTE_MS } from '../../../protocol/answer-receipt.ts';
-import { signEvent } from '../../../protocol/envelope.ts';
-import { sha256Hex } from '../../../protocol/hash.ts';
-import { hashOf, person } from '../../../protocol/testing/example-receipt.ts';
+import { bindingOf, hashOf, person } from '../../../protocol/testing/example-receipt.ts';
 import { handClock } from '../../../protocol/testing/hand-clock.ts';
 import { openSequencer } from '../../sequencer.ts';
 import type { Ticket } from '../caller.ts';
@@ -30,25 +29,15 @@ export async function paidWorld(credit_micro: number, more: Partial<PaymentsOpti
   const grant = (amount_micro: number, number = 0) =>
     sequencer.write({ type: 'credit.granted', version: 1, account: CALLER, number, amount_micro });
   for (const device of Array.from({ length: 4 }, (_, i) => person(10 + i))) {
-    const certificate = await signEvent(OWNER, {
-      ...{ type: 'device.certificate', version: 1, device: device.id, expires_ms: 10 ** 12 },
-    });
-    await sequencer.submit(await signEvent(device, { type: 'device.bound', version: 1, certificate }));
+    await sequencer.submit(await bindingOf(OWNER, device));
   }
   await sequencer.write({ type: 'tick', version: 1, time_ms: 5 * RECEIPT_MINUTE_MS });
   if (credit_micro > 0) await grant(credit_micro);
-  const blobs = new Map<string, Uint8Array>();
   const problems: unknown[] = [];
   const onProblem = (error: unknown): void => void problems.push(error);
   const receipts = await openReceipts({
     ...{ path: ':memory:', identity: HUB, sequencer, log, clock: handClock(), onProblem },
-    blobs: {
-      async put(bytes) {
-        blobs.set(sha256Hex(bytes), bytes);
-        return sha256Hex(bytes);
-      },
-      get: async (hash) => blobs.get(hash) ?? null,
-    },
+    blobs: createMemoryBlobStore(),
   });
   const added: AnswerReceipt[] = [];
   const world = new PoolWorld({
