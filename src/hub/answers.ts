@@ -5,6 +5,9 @@ import { CodedError, type ErrorDetails } from '../errors.ts';
 import { LedgerError, type LedgerErrorCode } from '../ledger/errors.ts';
 import type { AddressOf } from './askers.ts';
 
+/** Of answers that are true only now. */
+export const NO_STORE = { 'cache-control': 'no-store' };
+
 export const problem = (code: string, message: string, details: object = {}) => ({ error: { code, message, details } });
 
 /** Messages for errors of a store, which may pass; the store's own messages contain file names of this machine. */

@@ -13,7 +13,7 @@ import {
   type RunView,
   WIRE_LIMITS,
 } from '../protocol/messages.ts';
-import { addressOfAsker, announcedBytes, answerTo, noteAskers, problem } from './answers.ts';
+import { addressOfAsker, announcedBytes, answerTo, NO_STORE, noteAskers, problem } from './answers.ts';
 import type { AddressOf } from './askers.ts';
 
 import { serveBlobs } from './blob-routes.ts';
@@ -43,7 +43,6 @@ import type { WorkerHistories } from './worker-histories.ts';
 
 /** Retry-After for what this hub cannot do now. */
 const RETRY_AFTER_S = 5;
-const NO_STORE = { 'cache-control': 'no-store' };
 
 export interface HttpServices {
   readonly id: string;

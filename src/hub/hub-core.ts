@@ -36,7 +36,7 @@ import { marginsOf, modelsOfRuns } from './serving/models.ts';
 import { PAY_SPLIT } from './serving/payments.ts';
 import { openPool, type Pool } from './serving/pool.ts';
 import { NO_COUNTS, type PoolCounts } from './serving/pool-metrics.ts';
-import { mayEarn, openReceipts, type Receipts } from './serving/receipts.ts';
+import { mayEarn, openReceipts } from './serving/receipts.ts';
 import { limitsBy } from './serving/verdict.ts';
 import { openVerdictCounts } from './serving/verdict-counts.ts';
 import type { Keepsake, Snapshots } from './snapshots.ts';
@@ -99,8 +99,6 @@ export interface HubCore {
   readonly unnamed: UnnamedBlobs;
   /** The devices that serve, as callers' API uses them. */
   readonly pool: Pool;
-  /** Of answers, until they are settled and after. */
-  readonly receipts: Receipts;
   /** Starts the rounds. Call it when peers can connect: those who were present before have a few seconds to come back. */
   begin(): void;
   /** Stops taking anything; resolves when everything accepted is durable. */
@@ -172,7 +170,7 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
   });
 
   return {
-    ...{ sequencer, connections, services, unnamed, pool, receipts },
+    ...{ sequencer, connections, services, unnamed, pool },
     begin() {
       rounds = driveRounds({
         ...{ sequencer, models, identity, clock, time },

@@ -10,7 +10,7 @@ import type { Keys } from '../../serving/api/keys.ts';
 import { TRUST_HEADER } from '../../serving/api/trust.ts';
 import type { UsageBook } from '../../serving/api/usage-book.ts';
 import { providerDocument } from '../../serving/provider-document.ts';
-import { addressOfAsker, incomingOf, problem } from '../answers.ts';
+import { addressOfAsker, incomingOf, NO_STORE, problem } from '../answers.ts';
 import { comesFromHere, isOwnHost } from '../askers.ts';
 import type { Cosignatures } from '../cosignatures.ts';
 import { entryProof, type PublicLog } from '../log-routes.ts';
@@ -62,8 +62,6 @@ function serveReceipts(app: Hono, { receipts, log, cosignatures }: ApiServices):
   });
 }
 
-const NO_STORE = { 'cache-control': 'no-store' };
-
 /** Adds what begins with /v1, and who serves there. Of what is asked and answered nothing is kept or told. */
 export function serveApi(app: Hono, { keys, owners, own, usage }: ApiAccess, hub: ApiServices): void {
   const { pool, clock, rates, randomBytes, onError } = hub;
@@ -73,7 +71,7 @@ export function serveApi(app: Hono, { keys, owners, own, usage }: ApiAccess, hub
   });
   app.get('/fleet', (c) => {
     rates.take('read_address', addressOfAsker(c));
-    return c.json(pool.fleet(), 200, { 'cache-control': 'no-store' });
+    return c.json(pool.fleet(), 200, NO_STORE);
   });
   // For marketplaces: what every caller may ask for, whoever reads it.
   app.get('/v1/providers', (c) => {

@@ -34,7 +34,7 @@ const BEST_FIRST: readonly Offer['quantisation'][] = ['f32', 'f16', 'q8_0', 'q4_
 const MODELS_OF_A_RUN = 4;
 
 /** The name of a file: nothing but its hash, so that no stranger's file has the name of another, or of a run. */
-export const nameOfFile = (hash: string): string => `gguf:${hash}`;
+const nameOfFile = (hash: string): string => `gguf:${hash}`;
 /** Devices with one file may name different licences; more than these nobody reads. */
 const SAID_LICENCES = 3;
 
@@ -101,7 +101,8 @@ function fileModel(those: readonly OfferOf[], ownerOf: (peer: string) => string 
     owner: owners.size > 1 ? 'several' : (owner ?? 'unknown'),
   };
   const { model: hash } = model.offered;
-  return [nameOfFile(hash), { name: nameOfFile(hash), hash, ...model }];
+  const name = nameOfFile(hash);
+  return [name, { name, hash, ...model }];
 }
 
 /** The model that a name means, among those that are offered; undefined: none of them. */
