@@ -19,6 +19,12 @@ const NOBODY: AnswerServer = {
   embed: () => assert.fail('nobody asks'),
 };
 
+const POOL = {
+  serverFor: () => NOBODY,
+  served: () => [],
+  fleet: () => ({ devices: 0, answers: 0, rows: [], day: { tokens: [], answers: [], no_room: [], waiting: [] } }),
+};
+
 /** What nobody needs here. */
 const PAID = {
   randomBytes: (length: number) => new Uint8Array(length),
@@ -41,11 +47,7 @@ async function ownersFor(owners: ReadonlySet<string> | null, trust: string | nul
     app,
     { keys: null, owners },
     {
-      pool: {
-        serverFor,
-        served: () => [],
-        fleet: () => ({ devices: 0, answers: 0, rows: [], day: { tokens: [], answers: [], no_room: [], waiting: [] } }),
-      },
+      pool: { ...POOL, serverFor },
       ...{ clock: systemClock, ...PAID, onError: assert.fail, rates: openRateLimits(systemClock) },
     },
   );
@@ -69,11 +71,7 @@ test('the usage of all keys is for programs of this machine, and for no page of 
     app,
     { keys, owners: null, usage },
     {
-      pool: {
-        serverFor: () => NOBODY,
-        served: () => [],
-        fleet: () => ({ devices: 0, answers: 0, rows: [], day: { tokens: [], answers: [], no_room: [], waiting: [] } }),
-      },
+      pool: POOL,
       ...{ clock: systemClock, ...PAID, onError: assert.ifError, rates: openRateLimits(systemClock) },
     },
   );
