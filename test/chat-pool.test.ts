@@ -5,9 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import fc from 'fast-check';
 import { ANY_DEVICE } from '../src/hub/serving/caller.ts';
-import { openPool, type Pool } from '../src/hub/serving/pool.ts';
-import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
-import { limitsBy } from '../src/hub/serving/verdict.ts';
+import type { Pool } from '../src/hub/serving/pool.ts';
 import { LlamaConfigSchema } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/init.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
@@ -27,7 +25,7 @@ import type { Engine } from '../src/serving/engine.ts';
 import { openOwnEngine } from '../src/serving/engine-own.ts';
 import { createNativeRuntime } from '../src/tensor/native-runtime.ts';
 import type { Runtime } from '../src/tensor/runtime.ts';
-import { poolDevice } from './pool-device.ts';
+import { poolDevice, poolFor } from './pool-device.ts';
 
 const config = LlamaConfigSchema.parse({
   ...{ vocab_size: 257, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1 },
@@ -48,15 +46,7 @@ const open = (): Promise<Engine> => openOwnEngine(runtime, model, { cache_tokens
 
 before(async () => {
   runtime = await createNativeRuntime({ threads: 1 });
-  pool = openPool({
-    clock: systemClock,
-    randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
-    models: () => [{ hash: model.hash, names: ['poems'], created_ms: 0, licence: null, run: null }],
-    ownerOf: () => null,
-    limitsOf: ({ quantisation }) => limitsBy(undefined, quantisation),
-    decided() {},
-    counts: NO_COUNTS,
-  });
+  pool = poolFor([model.hash, 'poems']);
   const engine = await open();
   alone = openAnswerServer([
     { engine, name: 'poems', licence: null, created_ms: 0, ...chatOf(null, engine.model.tokens) },

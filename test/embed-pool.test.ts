@@ -1,17 +1,12 @@
 // Embeddings through a pool: the vectors are those of `potluck serve` on one machine, whichever device makes them and however many die meanwhile.
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { ANY_DEVICE } from '../src/hub/serving/caller.ts';
-import { openPool } from '../src/hub/serving/pool.ts';
-import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
-import { limitsBy } from '../src/hub/serving/verdict.ts';
 import { serveEngine } from '../src/peer/served-model.ts';
 import type { ServedModel } from '../src/peer/serving.ts';
-import { systemClock } from '../src/protocol/clock.ts';
 import { openAnswerServer } from '../src/serving/answer-server.ts';
 import { openTinyEngine, TINY_CONTEXT, TINY_HASH, tinyWeights } from '../src/serving/testing/tiny-model.ts';
-import { poolDevice } from './pool-device.ts';
+import { poolDevice, poolFor } from './pool-device.ts';
 
 const never = new AbortController().signal;
 const openTiny = () => openTinyEngine(tinyWeights('a'), { cache_tokens: 2 * TINY_CONTEXT });
@@ -19,12 +14,7 @@ const alone = openAnswerServer([{ engine: await openTiny(), name: 'tiny', licenc
 const { served } = serveEngine(await openTiny(), 2);
 
 function world() {
-  const pool = openPool({
-    ...{ limitsOf: ({ quantisation }) => limitsBy(undefined, quantisation), decided() {} },
-    ...{ clock: systemClock, randomBytes: (length: number) => new Uint8Array(randomBytes(length)), counts: NO_COUNTS },
-    models: () => [{ hash: TINY_HASH, names: ['tiny'] as const, created_ms: 0, licence: null, run: null }],
-    ownerOf: () => null,
-  });
+  const pool = poolFor([TINY_HASH, 'tiny']);
   let number = 0;
   const device = (model: ServedModel) => {
     const one = poolDevice(pool, String(number++), model, { onProblem() {} });

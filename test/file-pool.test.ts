@@ -1,22 +1,18 @@
 // A GGUF file in a pool, by llama.cpp: devices that have it serve one model by its hash, go on with each other's answers and judge each other.
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { ANY_DEVICE } from '../src/hub/serving/caller.ts';
-import { openPool } from '../src/hub/serving/pool.ts';
 import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
-import { limitsBy } from '../src/hub/serving/verdict.ts';
 import { openServedFile } from '../src/peer/served-file.ts';
-import { systemClock } from '../src/protocol/clock.ts';
 import type { AnswerRequest } from '../src/serving/answers.ts';
 import { modelObject } from '../src/serving/api/models.ts';
 import { missingLlama } from '../src/serving/llama-package.ts';
 import { testModel, writeGguf } from '../src/serving/testing/engine-models.ts';
 import { requestOf, wholeAnswer } from '../src/serving/testing/tiny-model.ts';
-import { poolDevice } from './pool-device.ts';
+import { poolDevice, poolFor } from './pool-device.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'potluck-file-pool-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -28,9 +24,7 @@ test('two devices with one file answer as one, whatever happens to the process o
   const path = await writeGguf(join(folder, 'small.gguf'), testModel());
   const verdicts: string[] = [];
   let heard = (): void => {};
-  const pool = openPool({
-    ...{ limitsOf: ({ quantisation }) => limitsBy(undefined, quantisation), decided() {} },
-    ...{ clock: systemClock, randomBytes: (length) => new Uint8Array(randomBytes(length)), models: () => [] },
+  const pool = poolFor(null, {
     ownerOf: (peer) => OWNERS[Number(peer)] ?? null,
     counts: {
       ...NO_COUNTS,

@@ -1,15 +1,12 @@
 // The pool's judges with real engines: devices that serve other weights, another seed or half a prompt under the model's hash are found by honest
 // ones of two runtimes, which accept each other.
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { ANY_DEVICE } from '../src/hub/serving/caller.ts';
-import { openPool, type Pool } from '../src/hub/serving/pool.ts';
+import type { Pool } from '../src/hub/serving/pool.ts';
 import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
-import { limitsBy } from '../src/hub/serving/verdict.ts';
 import { serveEngine } from '../src/peer/served-model.ts';
 import type { ServedModel } from '../src/peer/serving.ts';
-import { systemClock } from '../src/protocol/clock.ts';
 import type { AnswerRequest } from '../src/serving/answers.ts';
 import type { Engine } from '../src/serving/engine.ts';
 import {
@@ -21,7 +18,7 @@ import {
   wholeAnswer,
 } from '../src/serving/testing/tiny-model.ts';
 import { createWasmRuntime } from '../src/tensor/wasm-runtime.ts';
-import { poolDevice } from './pool-device.ts';
+import { poolDevice, poolFor } from './pool-device.ts';
 
 const PLACES = 4;
 const room = { cache_tokens: PLACES * TINY_CONTEXT };
@@ -40,10 +37,7 @@ class World {
   #number = 0;
 
   constructor() {
-    this.pool = openPool({
-      ...{ clock: systemClock, randomBytes: (length) => new Uint8Array(randomBytes(length)), ownerOf: () => null },
-      ...{ limitsOf: ({ quantisation }) => limitsBy(undefined, quantisation), decided() {} },
-      models: () => [{ hash: TINY_HASH, names: ['tiny'], created_ms: 0, licence: null, run: null }],
+    this.pool = poolFor([TINY_HASH, 'tiny'], {
       counts: {
         ...NO_COUNTS,
         judged: (end) => {

@@ -1,5 +1,8 @@
-// A device of a pool in this process, as `potluck join --serve` is one, behind a socket that carries the wire's own bytes.
-import type { Pool } from '../src/hub/serving/pool.ts';
+// A pool in this process and its devices, each as `potluck join --serve` is one, behind a socket that carries the wire's own bytes.
+import { randomBytes } from 'node:crypto';
+import { openPool, type Pool, type PoolOptions } from '../src/hub/serving/pool.ts';
+import { NO_COUNTS } from '../src/hub/serving/pool-metrics.ts';
+import { limitsBy } from '../src/hub/serving/verdict.ts';
 import { openServing, type ServedModel, type Serving, type ServingOptions } from '../src/peer/serving.ts';
 import { systemClock } from '../src/protocol/clock.ts';
 import { encodeMessage } from '../src/protocol/encode-message.ts';
@@ -15,6 +18,20 @@ export interface PoolDevice {
   come(): void;
   /** Its socket closes in the middle of what it does; it may come again, as another connection. */
   die(): void;
+}
+
+/** A pool that knows this model alone, by its hash and name; null: none but what devices bring. */
+export function poolFor(model: readonly [hash: string, name: string] | null, more: Partial<PoolOptions> = {}): Pool {
+  return openPool({
+    clock: systemClock,
+    randomBytes: (length) => new Uint8Array(randomBytes(length)),
+    models: () => (model ? [{ hash: model[0], names: [model[1]], created_ms: 0, licence: null, run: null }] : []),
+    ownerOf: () => null,
+    limitsOf: ({ quantisation }) => limitsBy(undefined, quantisation),
+    decided() {},
+    counts: NO_COUNTS,
+    ...more,
+  });
 }
 
 /** @param onHeard what the pool tells it, before it does anything with that */
