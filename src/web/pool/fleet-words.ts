@@ -9,18 +9,22 @@ export interface RegionEnergy {
   readonly stated: boolean;
 }
 
-export interface Region {
+/** Several devices in all. */
+export interface FleetSums {
+  /** Tokens that they write in a second, as far as they were measured. */
+  readonly tokens_per_second: number;
+  /** Answers that they write now, and how many more they would take. */
+  readonly writing: number;
+  readonly places: number;
+  /** By the speed of those that tell; null: none does. */
+  readonly energy: RegionEnergy | null;
+}
+
+export interface Region extends FleetSums {
   readonly name: string;
   /** The name as owners have given it; null: they have given none. */
   readonly said: string | null;
   readonly rows: readonly FleetRow[];
-  /** Tokens that its devices write in a second, as far as they were measured. */
-  readonly tokens_per_second: number;
-  /** Answers that its devices write now, and how many more they would take. */
-  readonly writing: number;
-  readonly places: number;
-  /** By the speed of those devices that tell; null: none does. */
-  readonly energy: RegionEnergy | null;
 }
 
 const NOWHERE = 'Region not said';
@@ -29,17 +33,16 @@ const NOWHERE = 'Region not said';
 export function regionsOf(rows: readonly FleetRow[]): Region[] {
   const by = Map.groupBy(rows, ({ region }) => (region === null ? NOWHERE : nameOf(region)));
   return [...by]
-    .map(([name, those]) => ({
-      name,
-      said: those[0].region,
-      rows: those,
-      tokens_per_second: sumOf(those, ({ tokens_per_second }) => tokens_per_second ?? 0),
-      writing: sumOf(those, ({ writing }) => writing),
-      places: sumOf(those, ({ places }) => places),
-      energy: energyOf(those),
-    }))
+    .map(([name, those]) => ({ name, said: those[0].region, rows: those, ...sumsOf(those) }))
     .sort((a, b) => Number(a.name === NOWHERE) - Number(b.name === NOWHERE) || b.rows.length - a.rows.length);
 }
+
+export const sumsOf = (rows: readonly FleetRow[]): FleetSums => ({
+  tokens_per_second: sumOf(rows, ({ tokens_per_second }) => tokens_per_second ?? 0),
+  writing: sumOf(rows, ({ writing }) => writing),
+  places: sumOf(rows, ({ places }) => places),
+  energy: energyOf(rows),
+});
 
 const sumOf = (rows: readonly FleetRow[], of: (row: FleetRow) => number): number =>
   rows.reduce((sum, row) => sum + of(row), 0);

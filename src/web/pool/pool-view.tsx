@@ -8,7 +8,7 @@ import type { Live, ViewProps } from '../shell/live.ts';
 import { runOf } from '../shell/run-of.ts';
 import { useStore } from '../shell/store.ts';
 import { DayCurves } from './day-curves.tsx';
-import { energyOf, energyWords, factsOf, type Region, regionsOf } from './fleet-words.ts';
+import { energyWords, factsOf, type Region, regionsOf, sumsOf } from './fleet-words.ts';
 import { KeyForm } from './key-form.tsx';
 import { pool, poolAddress, refreshPool, useKey } from './known-pool.ts';
 import type { QuotaLeft } from './pool-client.ts';
@@ -23,6 +23,7 @@ export function PoolView({ live }: ViewProps) {
     if (here) void refreshPool();
   }, [here, fleet?.devices]);
   const run = runOf({ view: 'pool' }, live);
+  const regions = regionsOf(fleet?.rows ?? []);
   return (
     <article class="device">
       <div class="headline">
@@ -42,9 +43,9 @@ export function PoolView({ live }: ViewProps) {
               {countOf(fleet.answers, 'answer')} {fleet.answers === 1 ? 'is' : 'are'} being written.
             </p>
             <InAll fleet={fleet} />
-            <RegionMap regions={regionsOf(fleet.rows)} />
+            <RegionMap regions={regions} />
             <DayCurves day={fleet.day} />
-            {regionsOf(fleet.rows).map((region) => (
+            {regions.map((region) => (
               <RegionOf key={region.name} region={region} live={live} />
             ))}
           </>
@@ -99,11 +100,9 @@ export function PoolView({ live }: ViewProps) {
 
 /** The pool in one line. */
 function InAll({ fleet: { rows } }: { fleet: Fleet }) {
-  const energy = energyOf(rows);
-  const speed = rows.reduce((sum, { tokens_per_second }) => sum + (tokens_per_second ?? 0), 0);
-  const places = rows.reduce((sum, row) => sum + row.places, 0);
+  const { tokens_per_second, places, energy } = sumsOf(rows);
   const facts = [
-    speed > 0 ? `${formatCount(speed)} tokens/s, measured` : 'No speed measured yet',
+    tokens_per_second > 0 ? `${formatCount(tokens_per_second)} tokens/s, measured` : 'No speed measured yet',
     `room for ${countOf(places, 'more answer')}`,
     ...(energy ? [energyWords(energy)] : []),
   ];
