@@ -1,7 +1,6 @@
 // `potluck credit`: shows what answers have cost and brought an account, recomputed here from the public log; and what its hub's operator says of it.
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { openPublicLog } from '#public-log-open';
 import { type Money, type Movement, moneyOf } from '../audit/money.ts';
 import { creditsText } from '../core/serving/credit.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
@@ -9,6 +8,7 @@ import { nameOf } from '../protocol/shown-name.ts';
 import { homeFolder } from './folders.ts';
 import { credits, DEFAULT_HUB, fullId, hubUrl, jsonOption, logPlace } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
+import { withLog } from './with-log.ts';
 
 /** How many of its movements people are shown; --json has all that are kept. */
 const SHOWN = 20;
@@ -44,13 +44,8 @@ Examples:
 What a batch charged must be what your receipts of it say: potluck verify FILE.`,
     )
     .action(async (account: string, flags: { hub: string; json: boolean }) => {
-      const log = await openPublicLog(flags.hub);
-      try {
-        const money = await moneyOf(log, account);
-        openOutput(flags.json).say(describe(money), { type: 'credit', ...money });
-      } finally {
-        log.close();
-      }
+      const money = await withLog(flags.hub, (log) => moneyOf(log, account));
+      openOutput(flags.json).say(describe(money), { type: 'credit', ...money });
     });
 }
 

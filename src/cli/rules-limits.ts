@@ -2,7 +2,6 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { z } from 'zod';
-import { openPublicLog } from '#public-log-open';
 import { type ServingLimits, servingLimitsOf } from '../audit/serving-limits.ts';
 import { type LimitsPublished, MarginsSchema } from '../core/events/limits-published.ts';
 import { inMicro } from '../core/serving/margins.ts';
@@ -14,6 +13,7 @@ import { quantisation } from '../protocol/serving-messages.ts';
 import { ownerKeyFile } from './folders.ts';
 import { A_RUN, DEFAULT_HUB, jsonOption, logPlace, runHandle } from './options.ts';
 import { CliError, openOutput } from './output.ts';
+import { withLog } from './with-log.ts';
 
 interface LimitsFlags {
   file?: string;
@@ -53,7 +53,8 @@ The pool lets answers be judged in the quantisation in which they were promised,
     .action(async (wanted: string, flags: LimitsFlags) => {
       const output = openOutput(flags.json);
       const measured = flags.file === undefined ? [] : await readMeasured(flags.file);
-      let limits = await read(flags.hub, wanted);
+      const read = (): Promise<ServingLimits> => withLog(flags.hub, (log) => servingLimitsOf(log, wanted));
+      let limits = await read();
       if (measured.length > 0) {
         const owner = await loadIdentity(flags.owner ?? ownerKeyFile());
         for (const [i, { quantisation, margins }] of measured.entries()) {
@@ -61,19 +62,10 @@ The pool lets answers be judged in the quantisation in which they were promised,
           const about = { run: limits.run, number, quantisation, margins };
           await sendEvent(flags.hub, await signEvent(owner, { type: 'limits.published', version: 1, ...about }));
         }
-        limits = await read(flags.hub, wanted);
+        limits = await read();
       }
       output.say(describe(limits), { type: 'limits', ...limits });
     });
-}
-
-async function read(place: string, wanted: string): Promise<ServingLimits> {
-  const log = await openPublicLog(place);
-  try {
-    return await servingLimitsOf(log, wanted);
-  } finally {
-    log.close();
-  }
 }
 
 /** Throws CliError `missing-file`, `bad-argument`. */

@@ -1,8 +1,6 @@
 // `potluck rules`: shows a run's rules, or proposes other ones and shows first what they would have paid in past rounds.
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { openPublicLog } from '#public-log-open';
-import type { PublicLog } from '../audit/public-log.ts';
 import { type Backtest, backtestRules, rulesOf } from '../audit/rules-backtest.ts';
 import { sendEvent } from '../owner/owner.ts';
 import { signEvent } from '../protocol/envelope.ts';
@@ -12,6 +10,7 @@ import { ownerKeyFile } from './folders.ts';
 import { A_RUN, DEFAULT_HUB, integer, jsonOption, logPlace, runHandle } from './options.ts';
 import { CliError, formatCount, openOutput } from './output.ts';
 import { limitsCommand } from './rules-limits.ts';
+import { withLog } from './with-log.ts';
 
 const LAST_ROUND = 1_000_000;
 
@@ -93,15 +92,6 @@ New rules never touch a round that is under way: they begin with the notice that
         output.say(`Announced for round ${from_round}: event ${event}`, { type: 'proposed', run, from_round, event });
       },
     );
-}
-
-async function withLog<T>(place: string, read: (log: PublicLog) => Promise<T>): Promise<T> {
-  const log = await openPublicLog(place);
-  try {
-    return await read(log);
-  } finally {
-    log.close();
-  }
 }
 
 function describe({ run, name, rounds, round, earliest, accounts, weaknesses }: Backtest, from_round: number): string {

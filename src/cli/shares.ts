@@ -1,10 +1,10 @@
 // `potluck shares RUN`: shows who holds what of a run, recomputed here from the public log.
 import { Command } from 'commander';
-import { openPublicLog } from '#public-log-open';
 import { type Forfeit, type Holding, type Holdings, holdingsOf } from '../audit/shares.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { A_RUN, DEFAULT_HUB, jsonOption, logPlace, runHandle } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
+import { withLog } from './with-log.ts';
 
 export function sharesCommand(): Command {
   return new Command('shares')
@@ -16,13 +16,8 @@ export function sharesCommand(): Command {
       '\nExamples:\n  $ potluck shares 3fa9c1\n  $ potluck shares 3fa9c1 --hub ./potluck-data/demo/hub',
     )
     .action(async (run: string, flags: { hub: string; json: boolean }) => {
-      const log = await openPublicLog(flags.hub);
-      try {
-        const holdings = await holdingsOf(log, run);
-        openOutput(flags.json).say(describe(holdings), { type: 'shares', ...holdings });
-      } finally {
-        log.close();
-      }
+      const holdings = await withLog(flags.hub, (log) => holdingsOf(log, run));
+      openOutput(flags.json).say(describe(holdings), { type: 'shares', ...holdings });
     });
 }
 

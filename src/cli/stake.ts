@@ -1,6 +1,5 @@
 // `potluck stake`: a holder locks shares behind its validator, releases them, and sees what is locked where.
 import { Command } from 'commander';
-import { openPublicLog } from '#public-log-open';
 import { sendEvent } from '../owner/owner.ts';
 import { type StakedDevice, type Stakes, stakeChange, stakesOf } from '../owner/stakes.ts';
 import { signEvent } from '../protocol/envelope.ts';
@@ -9,6 +8,7 @@ import { nameOf } from '../protocol/shown-name.ts';
 import { ownerKeyFile } from './folders.ts';
 import { A_RUN, DEFAULT_HUB, fullId, hubUrl, integer, jsonOption, logPlace, runHandle } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
+import { withLog } from './with-log.ts';
 
 interface StakeFlags {
   hub: string;
@@ -85,14 +85,8 @@ function changeCommand(kind: 'lock' | 'release'): Command {
     });
 }
 
-async function stakesAt(place: string, run: string, account: string): Promise<Stakes> {
-  const log = await openPublicLog(place);
-  try {
-    return await stakesOf(log, run, account);
-  } finally {
-    log.close();
-  }
-}
+const stakesAt = (place: string, run: string, account: string): Promise<Stakes> =>
+  withLog(place, (log) => stakesOf(log, run, account));
 
 function sharesOrAll(text: string): number | 'all' {
   return text === 'all' ? text : integer(1, Number.MAX_SAFE_INTEGER)(text);

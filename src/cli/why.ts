@@ -1,10 +1,10 @@
 // `potluck why SUBMISSION`: shows what was submitted, the verdicts on it, and the arithmetic from there to its shares.
 import { Command } from 'commander';
-import { openPublicLog } from '#public-log-open';
 import { explainSubmission } from '../audit/why.ts';
 import { sentencesOf } from '../audit/why-sentences.ts';
 import { DEFAULT_HUB, idBeginning, jsonOption, logPlace, WHENCE_SUBMISSIONS } from './options.ts';
 import { openOutput } from './output.ts';
+import { withLog } from './with-log.ts';
 
 export function whyCommand(): Command {
   return new Command('why')
@@ -21,13 +21,8 @@ Examples:
 ${WHENCE_SUBMISSIONS}`,
     )
     .action(async (submission: string, flags: { hub: string; json: boolean }) => {
-      const log = await openPublicLog(flags.hub);
-      try {
-        const why = await explainSubmission(log, submission);
-        const sentences = sentencesOf(why);
-        openOutput(flags.json).say(sentences.join('\n'), { type: 'why', ...why, sentences });
-      } finally {
-        log.close();
-      }
+      const why = await withLog(flags.hub, (log) => explainSubmission(log, submission));
+      const sentences = sentencesOf(why);
+      openOutput(flags.json).say(sentences.join('\n'), { type: 'why', ...why, sentences });
     });
 }
