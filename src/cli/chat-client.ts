@@ -1,6 +1,6 @@
 // A conversation with any server that speaks OpenAI's chat completions: its models, and an answer in pieces as they come.
 import { z } from 'zod';
-import { eventsOf } from '../serving/api/event-reader.ts';
+import { eventsOf, jsonIn, piecesOf } from '../serving/api/event-reader.ts';
 import { CliError } from './output.ts';
 
 export interface Endpoint {
@@ -59,9 +59,11 @@ export async function* chatAnswer(
   });
   let finish_reason: string | null = null;
   let usage: { prompt_tokens: number; completion_tokens: number } | null = null;
-  for await (const data of eventsOf(piecesOf(response.body!, endpoint, signal))) {
+  const lost = (): CliError =>
+    new CliError('no-server', `the connection to ${endpoint.base_url} was lost in the middle of the answer`);
+  for await (const data of eventsOf(piecesOf(response.body!, signal, lost))) {
     if (data === '[DONE]') break;
-    const json = parsed(data);
+    const json = jsonIn(data);
     const failure = ErrorSchema.safeParse(json);
     if (failure.success) throw refusal(failure.data.error);
     const chunk = ChunkSchema.safeParse(json);
@@ -77,20 +79,6 @@ export async function* chatAnswer(
     prompt_tokens: usage?.prompt_tokens ?? null,
     completion_tokens: usage?.completion_tokens ?? null,
   };
-}
-
-/** The answer's bytes. Throws CliError `no-server` where the connection is lost, or the signal's reason. */
-async function* piecesOf(
-  body: ReadableStream<Uint8Array>,
-  { base_url }: Endpoint,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* body;
-  } catch {
-    signal.throwIfAborted();
-    throw new CliError('no-server', `the connection to ${base_url} was lost in the middle of the answer`);
-  }
 }
 
 async function ask({ base_url, key }: Endpoint, path: string, init: RequestInit): Promise<Response> {
@@ -112,11 +100,3 @@ async function ask({ base_url, key }: Endpoint, path: string, init: RequestInit)
 
 const refusal = ({ message, code }: { message: string; code?: string | null }): CliError =>
   new CliError('refused', message, { code: code ?? null });
-
-function parsed(data: string): unknown {
-  try {
-    return JSON.parse(data);
-  } catch {
-    return null;
-  }
-}

@@ -1,7 +1,7 @@
 // The pool behind this hub, by its OpenAI-compatible API: which models it has, and what they write, piece by piece.
 import { z } from 'zod';
 import { CodedError } from '../../errors.ts';
-import { eventsOf } from '../../serving/api/event-reader.ts';
+import { eventsOf, jsonIn, piecesOf } from '../../serving/api/event-reader.ts';
 import type { WriteOrder } from '../play/play-messages.ts';
 
 export interface PoolModel {
@@ -117,7 +117,8 @@ async function* streamed(
   if (!response.ok) throw refused(await response.json().catch(() => null), response.status);
   let usage = { prompt_tokens: 0, completion_tokens: 0 };
   let reason = '';
-  for await (const data of eventsOf(piecesOf(response.body!, signal))) {
+  const lost = (): PoolError => new PoolError('pool-away', 'The connection to the hub broke off.');
+  for await (const data of eventsOf(piecesOf(response.body!, signal, lost))) {
     if (data === '[DONE]') break;
     const json = jsonIn(data);
     const chunk = ChunkSchema.safeParse(json);
@@ -134,35 +135,9 @@ async function* streamed(
   return { prompt_tokens, written_tokens, end_of_text: reason === 'stop' };
 }
 
-/** null for what is no JSON, which is no part of an answer either. */
-function jsonIn(data: string): unknown {
-  try {
-    return JSON.parse(data);
-  } catch {
-    return null;
-  }
-}
-
 const refused = (json: unknown, status: number): PoolError => {
   const said = RefusalSchema.safeParse(json);
   return new PoolError('pool-refused', said.success ? said.data.error.message : `The hub answered ${status}.`, {
     status,
   });
 };
-
-/** Not every browser iterates a body by itself. */
-async function* piecesOf(body: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  } catch {
-    signal.throwIfAborted();
-    throw new PoolError('pool-away', 'The connection to the hub broke off.');
-  } finally {
-    await reader.cancel().catch(() => {});
-  }
-}
