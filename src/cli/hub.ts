@@ -8,6 +8,8 @@ import { parseWitness, type WitnessAddress } from '../hub/ask-witness.ts';
 import { isOwnHost } from '../hub/askers.ts';
 import type { ConditionChange } from '../hub/condition.ts';
 import { type HubOptions, openHub } from '../hub/hub.ts';
+import { PAY_SPLIT } from '../hub/serving/payments.ts';
+import { RECEIPT_LIMITS } from '../hub/serving/receipts.ts';
 import { fired } from '../protocol/clock.ts';
 import { measuresText } from '../protocol/measures.ts';
 import { nameOf } from '../protocol/shown-name.ts';
@@ -95,10 +97,20 @@ export function hubCommand(): Command {
       '--holders-share <percent>',
       'of what an answer costs, for those who hold shares of the model',
       decimal(0, 50),
-      10,
+      PAY_SPLIT.holders_permille / 10,
     )
-    .option('--hub-share <percent>', 'of what an answer costs, for this hub', decimal(0, 40), 0)
-    .option('--settle-minutes <n>', 'how often receipts of answers are settled in the log', decimal(0.001, 1440), 10)
+    .option(
+      '--hub-share <percent>',
+      'of what an answer costs, for this hub',
+      decimal(0, 40),
+      PAY_SPLIT.gateway_permille / 10,
+    )
+    .option(
+      '--settle-minutes <n>',
+      'how often receipts of answers are settled in the log',
+      decimal(0.001, 1440),
+      RECEIPT_LIMITS.batch_ms / 60_000,
+    )
     .option('--metrics-public', 'let everybody read /metrics; else only programs of this machine may')
     .option('--no-page', 'serve programs only, not the page')
     .option('--usage', 'print what the folder holds and how fast it grows, then end')
