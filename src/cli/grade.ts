@@ -1,12 +1,12 @@
 // `potluck grade`: models answer questions, and a program says which answers are right: what a committee's scorer learns from.
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { Command } from 'commander';
 import { runProgram } from '../games/programs/node-programs.ts';
 import { transferTeller } from '../peer/blobs.ts';
 import { passes } from '../serving/committee-verifiers.ts';
 import { gradedAnswers } from '../serving/graded-answers.ts';
-import { readCheck } from './check-file.ts';
 import { mustBeWritable } from './folders.ts';
+import { readCheck, readNamed } from './named-file.ts';
 import { decimal, integer, jsonOption } from './options.ts';
 import { CliError, formatCount, openOutput } from './output.ts';
 import { progressLine } from './progress-line.ts';
@@ -86,13 +86,9 @@ async function grade(words: string[], flags: GradeFlags): Promise<void> {
 
 /** Throws CliError `missing-file` or `bad-argument`. */
 function readQuestions(path: string): string[] {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    throw new CliError('missing-file', `--questions: cannot read ${path}; expected a file with a question a line`);
-  }
-  const lines = text.split(/\r?\n/).filter((line) => line !== '');
+  const lines = readNamed('--questions', path, 'a question a line')
+    .split(/\r?\n/)
+    .filter((line) => line !== '');
   if (lines.length === 0) throw new CliError('bad-argument', `--questions: ${path} has no line with a question`);
   return lines;
 }
