@@ -68,18 +68,18 @@ function servingOf(
   output: Output,
 ): JoinOptions['serve'] {
   const { serve, serveOnly, servePlaces, serveRegion, priceIn, priceOut } = flags;
-  const said = priceIn === undefined && priceOut === undefined ? null : { in: priceIn ?? 0, out: priceOut ?? 0 };
+  const saysPrice = priceIn !== undefined || priceOut !== undefined;
   if (!serve && !serveOnly && !file) {
-    if (!said) return undefined;
+    if (!saysPrice) return undefined;
     throw new CliError('bad-argument', 'a price goes with --serve, --serve-only or --serve-file');
   }
-  const { in: price_in, out: price_out } = said ?? { in: 0, out: 0 };
+  const [price_in, price_out] = [priceIn ?? 0, priceOut ?? 0];
   const terms = { places: servePlaces, price_in, price_out, region: serveRegion ?? null };
   const asks =
     energy &&
     openAskedPrice({
       ...{ cost: energy.cost, elapsed_ms: systemClock.elapsed_ms },
-      said: said && { input_micro: price_in, output_micro: price_out },
+      said: saysPrice ? { input_micro: price_in, output_micro: price_out } : null,
       tell: (news) =>
         output.say(
           news.type === 'asks' ? `This device ${news.message}.` : `problem (${news.code}): ${news.message}`,
@@ -197,15 +197,8 @@ export async function joinHere(url: string | undefined, flags: JoinFlags): Promi
       join: (part) => {
         const join = (more: typeof part) =>
           joinRun({
-            ...{
-              role,
-              name,
-              owner,
-              runtime,
-              disguise,
-              pauses: keeper?.pauses,
-              serve: servingOf(flags, file, energy, output),
-            },
+            ...{ role, name, owner, runtime, disguise, pauses: keeper?.pauses },
+            serve: servingOf(flags, file, energy, output),
             ...more,
           });
         return keeper ? tellingWork(part, join, keeper.work) : join(part);

@@ -5,10 +5,12 @@ import { namedAccounts } from './options.ts';
 
 /** None where there is no key, or none that can be read: a server does not need one. */
 export async function ownAccounts(): Promise<string[]> {
-  const account = await Promise.resolve()
-    .then(() => idInFile(ownerKeyFile()))
-    .catch(() => null);
-  return account === null ? [] : [account];
+  try {
+    const account = await idInFile(ownerKeyFile());
+    return account === null ? [] : [account];
+  } catch {
+    return [];
+  }
 }
 
 /** Accounts on the command line: "mine", which makes a key on first use, or namedAccounts. Throws InvalidArgumentError, ProtocolError. */

@@ -62,10 +62,9 @@ Examples:
       const quota = { requests_per_minute: flags.requests ?? null, tokens_per_minute: flags.tokens ?? null, owners };
       const { key, record } = makeKey(name, { ...quota, account: flags.account }, Date.now(), randomBytes);
       await writeKeys([...(await readKeys()), record]);
-      const text = `${key}\n\nThe key ${record.id} of ${name} is shown this once: ${keyFile()} has only its hash.\nIts account, where answers cost credit: ${accountOf(record)}`;
-      outputOf(command).say(text, {
-        ...{ type: 'key_made', id: record.id, name, key, account: accountOf(record) },
-      });
+      const account = accountOf(record);
+      const text = `${key}\n\nThe key ${record.id} of ${name} is shown this once: ${keyFile()} has only its hash.\nIts account, where answers cost credit: ${account}`;
+      outputOf(command).say(text, { type: 'key_made', id: record.id, name, key, account });
     });
 }
 
