@@ -19,7 +19,7 @@ const ROUNDED: JudgingLimits = {
  * By what a part is judged: as the owner of the model's run has published it, otherwise by what honest engines keep as far as they were measured
  * (`npm run bench serve-limits`). Lies that matter to callers (another model, another seed, no model at all) are a hundred times as far away.
  */
-export const limitsBy = (margins: Margins | undefined, quantisation: Offer['quantisation'] = 'f32'): JudgingLimits =>
+export const limitsBy = (margins: Margins | undefined, quantisation: Offer['quantisation']): JudgingLimits =>
   margins ? inNats(margins) : quantisation === 'f32' || quantisation === 'f16' ? EXACT : ROUNDED;
 
 /** Judges who refuse, before a device is believed to lie. */
