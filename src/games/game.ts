@@ -24,6 +24,8 @@ export interface Round {
   readonly own?: string | null;
   /** How much its worker may claim, in the game's unit, while it has little to lose yet; for those who judge, and for all others, there is no such bound. */
   readonly most_amount?: number;
+  /** In runs whose model is cut into stages: the stage that the log gives the worker of this task. */
+  readonly stage?: number;
 }
 
 /** What a device lends to a game (needs.ts): something to compute with, blobs by hash, a small drawer that survives a restart, a sandbox. */
@@ -61,6 +63,16 @@ export interface DeviceChannel {
    * listener at a time; where none listens, messages wait. @returns stops listening
    */
   listen(listener: (from: string, message: Uint8Array) => Promise<void>): () => void;
+  /** In runs whose model is cut into stages: the stages of the workers that are here now, by their ids, as the log has them; this device's too. Else empty. */
+  stages(): ReadonlyMap<string, number>;
+  /** Signs a statement about this run with the device's key, (protocol/game-statement.ts): whoever has it can show others what this device said. */
+  sign(statement: Uint8Array): Promise<Uint8Array>;
+}
+
+/** The tensors of a state, read when they are needed: nobody has to hold all of it. */
+export interface TensorSource {
+  /** Throws ModelError `wrong-weights` for a name that the state does not have, and what fetching its parts throws. */
+  read(names: readonly string[]): Promise<Weights>;
 }
 
 /** How much is done so far, in the game's unit, with numbers by the names that the game declares for work. Integers only: they go into a signed event. */
@@ -240,9 +252,22 @@ export type Game<Params, Task, State> = AnyStateGame<Params, Task, State> & Whol
 /** A game that trains a model. */
 export type TensorGame<Params, Task> = AnyStateGame<Params, Task, Weights> & TensorState<Params>;
 
+interface InStages<Params> {
+  /** How many stages the model is cut into: the run's event says so, and the log gives each worker one. */
+  stages(params: Params): number;
+}
+
+/**
+ * A game that trains a model in stages: no device has to hold all of it. Its states are read tensor by tensor; every merged state is stored whole
+ * (`checkpoint_every` is 1), because who holds a part of a state cannot merge the whole.
+ */
+export type StagedGame<Params, Task> = AnyStateGame<Params, Task, TensorSource> &
+  TensorState<Params> &
+  InStages<Params>;
+
 // biome-ignore lint/suspicious/noExplicitAny: the registry holds games of every type; each one checks its own params
 type Any = any;
-type TensorsOf = AnyStateGame<Any, Any, Any> & TensorState<Any>;
+type TensorsOf = AnyStateGame<Any, Any, Any> & TensorState<Any> & Partial<InStages<Any>>;
 
 /** The same game in a thread of its own (host/): its pure parts take a while, too. */
 type Hosted<G> = {
@@ -256,5 +281,9 @@ type Readable<G> = Omit<G, 'params'> & { readonly params: Pick<z.ZodType, 'safeP
 
 /** A game as its users call it, here or hosted elsewhere. Its types are nobody's business outside its own file. */
 export type AnyGame = Readable<Hosted<Game<Any, Any, Any>>> | Readable<TensorsOf>;
+
+/** The number of a run's stages; 0: its model is not cut. */
+export const stagesOf = (game: AnyGame, params: unknown): number =>
+  (hasTensors(game) ? game.stages?.(params) : undefined) ?? 0;
 
 export const hasTensors = (game: AnyGame): game is Readable<TensorsOf> => 'tensors' in game;

@@ -1,6 +1,6 @@
 // A game as it is written: rules that are pure, work on a device, and what it shows. What calls it finds every part by its name.
 import type { RunCreated } from '../core/events/run-created.ts';
-import type { AnyGame, Game, TensorGame } from './game.ts';
+import type { AnyGame, Game, StagedGame, TensorGame } from './game.ts';
 import type { Capability } from './needs.ts';
 
 type WorkPart = 'prepare' | 'perform' | 'check';
@@ -20,7 +20,7 @@ export interface GameParts<G> {
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a game of whatever types; what it is given and gives is its own
-type AnyParts = Game<any, any, any> | TensorGame<any, any>;
+type AnyParts = Game<any, any, any> | TensorGame<any, any> | StagedGame<any, any>;
 
 /** A game from its parts. */
 export const gameOf = <G extends AnyParts>({ name, needs, rules, work, shows }: GameParts<G>): G =>

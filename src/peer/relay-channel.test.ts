@@ -53,7 +53,7 @@ function world(): World {
   const open = (i: number): RelayChannel => {
     const identity = KEYS[i];
     const channel = openRelayChannel({
-      ...{ run: RUN, identity, clock, random: () => 0.5 },
+      ...{ run: RUN, identity, clock, random: () => 0.5, stages: () => new Map() },
       send(message) {
         if (made.connected) setImmediate(() => pass(identity.id, message));
         return made.connected;
@@ -249,7 +249,14 @@ describe('a hub that is not honest', () => {
   test('and no sender makes a device keep more than a message', async () => {
     const said: FromRelayingPeer[] = [];
     const bob = openRelayChannel({
-      ...{ run: RUN, identity: KEYS[1], clock: handClock(), random: () => 0.5, onProblem: () => {} },
+      ...{
+        run: RUN,
+        identity: KEYS[1],
+        clock: handClock(),
+        random: () => 0.5,
+        stages: () => new Map(),
+        onProblem: () => {},
+      },
       send: (spoken) => said.push(spoken) > 0,
     });
     const heard = collect(bob);

@@ -5,6 +5,7 @@
 import type { DeviceChannel } from '../games/game.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { orNull } from '../protocol/errors.ts';
+import { gameStatement } from '../protocol/game-statement.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { type FromRelayingPeer, RELAY_FRAME, RELAY_LIMITS, type ToRelayingPeer } from '../protocol/relay-messages.ts';
@@ -31,6 +32,8 @@ export interface RelayChannelOptions {
   readonly clock: Clock;
   /** Uniform in [0, 1): where the numbers of frames begin. */
   random(): number;
+  /** The stages of the workers that are here (DeviceChannel). */
+  stages(): ReadonlyMap<string, number>;
   /** Whether the message left: false while there is no connection. */
   send(message: FromRelayingPeer): boolean;
   /** A listener threw, or a device said what cannot be. */
@@ -105,6 +108,15 @@ class Relaying implements RelayChannel {
 
   listen(listener: (from: string, message: Uint8Array) => Promise<void>): () => void {
     return this.#incoming.listen(listener);
+  }
+
+  stages(): ReadonlyMap<string, number> {
+    return this.#options.stages();
+  }
+
+  sign(statement: Uint8Array): Promise<Uint8Array> {
+    const { identity, run } = this.#options;
+    return identity.sign(gameStatement(run, statement));
   }
 
   hear(message: ToRelayingPeer): void {

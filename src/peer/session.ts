@@ -180,6 +180,7 @@ class Session {
     const { run, identity, transport } = this.#options;
     return openRelayChannel({
       ...{ run, identity, clock: this.#clock, random: () => transport.random() },
+      stages: () => new Map(this.#newest?.roster),
       send: (message) => this.#connection.relay(message),
       onProblem: (code, message) => this.#tell({ type: 'problem', code, message }),
     });

@@ -32,6 +32,7 @@ export const WIRE_LIMITS = {
   blob_bytes: 1 << 30, // a round's work of 60,000 workers on a small model, or of 200 on one of 300M parameters; models come in parts
   model_bytes: 4 * 2 ** 30, // a run's first model that one key may upload, in parts: a billion float32 parameters
   event_bytes: 65_535, // C2SP tlog-tiles: entries carry a 16-bit length
+  roster: 4096, // workers of a run in stages; their ids and stages take a third of a message
   rounds_between_checkpoints: 1000, // at most this many merges between a checkpoint and the current model
 } as const;
 
@@ -77,6 +78,8 @@ export const RunViewSchema = z.object({
       /** In the run's unit, and the numbers that its game names. */
       amount: count,
       numbers: ValuesSchema,
+      /** In runs whose model is cut into stages: the stage that its worker had. */
+      stage: count.optional(),
       /** Not all of its first judges accepted it, so everybody who may judge judges it again. */
       appealed: z.boolean(),
       /** The validators drawn to judge it, those who have committed (sealed) a verdict, and those who have revealed it. */
@@ -108,6 +111,11 @@ export const RunViewSchema = z.object({
   reexecute_permille: count,
   /** For a worker: whether its own work is in the last merge. */
   merged: z.boolean().optional(),
+  /** In runs whose model is cut into stages: the workers that are here, each with its stage. */
+  roster: z
+    .array(z.tuple([hash, count]))
+    .max(WIRE_LIMITS.roster)
+    .optional(),
   /** For a worker that has little to lose yet: how much it may claim in the open round. */
   most_amount: count.optional(),
   /** How many submissions of a newcomer are re-executed by all of its judges. */
@@ -182,6 +190,7 @@ export const RunStatusSchema = RunViewSchema.omit({
   probation: true,
   rating_permille: true,
   seats: true,
+  roster: true,
 }).extend({
   owner: hash,
   /** The longest time that a round with its judging takes, and how many workers the first round waits for. */

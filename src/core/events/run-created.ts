@@ -47,6 +47,8 @@ export const RunCreatedSchema = z.strictObject({
   /** A full copy of the model is kept every so many merged rounds. */
   checkpoint_every: z.int().min(1).max(1000),
   rules: RulesSchema,
+  /** Into how many stages the game cuts its model; missing: it does not. Each worker is given one of them (core/rounds/stages.ts). */
+  stages: z.int().min(2).max(CORE_LIMITS.stages).optional(),
   ancestor: AncestorSchema.optional(),
   /** Without it every blob is kept, and every model version can be computed again by anybody. */
   keep: z.literal('recent').optional(),
