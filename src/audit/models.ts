@@ -1,13 +1,21 @@
 // Every model version computed anew from the work that the log names: the same merge as the hub's, compared by hash.
-import { CodedError } from '../errors.ts';
 import { decodeBundle, encodeBundle } from '../games/bundle.ts';
-import { GameError, type GameErrorCode } from '../games/errors.ts';
-import type { AcceptedWork, AnyGame } from '../games/game.ts';
-import { type HeldState, HistoryError, mergeAgain } from '../games/history.ts';
+import { GameError } from '../games/errors.ts';
+import { type AcceptedWork, type AnyGame, isStaged } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import { type LoadGame, offerOf } from '../games/registry.ts';
-import { hashOfState, type Kept, partsNamedIn, readState } from '../games/state.ts';
+import { checkState, type Kept, partsNamedIn, readState } from '../games/state.ts';
 import { sha256Hex } from '../protocol/hash.ts';
+import {
+  auditFailureOf,
+  checkForm,
+  type KeptBlobs,
+  keptBlobs,
+  mergeHonestly,
+  type OpenGame,
+  orAuditFailure,
+  type PresentModel,
+} from './merge-again.ts';
 import { emptyReport, type ModelReport } from './model-report.ts';
 import { AuditFailure, type PublicBlobs, PublicLogError } from './public-log.ts';
 
@@ -67,15 +75,10 @@ export interface EvidenceTask {
 
 export type ModelTask = RunTask | MergeTask | WorkTask | EvidenceTask;
 
-interface OpenGame {
-  readonly game: AnyGame;
-  readonly params: unknown;
-}
-
 interface RunModels {
   readonly open: OpenGame | null;
   /** The present model; null when the way to it is lost. */
-  present: HeldState | null;
+  present: PresentModel | null;
 }
 
 export interface ModelChecker {
@@ -83,7 +86,7 @@ export interface ModelChecker {
   check(task: ModelTask): Promise<ModelReport>;
 }
 
-/** Checks against the blobs of a log; holds one model a run. */
+/** Checks against the blobs of a log; holds one model a run, of games with stages none. */
 export function createModelChecker(blobs: PublicBlobs, loadGame: LoadGame): ModelChecker {
   return new BlobModelChecker(blobs, loadGame);
 }
@@ -140,13 +143,18 @@ class BlobModelChecker implements ModelChecker {
       report.absent.push({ hash, index });
     }
     if (task.step !== null) await this.#fetchNamed(task.step, index, report);
-    const why = whyUnchecked(task, { hasGame: open !== null, hasWork: works !== null, present: present?.hash ?? null });
+    let why = whyUnchecked(task, { hasGame: open !== null, hasWork: works !== null, present: present?.model ?? null });
     if (why === null) {
       await checkSizes(open!, task.works, works!);
-      models.present = await mergeHonestly(open!, present!, task, works!);
-      report.models++;
-      report.works += works!.length;
-      return;
+      const merged = await mergeHonestly(open!, present!, task, works!, this.#keptAt(index));
+      if (merged) {
+        // What is read from blobs is read from those of the model after it next.
+        models.present = merged.held || kept ? merged : null;
+        report.models++;
+        report.works += works!.length;
+        return;
+      }
+      why = 'the model before is not kept any more';
     }
     report.unchecked_models++;
     report.unchecked_works += task.works.length;
@@ -161,12 +169,13 @@ class BlobModelChecker implements ModelChecker {
     open: OpenGame,
     { model, rest, index }: Pick<RunTask, 'model' | 'rest' | 'index'>,
     report: ModelReport,
-  ): Promise<HeldState | null> {
+  ): Promise<PresentModel | null> {
     const state = await this.#readState(code, open, model, index, 'state');
     if (!state) report.absent.push({ hash: model, index });
     const left = rest === null ? null : await this.#readState(code, open, rest, index, 'rest');
     if (rest !== null && !left) report.absent.push({ hash: rest, index });
-    return state && (rest === null || left) ? { hash: model, state: state.value, rest: left?.value ?? null } : null;
+    if (!state || (rest !== null && !left)) return null;
+    return { model, rest, held: isStaged(open.game) ? null : { state: state.value, rest: left?.value ?? null } };
   }
 
   /** A state that an event names; null where one of its blobs is not kept. Whatever else is wrong with it is an untruth. */
@@ -177,20 +186,21 @@ class BlobModelChecker implements ModelChecker {
     index: number,
     as: Kept,
   ): Promise<{ readonly value: unknown } | null> {
-    let kept = true;
-    const fetch = async (hash: string): Promise<Uint8Array> => {
-      const bytes = await this.#fetchAt(hash, index);
-      kept &&= bytes !== null;
-      return bytes ?? new Uint8Array(0);
-    };
+    const { fetch, all } = this.#keptAt(index);
     try {
-      return { value: await readState(game, params, model, fetch, as) };
+      if (!isStaged(game)) return { value: await readState(game, params, model, fetch, as) };
+      await checkState(game, params, model, fetch, as);
+      return { value: null };
     } catch (error) {
-      if (!kept) return null;
+      if (!all()) return null;
       // What was said while a blob was fetched is of the log already.
       if (error instanceof AuditFailure || error instanceof PublicLogError) throw error;
       throw auditFailureOf(code, { index, blob: model }, error);
     }
+  }
+
+  #keptAt(index: number): KeptBlobs {
+    return keptBlobs((hash) => this.#fetchAt(hash, index));
   }
 
   /** Whether all blobs of a checkpoint are kept, and are what their names say. */
@@ -327,41 +337,6 @@ export function whyUnchecked(
   return at.present === parent ? null : 'the model before is not known';
 }
 
-async function mergeHonestly(
-  open: OpenGame,
-  before: HeldState,
-  task: MergeTask,
-  works: readonly Uint8Array[],
-): Promise<HeldState> {
-  const { game, params } = open;
-  const accepted = works.map((work, i) => ({ work, weight: task.works[i].weight }));
-  let next: Pick<HeldState, 'state' | 'rest'>;
-  try {
-    next = await mergeAgain(game, params, before, task, accepted);
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    if (error instanceof HistoryError) {
-      throw new AuditFailure('wrong-step', error.message, { index: task.index, ...(task.step && { blob: task.step }) });
-    }
-    // Whose work is it that cannot be merged?
-    for (const [i, work] of works.entries()) await checkForm(open, task.works[i], work);
-    throw new AuditFailure('wrong-model', `round ${task.round}: its work cannot be merged: ${error.message}`, {
-      index: task.index,
-    });
-  }
-  const hash = await hashOfState(game, params, next.state);
-  if (hash !== task.model) {
-    const message = `round ${task.round}: the log says model ${task.model}, its work gives ${hash}`;
-    throw new AuditFailure('wrong-model', message, { index: task.index, blob: task.model, found: hash });
-  }
-  const rest = task.rest && (await hashOfState(game, params, next.rest, 'rest'));
-  if (rest !== task.rest) {
-    const message = `round ${task.round}: the log says that steps have left out ${task.rest}, its work leaves out ${rest}`;
-    throw new AuditFailure('wrong-step', message, { index: task.index, blob: task.rest!, found: rest! });
-  }
-  return { hash, ...next };
-}
-
 async function checkSizes(open: OpenGame, named: readonly NamedWork[], works: readonly Uint8Array[]): Promise<void> {
   const { max_bytes } = await open.game.sizes(open.params);
   named.forEach(({ index, work, size_bytes }, i) => {
@@ -369,32 +344,4 @@ async function checkSizes(open: OpenGame, named: readonly NamedWork[], works: re
     const message = `work ${work}: the event says ${size_bytes} bytes of at most ${max_bytes}, the blob has ${works[i].length}`;
     throw new AuditFailure('bad-work', message, { index, blob: work });
   });
-}
-
-async function checkForm(open: OpenGame, { index, work }: NamedWork, bytes: Uint8Array): Promise<void> {
-  await orAuditFailure('bad-work', { index, blob: work }, () => open.game.checkForm(open.params, bytes));
-}
-
-/** Runs a step on bytes that somebody else wrote: its typed errors are untruths of the log. */
-async function orAuditFailure<T>(
-  code: AuditFailure['code'],
-  details: { index: number; blob: string },
-  step: () => T | Promise<T>,
-): Promise<T> {
-  try {
-    return await step();
-  } catch (error) {
-    throw auditFailureOf(code, details, error);
-  }
-}
-
-/** What a game from a file does of itself: nobody has lied. */
-const NOT_THE_LOGS: readonly GameErrorCode[] = ['game-late', 'game-ended', 'game-threw'];
-
-/** A typed error over bytes that somebody else wrote is an untruth of the log; every other one is ours. */
-function auditFailureOf(code: AuditFailure['code'], details: { index: number; blob: string }, error: unknown): unknown {
-  if (error instanceof GameError && NOT_THE_LOGS.includes(error.code)) return error;
-  return error instanceof CodedError
-    ? new AuditFailure(code, `blob ${details.blob}: ${error.message}`, details)
-    : error;
 }

@@ -4,7 +4,7 @@
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import type { NetworkState } from '../core/state.ts';
 import { decodeBundle } from '../games/bundle.ts';
-import type { AnyGame, Device, Round, Verdict } from '../games/game.ts';
+import { type AnyGame, type Device, isStaged, type Round, type Verdict } from '../games/game.ts';
 import { catchUp, type HeldState, type History } from '../games/history.ts';
 import { comparedWith } from '../games/judging-draw.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
@@ -97,7 +97,7 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
   for (const handed of chain) {
     const { body, id } = handed;
     await options.onRound?.(body.round, rounds.length, chain.length);
-    held = await catchUp(game, params, historyTo(story, body.base), held, fetchBlob);
+    held = await catchUp(game, params, historyTo(game, story, body.base), held, fetchBlob);
     const round: Round = {
       ...{
         run: explained.run,
@@ -184,8 +184,9 @@ async function chainOf(
   }
 }
 
-/** The model's history from the run's first model to a later one. */
-function historyTo({ first, merges }: RunStory, model: string): History {
+/** The model's history from the run's first model to a later one; in games with stages every model is stored whole. */
+function historyTo(game: AnyGame, { first, merges }: RunStory, model: string): History {
+  if (isStaged(game)) return { model, checkpoint: { model, rest: null }, recent: [] };
   const at = merges.findIndex((merge) => merge.model === model);
   return { model, checkpoint: { model: first, rest: null }, recent: merges.slice(0, at + 1) };
 }

@@ -47,6 +47,7 @@ describe('a whole state', () => {
     ['a verdict that was not sealed', (run) => show(run), /did not seal/],
     ['a round too many', (run) => Object.assign(run, { round: 6 }), /no such round/],
     ['another model', (run) => Object.assign(run, { model: name('9') }), /work on model|led to/],
+    ['stages without a whole model', (run) => Object.assign(run.spec, { stages: 2 }), /in stages that is not stored/],
     ['a gap in the history', (run) => run.recent.shift(), /reach back/],
     ['an idle stake', (run) => lock(run, 0, null), /locked 0 shares/],
     ['stake that came back and stands', (run) => lock(run, 1, 1), /free shares are locked/],

@@ -90,7 +90,7 @@ function* lifeProblems(state: NetworkState, run: RunState): Problems {
 }
 
 /** The history for followers reaches, without a gap, from the checkpoint before the last to the current model. */
-function* modelProblems({ recent, round, model, checkpoint }: RunState): Problems {
+function* modelProblems({ recent, round, model, checkpoint, spec }: RunState): Problems {
   if (checkpoint.merged_rounds > round) yield `a checkpoint of ${checkpoint.merged_rounds} rounds`;
   for (const [i, merged] of recent.entries()) {
     const from = round - recent.length;
@@ -101,6 +101,7 @@ function* modelProblems({ recent, round, model, checkpoint }: RunState): Problem
   }
   if (checkpoint.merged_rounds < round - recent.length) yield 'the history does not reach back to the checkpoint';
   const made = recent.find((merged) => merged.round === checkpoint.merged_rounds)?.parent ?? model;
+  if (spec.stages !== undefined && checkpoint.model !== model) yield 'a model in stages that is not stored whole';
   if (made !== checkpoint.model) yield `the checkpoint is ${short(checkpoint.model)}, not ${short(made)}`;
 }
 

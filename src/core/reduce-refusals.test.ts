@@ -192,6 +192,12 @@ describe('what must not happen', () => {
     assert.equal(h.run.evaluation?.merged_rounds, 1);
   });
 
+  test('a run in stages whose models are not all stored whole', () => {
+    h.refused('wrong-checkpoints', OWNER, created({ stages: 2 }), RUN);
+    h.openRound(true, { stages: 2, checkpoint_every: 1 });
+    assert.equal(h.run.spec.stages, 2);
+  });
+
   test('more unfinished runs than a hub has', () => {
     const owner = (i: number): string => name('c').slice(0, 60) + String(1000 + i);
     const { runs, unfinished_runs_per_owner: each } = CORE_LIMITS;

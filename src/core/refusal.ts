@@ -42,6 +42,7 @@ export type RefusalCode =
   | 'wrong-settlement'
   | 'stale-settlement'
   | 'wrong-merge'
+  | 'wrong-checkpoints'
   | 'wrong-statement'
   | 'statement-due'
   | 'wrong-grant'

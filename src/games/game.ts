@@ -286,4 +286,7 @@ export type AnyGame = Readable<Hosted<Game<Any, Any, Any>>> | Readable<TensorsOf
 export const stagesOf = (game: AnyGame, params: unknown): number =>
   (hasTensors(game) ? game.stages?.(params) : undefined) ?? 0;
 
+/** Whether a game's states are read tensor by tensor (StagedGame). */
+export const isStaged = (game: AnyGame): game is Readable<TensorsOf> => hasTensors(game) && game.stages !== undefined;
+
 export const hasTensors = (game: AnyGame): game is Readable<TensorsOf> => 'tensors' in game;

@@ -3,7 +3,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { CodedError } from '../errors.ts';
 import { sha256Beside } from '../protocol/hash.ts';
 import { decodeBundle } from './bundle.ts';
-import type { AcceptedWork, AnyGame } from './game.ts';
+import { type AcceptedWork, type AnyGame, isStaged } from './game.ts';
 import { cutState, followState, hashOfState, type Kept, mergeState, readState } from './state.ts';
 
 export type HistoryErrorCode =
@@ -12,7 +12,9 @@ export type HistoryErrorCode =
   /** The step of a round, or its work, does not give the model that the log names. */
   | 'wrong-model'
   /** The work of a round gives another step than the log names. */
-  | 'wrong-step';
+  | 'wrong-step'
+  /** A model that is read tensor by tensor is not stored whole. */
+  | 'not-whole';
 export class HistoryError extends CodedError<HistoryErrorCode> {}
 
 /** A state with its hash in the log. */
@@ -40,7 +42,8 @@ export type Way = 'follow' | 'merge';
 
 /**
  * Advances a state to `history.model`: from the held state where the recent merges pass through it, otherwise from the checkpoint. The held
- * state must have been advanced the same way. Throws HistoryError, the errors of `fetchBlob`, and the game's errors for damaged work or steps.
+ * state must have been advanced the same way. In games with stages nothing is merged, and nothing fetched before it is read: the state is a
+ * TensorSource of the model, which the log has whole. Throws HistoryError, the errors of `fetchBlob`, and the game's errors for damaged work or steps.
  */
 export async function catchUp(
   game: AnyGame,
@@ -50,6 +53,7 @@ export async function catchUp(
   fetchBlob: (hash: string) => Promise<Uint8Array>,
   way: Way = 'follow',
 ): Promise<HeldState> {
+  if (isStaged(game)) return held?.hash === history.model ? held : atWhole(game, params, history, fetchBlob);
   const { from, merges } = wayTo(history, held?.hash ?? null);
   let present: HeldState | null = held;
   if (present?.hash !== from) {
@@ -66,6 +70,19 @@ export async function catchUp(
     mustBe(merged, present.hash, follows ? 'step' : 'work');
   }
   return present;
+}
+
+/** The state of a game in stages. Throws HistoryError `not-whole`. */
+async function atWhole(
+  game: AnyGame,
+  params: unknown,
+  { model, checkpoint }: Pick<History, 'model' | 'checkpoint'>,
+  fetchBlob: (hash: string) => Promise<Uint8Array>,
+): Promise<HeldState> {
+  if (checkpoint.model === model)
+    return { hash: model, state: await readState(game, params, model, fetchBlob), rest: null };
+  const fact = `expected model ${model} to be stored whole, as every model in stages: the last whole one is ${checkpoint.model}`;
+  throw new HistoryError('not-whole', fact, { model, checkpoint: checkpoint.model });
 }
 
 /** What steps had left out at the checkpoint, from which a device without a usable state starts. */

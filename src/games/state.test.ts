@@ -5,8 +5,17 @@ import { createMemoryBlobStore } from '../ledger/blob-store.ts';
 import { writeParts } from '../model/parts.ts';
 import { decodeModelManifest, encodeModelManifest, PART_BYTES, type TensorSpec } from '../model/tensor-manifest.ts';
 import { game as chain } from './addition-chain.ts';
-import type { AcceptedWork, AnyGame } from './game.ts';
-import { checkState, hashOfState, keepState, mergeKept, mergeState, partsNamedIn, readState } from './state.ts';
+import type { AcceptedWork, AnyGame, TensorGame } from './game.ts';
+import {
+  checkState,
+  hashOfState,
+  keepState,
+  mergeKept,
+  mergeState,
+  openSource,
+  partsNamedIn,
+  readState,
+} from './state.ts';
 
 const SPECS: readonly TensorSpec[] = [
   { name: 'frozen', dtype: 'f32', shape: [PART_BYTES / 4] },
@@ -96,6 +105,35 @@ test('tensors that are not the game’s are refused by name, whichever it is', a
   await refused([SPECS[1], SPECS[0], SPECS[2]], /tensor 0 is "small", expected "frozen"/);
   await refused([SPECS[0], { ...SPECS[1], shape: [4] }, SPECS[2]], /"small" has the shape \[4\], expected \[3\]/);
   await assert.rejects(hashOfState(adds, null, new Map()), { code: 'wrong-weights', message: /"frozen" is missing/ });
+});
+
+test('a state is read tensor by tensor: its manifest once, and of its parts those that hold what is read', async () => {
+  const { blobs, fetch, fetched } = smallStore();
+  const hash = await keepState(adds, null, first, blobs.put);
+  const { parts } = decodeModelManifest((await blobs.get(hash))!);
+  const open = (get = fetch) => openSource(adds as unknown as TensorGame<unknown, unknown>, null, hash, get);
+  const source = open();
+  assert.deepEqual(fetched, []);
+  assert.deepEqual(await source.read([]), new Map());
+  assert.deepEqual(fetched, [], 'nothing is fetched for nothing');
+  assert.deepEqual(await source.read(['small']), new Map([['small', first.get('small')!]]));
+  assert.deepEqual(fetched, [hash, parts[1]]);
+  fetched.length = 0;
+  const both = await source.read(['learned', 'frozen', 'learned']);
+  assert.deepEqual(both, new Map(['frozen', 'learned'].map((name) => [name, first.get(name)!])));
+  assert.deepEqual(fetched, [parts[0], ...parts.slice(2)]);
+  fetched.length = 0;
+  await assert.rejects(source.read(['small', 'other']), { code: 'wrong-weights', message: /"other" is no weight/ });
+  assert.deepEqual(fetched, []);
+  await Promise.all([open().read(['small']), open().read(['frozen'])]);
+
+  let away = true;
+  const line = open((hash) => (away ? Promise.reject(new Error('away')) : fetch(hash)));
+  await assert.rejects(line.read(['small']), /away/);
+  away = false;
+  assert.deepEqual([...(await line.read(['small'])).keys()], ['small'], 'what failed is fetched again');
+  const others = { tensors: () => [...SPECS].reverse() } as unknown as TensorGame<unknown, unknown>;
+  await assert.rejects(openSource(others, null, hash, fetch).read(['small']), { code: 'wrong-weights' });
 });
 
 test('the state of another game is one blob, which names nothing', async () => {

@@ -12,7 +12,16 @@ import {
 import { sha256Beside } from '../protocol/hash.ts';
 import { shapeText } from '../tensor/shape.ts';
 import { GameError } from './errors.ts';
-import { type AcceptedWork, type AnyGame, type Cut, hasTensors, type MergeTensor, type TensorGame } from './game.ts';
+import {
+  type AcceptedWork,
+  type AnyGame,
+  type Cut,
+  hasTensors,
+  isStaged,
+  type MergeTensor,
+  type TensorGame,
+  type TensorSource,
+} from './game.ts';
 
 /** Stores a blob; resolves with its SHA-256. */
 export type PutBlob = (bytes: Uint8Array) => Promise<string>;
@@ -42,7 +51,10 @@ export async function keepState(
 export const hashOfState = (game: AnyGame, params: unknown, state: unknown, kept?: Kept): Promise<string> =>
   keepState(game, params, state, async (bytes) => bytesToHex(await sha256Beside(bytes)), kept);
 
-/** The state of a hash. Throws what `fetch` throws, and ModelError, GameError or the game's own error for blobs that are no such state. */
+/**
+ * The state of a hash; in games with stages, what reads it (openSource). Throws what `fetch` throws, and ModelError, GameError or the game's own
+ * error for blobs that are no such state.
+ */
 export async function readState(
   game: AnyGame,
   params: unknown,
@@ -52,9 +64,50 @@ export async function readState(
 ): Promise<unknown> {
   if (!hasTensors(game)) return await game.decodeState(params, await fetch(hash));
   const specs = specsOf(game, params, kept);
+  if (isStaged(game)) return openTensors(specs, hash, fetch);
   const state = new Map<string, Float32Array>();
   for await (const values of readTensors(specs, hash, fetch)) state.set(specs[state.size].name, values);
   return state;
+}
+
+/**
+ * A state that is read tensor by tensor: its manifest is fetched by the first reading, and of its parts those that hold what is read. `read` throws
+ * what `fetch` throws, and ModelError, as readState does.
+ */
+export const openSource = (
+  game: Pick<TensorGame<unknown, unknown>, 'tensors'>,
+  params: unknown,
+  hash: string,
+  fetch: FetchBlob,
+): TensorSource => openTensors(game.tensors(params), hash, fetch);
+
+function openTensors(specs: readonly TensorSpec[], hash: string, fetch: FetchBlob): TensorSource {
+  const indices = new Map(specs.map(({ name }, index) => [name, index]));
+  let opened: Promise<ModelManifest> | null = null;
+  const manifest = (): Promise<ModelManifest> => {
+    opened ??= fetch(hash).then((bytes) => manifestOf(specs, bytes));
+    opened.catch(() => {
+      opened = null; // the next reading fetches it again
+    });
+    return opened;
+  };
+  return {
+    async read(names) {
+      const wanted = new Set(names.map((name) => indexOf(indices, name)));
+      const inOrder = [...wanted].sort((a, b) => a - b);
+      const read = new Map<string, Float32Array>();
+      if (inOrder.length === 0) return read;
+      const values = readParts(await manifest(), fetch, (tensor) => wanted.has(tensor));
+      for await (const tensor of values) read.set(specs[inOrder[read.size]].name, tensor);
+      return read;
+    },
+  };
+}
+
+function indexOf(indices: ReadonlyMap<string, number>, name: string): number {
+  const index = indices.get(name);
+  if (index !== undefined) return index;
+  throw new ModelError('wrong-weights', `"${name}" is no weight of this model`, { name });
 }
 
 /** The tensors of a model, one after the other: throws as readState does. */
@@ -67,9 +120,15 @@ export async function* readTensors(
 }
 
 /** Reads every blob of a state and keeps none: throws as readState does. */
-export async function checkState(game: AnyGame, params: unknown, hash: string, fetch: FetchBlob): Promise<void> {
+export async function checkState(
+  game: AnyGame,
+  params: unknown,
+  hash: string,
+  fetch: FetchBlob,
+  kept: Kept = 'state',
+): Promise<void> {
   if (!hasTensors(game)) await game.decodeState(params, await fetch(hash));
-  else for await (const _ of readTensors(game.tensors(params), hash, fetch));
+  else for await (const _ of readTensors(specsOf(game, params, kept), hash, fetch));
 }
 
 type Tensors<Params> = Pick<TensorGame<Params, unknown>, 'tensors' | 'openMerge'>;

@@ -9,6 +9,7 @@ import type { StateMachine } from '../core/reduce.ts';
 import { flawOfEvidence, flawOfSize } from '../core/rounds/evidence.ts';
 import type { NetworkState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
+import { stagesOf } from '../games/game.ts';
 import { wordsOfGame } from '../games/parts.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { LedgerError } from '../ledger/errors.ts';
@@ -44,11 +45,18 @@ export async function admit(
 
 async function admitRun(body: RunCreated, models: Models): Promise<void> {
   const { game, params } = await models.game(body);
-  const { unit, metrics, numbers } = body;
+  const { unit, metrics, numbers, stages = 0 } = body;
   if (!isDeepStrictEqual({ unit, metrics, numbers }, wordsOfGame(game))) {
     throw new HubError(
       'other-words',
       `the run names another unit, or other metrics or numbers, than its game ${body.game}`,
+    );
+  }
+  const cut = stagesOf(game, params);
+  if (stages !== cut) {
+    throw new HubError(
+      'other-stages',
+      `the run names ${stages} stages, its game ${body.game} cuts its model into ${cut}`,
     );
   }
   await models.checkFirst(body, body.model);

@@ -51,6 +51,8 @@ export type HubErrorCode =
   | 'clock-skew'
   /** A run names another unit, or other metrics or numbers, than its game. */
   | 'other-words'
+  /** A run names another number of stages than its game. */
+  | 'other-stages'
   /** A run was paused because its models only get worse. */
   | 'run-halted'
   /** A letter comes from, or is for, a device that its owner does not vouch for here. */

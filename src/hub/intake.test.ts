@@ -82,6 +82,15 @@ describe('a run', () => {
     assert.ok(!said.includes('written'));
   });
 
+  test('is refused where it names stages that its game does not have', async () => {
+    const { said, send } = scene();
+    await assert.rejects(send(await signEvent(author, created({ stages: 2, checkpoint_every: 1 }))), {
+      code: 'other-stages',
+      message: /names 2 stages, its game pretrain cuts its model into 0/,
+    });
+    assert.ok(!said.includes('written'));
+  });
+
   test('comes in where there is a place', async () => {
     const { said, send } = scene();
     assert.equal((await send(await signEvent(author, created()))).index, 0);

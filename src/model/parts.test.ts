@@ -8,7 +8,7 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { DTYPES, type Dtype, decodeValues, encodeValues, widthOf } from './dtypes.ts';
 import { readParts, writeParts } from './parts.ts';
-import { PART_BYTES, type TensorSpec } from './tensor-manifest.ts';
+import { PART_BYTES, partsOf, type TensorSpec } from './tensor-manifest.ts';
 
 /** A store that keeps what is put, and counts what is under way. */
 function memory() {
@@ -74,6 +74,34 @@ test('any tensors of any dtype come back', async () => {
       const tensors = specs.map(({ dtype, shape }, i) => valuesFor(dtype, sizeOf(shape), i));
       assert.deepEqual(await all(readParts(await writeParts(specs, tensors, store.put), store.fetch)), tensors);
     }),
+  );
+});
+
+test('of any tensors any come back, from the parts that hold them and no others', async () => {
+  const size = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: PART_BYTES - 3, max: PART_BYTES + 3 }));
+  const list = fc.array(fc.record({ size, wanted: fc.boolean() }), { minLength: 1, maxLength: 6 });
+  await fc.assert(
+    fc.asyncProperty(list, async (drawn) => {
+      const specs = drawn.map(({ size }, i): TensorSpec => ({ name: `t${i}`, dtype: 'i8', shape: [size] }));
+      const store = memory();
+      const tensors = specs.map(({ shape: [count] }, i) => new Float32Array(count).fill(i + 1));
+      const manifest = await writeParts(specs, tensors, store.put);
+      const fetched: string[] = [];
+      const fetch = (hash: string) => store.fetch(fetched[fetched.push(hash) - 1]);
+      const read = await all(readParts(manifest, fetch, (tensor) => drawn[tensor].wanted));
+      assert.ok(read.every((values) => values.every((value) => value === values[0])));
+      const wanted = tensors.filter((_, i) => drawn[i].wanted);
+      assert.deepEqual(
+        read.map(({ 0: value, length }) => [value, length]),
+        wanted.map(({ 0: value, length }) => [value, length]),
+      );
+      const needed = partsOf(specs).map(({ pieces }) => pieces.some(({ tensor }) => drawn[tensor].wanted));
+      assert.deepEqual(
+        fetched,
+        manifest.parts.filter((_, i) => needed[i]),
+      );
+    }),
+    { numRuns: 6 },
   );
 });
 

@@ -75,31 +75,37 @@ async function putParts(
 
 /**
  * The tensors of a manifest in order, in float32, finite. A few parts are fetched ahead. `fetch` answers a part whose hash is right.
+ * `wanted`: by a tensor's index; of the others nothing is decoded, and parts that hold nothing else are not fetched. Missing: all.
  * Throws what `fetch` throws, ModelError `wrong-parts` (a part of another length), `wrong-weights` (NaN and infinities).
  */
 export async function* readParts(
   { tensors, parts }: ModelManifest,
   fetch: (hash: string) => Promise<Uint8Array>,
+  wanted: (tensor: number) => boolean = () => true,
 ): AsyncGenerator<Float32Array> {
-  const layout = partsOf(tensors);
+  const needed = partsOf(tensors)
+    .map((part, index) => ({ part, hash: parts[index] }))
+    .filter(({ part }) => part.pieces.some(({ tensor }) => wanted(tensor)));
   // Parts on their way, the next one first. One that is taken out is held by nothing but the tensor that is made of it.
   const coming: Promise<Uint8Array>[] = [];
   let asked = 0;
   let values: Float32Array | null = null;
-  for (const [index, part] of layout.entries()) {
-    while (asked < parts.length && coming.length < PARTS_AT_ONCE) {
-      const fetched = fetch(parts[asked++]);
+  for (const { part, hash } of needed) {
+    while (asked < needed.length && coming.length < PARTS_AT_ONCE) {
+      const fetched = fetch(needed[asked++].hash);
       fetched.catch(() => {}); // the turn that awaits it hears the error
       coming.push(fetched);
     }
     const bytes = await coming.shift()!;
-    checkLength(part, bytes, parts[index]);
+    checkLength(part, bytes, hash);
     let offset = 0;
     for (const { tensor, from, values: count, size_bytes } of part.pieces) {
-      const spec = tensors[tensor];
-      const piece = decodeValues(spec.dtype, bytes.subarray(offset, offset + size_bytes));
-      checkFinite(spec.name, piece);
+      const at = offset;
       offset += size_bytes;
+      if (!wanted(tensor)) continue;
+      const spec = tensors[tensor];
+      const piece = decodeValues(spec.dtype, bytes.subarray(at, at + size_bytes));
+      checkFinite(spec.name, piece);
       const whole = sizeOf(spec.shape);
       if (count === whole) yield piece;
       else {

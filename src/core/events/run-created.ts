@@ -44,7 +44,7 @@ export const RunCreatedSchema = z.strictObject({
   judging_ms: duration_ms,
   /** How many workers a round waits for before it opens (only before it opens). */
   min_workers: z.int().min(1).max(1000),
-  /** A full copy of the model is kept every so many merged rounds. */
+  /** A full copy of the model is kept every so many merged rounds; with stages, after each. */
   checkpoint_every: z.int().min(1).max(1000),
   rules: RulesSchema,
   /** Into how many stages the game cuts its model; missing: it does not. Each worker is given one of them (core/rounds/stages.ts). */
@@ -75,7 +75,16 @@ function refusalOfRun(state: NetworkState, { id, author, body }: Logged<RunCreat
     return refuse('too-many-runs', `a hub has at most ${CORE_LIMITS.runs} unfinished runs`);
   const owner = accountOf(state, author);
   const own = going.filter((run) => accountOf(state, run.owner) === owner).length;
-  return refusalOfAnotherRun(own) ?? refusalOfLineage(state, body);
+  return refusalOfAnotherRun(own) ?? refusalOfLineage(state, body) ?? refusalOfCheckpoints(body);
+}
+
+/** Who holds one stage cannot merge the others, so every model of a run in stages is stored whole. */
+function refusalOfCheckpoints({ stages, checkpoint_every }: RunCreated): Refusal | null {
+  if (stages === undefined || checkpoint_every === 1) return null;
+  return refuse(
+    'wrong-checkpoints',
+    `a run in stages keeps every merged model whole: expected checkpoint_every 1, got ${checkpoint_every}`,
+  );
 }
 
 function newRun(
