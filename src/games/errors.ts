@@ -23,6 +23,8 @@ export type GameErrorCode =
   | 'game-ended'
   /** This device could not run a program to its end: that says nothing about the program. */
   | 'could-not-run'
+  /** Another device of the run has said what cannot be. */
+  | 'bad-message'
   /** The device does not lend what the game needs. */
   | 'bad-device';
 export class GameError extends CodedError<GameErrorCode> {}

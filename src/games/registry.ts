@@ -2,7 +2,7 @@
 import { GameError } from './errors.ts';
 import type { AnyGame } from './game.ts';
 
-const NAMES = ['addition-chain', 'pretrain', 'serve'] as const;
+const NAMES = ['addition-chain', 'pipeline', 'pretrain', 'serve'] as const;
 type Name = (typeof NAMES)[number];
 
 /** Whether a game is of this build; the page asks without carrying the games. */
@@ -11,6 +11,7 @@ export const isOfThisBuild = (name: string): name is Name => (NAMES as readonly 
 /** Loaded when they are asked for. Written out, because bundlers look for imports of one file each. */
 const FILES: Readonly<Record<Name, () => Promise<{ readonly game: AnyGame }>>> = {
   'addition-chain': () => import('./addition-chain.ts'),
+  pipeline: () => import('./pipeline.ts'),
   pretrain: () => import('./pretrain.ts'),
   serve: () => import('./serve.ts'),
 };

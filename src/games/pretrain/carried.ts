@@ -49,13 +49,26 @@ function* valuesOf(specs: readonly ParameterSpec[], { moments, error }: Carried)
   for (const values of [moments.first, moments.second, error]) for (const { name } of specs) yield values.get(name)!;
 }
 
+/** The hash of the state that work leaves for its worker's next round; null: none that is of use there. */
+export type EndOf = (work: Uint8Array) => Uint8Array | null;
+const endOfWork: EndOf = (work) => decodeWork(work).end;
+
 /** The hashes of the states that the work merged last leaves: whoever begins a round begins with its own one of these, or afresh. */
-export async function statesLeft({ fetchBlob }: Device, { last, own }: Round): Promise<Set<string>> {
+export async function statesLeft(
+  { fetchBlob }: Pick<Device, 'fetchBlob'>,
+  { last, own }: Round,
+  endOf: EndOf = endOfWork,
+): Promise<Set<string>> {
   let merged: Uint8Array[] = [];
   // A worker looks at its own work alone: what it downloads must not grow with the workers.
   if (own !== undefined) merged = own === null ? [] : [await fetchBlob(own)];
   else if (last !== null) merged = decodeBundle(await fetchBlob(last)).map(({ work }) => work);
-  return new Set(merged.map((work) => bytesToHex(decodeWork(work).end)));
+  return new Set(
+    merged
+      .map(endOf)
+      .filter((end) => end !== null)
+      .map((end) => bytesToHex(end)),
+  );
 }
 
 /** Two are kept: a round that is tried again begins where it began before. */
@@ -116,8 +129,13 @@ function carriedFrom(specs: readonly ParameterSpec[], [steps, ...values]: readon
 }
 
 /** What a worker begins a round with. A drawer that is empty or damaged means afresh, never an error. */
-export async function startOf(specs: readonly ParameterSpec[], device: Device, round: Round): Promise<Start> {
-  const isLeft = async (hash: string): Promise<boolean> => (await statesLeft(device, round)).has(hash);
+export async function startOf(
+  specs: readonly ParameterSpec[],
+  device: Pick<Device, 'drawer' | 'fetchBlob'>,
+  round: Round,
+  endOf?: EndOf,
+): Promise<Start> {
+  const isLeft = async (hash: string): Promise<boolean> => (await statesLeft(device, round, endOf)).has(hash);
   return (await keptCarried(specs, device, round.number + 1, isLeft)) ?? { hash: AFRESH, carried: afresh(specs) };
 }
 

@@ -68,7 +68,11 @@ export function leastMemory({ model, batch, context }: PretrainParams, dense_byt
 }
 
 /** The schedule runs over the whole run at its nominal length, so that workers of every speed agree on the rate. */
-export function learningRateAt(params: PretrainParams, round: Round, step: number): number {
+export function learningRateAt(
+  params: Pick<PretrainParams, 'inner_steps' | 'warmup_steps' | 'learning_rate' | 'min_learning_rate'>,
+  round: Round,
+  step: number,
+): number {
   return learningRate(round.number * params.inner_steps + step, {
     total_steps: round.rounds * params.inner_steps,
     warmup_steps: params.warmup_steps,

@@ -150,6 +150,12 @@ export function decodeFloats(layout: Layout, bytes: Uint8Array): Float32Array {
   return values;
 }
 
+/** Throws ModelError `bad-activations` for bytes that are no values of this layout. */
+export function checkReceived(layout: Layout, bytes: Uint8Array): void {
+  if (isWhole(layout)) decodeFloats(layout, bytes);
+  else unpackCodes(layout, bytes);
+}
+
 function checkLength({ length }: Uint8Array, expected_bytes: number): void {
   if (length === expected_bytes) return;
   throw new ModelError('bad-activations', `a boundary: expected ${expected_bytes} bytes, got ${length}`, {

@@ -1,0 +1,140 @@
+// Micro-batches that a worker has taken forward and waits for: who has each of them, and who gets it when that device leaves or does not answer.
+import type { StageInput } from '../../model/pipeline/stage.ts';
+import type { DeviceChannel } from '../game.ts';
+import { Routes, UsualTime } from './routes.ts';
+import type { MicroBatch } from './work.ts';
+
+const LIMITS = {
+  /** A device that has not taken a micro-batch within so many times of what is usual is passed by; and at the least within so long. */
+  taken_times: 2,
+  taken_least_ms: 3000,
+  /** A micro-batch that is not back within so many times of what is usual is given up; and at the least after so long. */
+  back_times: 4,
+  back_least_ms: 10_000,
+} as const;
+
+export interface Flight {
+  readonly of: MicroBatch;
+  readonly input: StageInput;
+  /** The index of its forward pass in the transcript. */
+  readonly forward: number;
+  /** Who gets the gradient; null in the first stage. */
+  readonly from: string | null;
+  /** What is handed on. */
+  readonly message: Uint8Array;
+}
+
+interface Under extends Flight {
+  readonly since_ms: number;
+  /** The devices that it was handed to. */
+  readonly tried: Set<string>;
+  /** Who has it now, and since when; null: nobody. */
+  to: string | null;
+  sent_ms: number;
+}
+
+export interface FlightsOptions {
+  readonly channel: Pick<DeviceChannel, 'stages' | 'send'>;
+  /** The stage that gets them. */
+  readonly next: number;
+  /** Devices that take no more in this round. */
+  readonly finished: ReadonlySet<string>;
+  /** Ends all that is sent. */
+  readonly over: AbortSignal;
+}
+
+export const nameOf = ({ origin, number }: MicroBatch): string => `${origin}:${number}`;
+
+export class Flights {
+  readonly #options: FlightsOptions;
+  readonly #under = new Map<string, Under>();
+  readonly #routes = new Routes();
+  /** From a micro-batch's way forward to its return, and of a device to take one. */
+  readonly #back = new UsualTime();
+  readonly #taken = new UsualTime();
+
+  constructor(options: FlightsOptions) {
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#under.size;
+  }
+
+  /** Whether all devices of the next stage have finished the round, so that nobody will take a micro-batch. */
+  get hopeless(): boolean {
+    const { channel, next, finished } = this.#options;
+    const there = [...channel.stages()].filter(([, stage]) => stage === next);
+    return there.length > 0 && there.every(([device]) => finished.has(device));
+  }
+
+  begin(flight: Flight): void {
+    const now_ms = performance.now();
+    const under: Under = { ...flight, since_ms: now_ms, tried: new Set(), to: null, sent_ms: now_ms };
+    this.#under.set(nameOf(flight.of), under);
+    this.#handOn(under);
+  }
+
+  /** Whether this device may answer for a micro-batch: it had it, and nobody has answered before. */
+  isWith(name: string, device: string): boolean {
+    return this.#under.get(name)?.tried.has(device) === true;
+  }
+
+  /** It is back, from this device; null: another one was faster, or it was given up. */
+  landed(name: string, from: string): Flight | null {
+    const flight = this.#under.get(name);
+    if (!flight) return null;
+    this.#under.delete(name);
+    const now_ms = performance.now();
+    if (flight.to !== null) this.#routes.over(flight.to, flight.to === from ? now_ms - flight.sent_ms : null);
+    this.#back.add(now_ms - flight.since_ms);
+    return flight;
+  }
+
+  /** Sees to those whose device has left, and gives up those that nobody answers for. */
+  look(): void {
+    const stages = this.#options.channel.stages();
+    const patience_ms = patience(this.#back, LIMITS.back_times, LIMITS.back_least_ms);
+    for (const [name, flight] of this.#under) {
+      const { to, since_ms } = flight;
+      if (performance.now() - since_ms > patience_ms) {
+        if (to !== null) this.#routes.over(to, null);
+        this.#under.delete(name);
+      } else if (to === null) this.#handOn(flight);
+      else if (!stages.has(to) || this.#options.finished.has(to)) this.#passBy(flight, to);
+    }
+  }
+
+  /** To the device of the next stage that is likely to be done first. Where there is none, it waits for one. */
+  #handOn(flight: Under): void {
+    const { channel, over, next, finished } = this.#options;
+    const takers = [...channel.stages()].flatMap(([device, stage]) =>
+      stage === next && !finished.has(device) ? device : [],
+    );
+    const untried = takers.filter((device) => !flight.tried.has(device));
+    const to = this.#routes.choose(untried.length > 0 ? untried : takers);
+    if (to === null) return;
+    const sent_ms = performance.now();
+    Object.assign(flight, { to, sent_ms });
+    flight.tried.add(to);
+    this.#routes.sent(to);
+    const patient_ms = patience(this.#taken, LIMITS.taken_times, LIMITS.taken_least_ms);
+    channel.send(to, flight.message, AbortSignal.any([over, AbortSignal.timeout(patient_ms)])).then(
+      () => this.#taken.add(performance.now() - sent_ms),
+      () => {
+        if (!over.aborted && flight.to === to) this.#passBy(flight, to);
+      },
+    );
+  }
+
+  /** The device has left, or does not take it: somebody else gets it. */
+  #passBy(flight: Under, by: string): void {
+    flight.to = null;
+    this.#routes.over(by, null);
+    // At the next look, if it failed at once: a device that is alone and cannot be reached is not asked all the time.
+    if (performance.now() > flight.sent_ms + 1) this.#handOn(flight);
+  }
+}
+
+const patience = (usual: UsualTime, times: number, least_ms: number): number =>
+  Math.max(least_ms, times * (usual.ms ?? 0));

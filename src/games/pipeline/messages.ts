@@ -1,0 +1,144 @@
+// What devices of a pipeline say to each other: micro-batches on their way, signed by who hands them on, and words about the round.
+
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { z } from 'zod';
+import { ModelError } from '../../model/errors.ts';
+import { sha256 } from '../../protocol/hash.ts';
+import { count, hash } from '../../protocol/schemas.ts';
+import { decodeStrict, type EventValue } from '../../protocol/strict-cbor.ts';
+import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
+import { tokenBytes } from '../../training/shards.ts';
+import { GameError } from '../errors.ts';
+import type { MicroBatch } from './work.ts';
+
+const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
+const SIGNATURE_BYTES = 64;
+const signature = bytes.refine(({ length }) => length === SIGNATURE_BYTES);
+/** More than a judge ever asks for at once. */
+const MOST_ASKED = 100_000;
+/** Rounds are told apart by their seed, which follows from the log. */
+const seed = hash;
+
+const HandedSchema = z.strictObject({
+  /** `activations` go to the next stage, `gradient` to the one before. */
+  kind: z.enum(['activations', 'gradient']),
+  seed,
+  origin: hash,
+  number: count,
+  payload: bytes,
+  signature,
+});
+/** A micro-batch that is handed on. */
+export type HandedOn = z.infer<typeof HandedSchema>;
+
+export const PipelineMessageSchema = z.discriminatedUnion('kind', [
+  HandedSchema.extend({ kind: z.literal('activations') }),
+  HandedSchema.extend({ kind: z.literal('gradient') }),
+  /** This device has begun the round: who has finished it already says so. */
+  z.strictObject({ kind: z.literal('here'), seed }),
+  /** It takes no more micro-batches of this round; one of the first stage makes no more. */
+  z.strictObject({ kind: z.literal('finished'), seed }),
+  /** A judge asks for what came in, by the indices of transcript entries. */
+  z.strictObject({ kind: z.literal('show'), seed, entries: z.array(count).max(MOST_ASKED) }),
+  /** What came in at an entry, as it was signed; missing: it is not kept any more. */
+  z.strictObject({
+    kind: z.literal('shown'),
+    seed,
+    entry: count,
+    was: z.strictObject({ payload: bytes, signature }).optional(),
+  }),
+]);
+export type PipelineMessage = z.infer<typeof PipelineMessageSchema>;
+
+export const encodeMessage = (message: PipelineMessage): Uint8Array =>
+  encodeStrict(message as unknown as Record<string, EventValue>);
+
+/** Throws GameError `bad-message`, and what decodeStrict throws. */
+export function decodeMessage(encoded: Uint8Array): PipelineMessage {
+  const read = PipelineMessageSchema.safeParse(decodeStrict(encoded));
+  if (read.success) return read.data;
+  const [{ path, message }] = read.error.issues;
+  throw new GameError('bad-message', `a message of another device: ${path.join('.')}: ${message}`);
+}
+
+/** What a device signs when it hands a micro-batch on: the stage is its own. */
+export const handedStatement = (
+  kind: HandedOn['kind'],
+  seed: string,
+  stage: number,
+  { origin, number }: MicroBatch,
+  payload_hash: string,
+): Uint8Array => encodeStrict(['pipeline', kind, seed, stage, origin, number, payload_hash]);
+
+export const hashOfPayload = (payload: Uint8Array): string => bytesToHex(sha256(payload));
+
+/** The tokens of a micro-batch with the one after each sequence: rows of context + 1. */
+export interface Windows {
+  readonly tokens: Int32Array;
+  readonly targets: Int32Array;
+}
+
+export interface PayloadShape {
+  readonly batch: number;
+  readonly context: number;
+  readonly vocab_size: number;
+}
+
+const windowBytes = ({ batch, context, vocab_size }: PayloadShape): number =>
+  batch * (context + 1) * tokenBytes(vocab_size);
+
+/** What goes to the next stage: each sequence's tokens, in as many bytes each as the vocabulary needs, little-endian; then the activations. */
+export function encodeForward(shape: PayloadShape, { tokens, targets }: Windows, activations: Uint8Array): Uint8Array {
+  const { batch, context, vocab_size } = shape;
+  const width = tokenBytes(vocab_size);
+  const size_bytes = windowBytes(shape);
+  const payload = new Uint8Array(size_bytes + activations.length);
+  const view = new DataView(payload.buffer);
+  let at = 0;
+  const put = (token: number): void => {
+    if (width === 1) view.setUint8(at, token);
+    else if (width === 2) view.setUint16(at, token, true);
+    else view.setUint32(at, token, true);
+    at += width;
+  };
+  for (let row = 0; row < batch; row++) {
+    for (let i = 0; i < context; i++) put(tokens[row * context + i]);
+    put(targets[(row + 1) * context - 1]);
+  }
+  payload.set(activations, size_bytes);
+  return payload;
+}
+
+/** Reads what encodeForward wrote. Throws ModelError `bad-activations` for a payload that is too short, or a token outside the vocabulary. */
+export function decodeForward(
+  shape: PayloadShape,
+  payload: Uint8Array,
+): Windows & { readonly activations: Uint8Array } {
+  const { batch, context, vocab_size } = shape;
+  const width = tokenBytes(vocab_size);
+  const size_bytes = windowBytes(shape);
+  if (payload.length < size_bytes) {
+    throw new ModelError(
+      'bad-activations',
+      `a micro-batch: expected at least ${size_bytes} bytes of tokens, got ${payload.length}`,
+    );
+  }
+  const view = new DataView(payload.buffer, payload.byteOffset);
+  const tokenAt = (at: number): number => {
+    if (width === 1) return view.getUint8(at);
+    return width === 2 ? view.getUint16(at * 2, true) : view.getUint32(at * 4, true);
+  };
+  const tokens = new Int32Array(batch * context);
+  const targets = new Int32Array(batch * context);
+  for (let row = 0; row < batch; row++) {
+    for (let i = 0; i <= context; i++) {
+      const token = tokenAt(row * (context + 1) + i);
+      if (token >= vocab_size) {
+        throw new ModelError('bad-activations', `a micro-batch: expected tokens below ${vocab_size}, got ${token}`);
+      }
+      if (i < context) tokens[row * context + i] = token;
+      if (i > 0) targets[row * context + i - 1] = token;
+    }
+  }
+  return { tokens, targets, activations: payload.subarray(size_bytes) };
+}

@@ -1,0 +1,323 @@
+// A worker's round at its stage: micro-batches come from the stage before and go on to the next, gradients come back the same way, and after so
+// many of them the worker steps. Nobody is waited for: what a device does not answer goes to another one of its stage.
+
+import { ModelError } from '../../model/errors.ts';
+import { checkReceived } from '../../model/pipeline/boundary.ts';
+import { layoutsOf } from '../../model/pipeline/graphs.ts';
+import type { Stage } from '../../model/pipeline/stage.ts';
+import { isSigned } from '../../protocol/game-statement.ts';
+import { GameError } from '../errors.ts';
+import type { Device, DeviceChannel, Told } from '../game.ts';
+import { learningRateAt } from '../pretrain/params.ts';
+import { toldMicro } from '../pretrain/work.ts';
+import { type AtWork, deskOf, type Shown } from './desk.ts';
+import { Flights, nameOf } from './flights.ts';
+import {
+  decodeForward,
+  encodeForward,
+  encodeMessage,
+  type HandedOn,
+  handedStatement,
+  hashOfPayload,
+  type PayloadShape,
+  type Windows,
+} from './messages.ts';
+import { amountOf, type PipelineParams, type PipelineTask, type StagePlan, stageOptions } from './params.ts';
+import type { Entry, Handed, MicroBatch } from './work.ts';
+
+/** How often a worker looks for who has left or does not answer. */
+const LOOK_MS = 100;
+
+/** What came in and waits; settled when it is done. */
+interface Job {
+  readonly from: string;
+  readonly message: HandedOn;
+  readonly hash: string;
+  readonly settle: () => void;
+}
+
+/** What a round has come to. */
+export interface RoundDone extends Told {
+  readonly transcript: readonly Entry[];
+}
+
+export interface RoundOptions {
+  readonly task: PipelineTask;
+  readonly plan: StagePlan;
+  readonly stage: Stage;
+  readonly device: Pick<Device, 'channel' | 'progress'>;
+  /** In the first stage: the windows of a micro-batch by its number. */
+  readonly windows: ((number: number) => Promise<Windows>) | null;
+  readonly signal: AbortSignal;
+}
+
+/** Works until every worker of the first stage has finished, or the signal fires. Throws GameError `diverged`. */
+export async function workRound(options: RoundOptions): Promise<RoundDone> {
+  return new StageRound(options).run();
+}
+
+class StageRound implements AtWork {
+  readonly #options: RoundOptions;
+  readonly #params: PipelineParams;
+  readonly #seed: string;
+  readonly #channel: DeviceChannel;
+  readonly #shape: PayloadShape;
+  readonly #layouts: ReturnType<typeof layoutsOf>;
+  readonly #transcript: Entry[] = [];
+  readonly #kept = new Map<number, Shown>();
+  /** Gradients go before micro-batches: they free who waits. */
+  readonly #gradients: Job[] = [];
+  readonly #forward: Job[] = [];
+  /** What was taken from whom: nobody has a micro-batch done twice here. */
+  readonly #seen = new Set<string>();
+  readonly #finished = new Set<string>();
+  /** Fires when this worker has done with the round: nothing is sent after it. */
+  readonly #over = new AbortController();
+  readonly #flights: Flights;
+  #made = 0;
+  #steps = 0;
+  #micro_batches = 0;
+  readonly #losses = { sum_micro: 0, count: 0 };
+  #woken = false;
+  #wake = (): void => {};
+
+  constructor(options: RoundOptions) {
+    const { task, plan, device } = options;
+    this.#options = options;
+    this.#params = task.params;
+    this.#seed = task.round.seed;
+    this.#channel = device.channel!; // the game names it among its needs
+    this.#shape = { ...task.params, vocab_size: task.params.model.vocab_size };
+    this.#layouts = layoutsOf(task.params.model, stageOptions(task.params, plan));
+    this.#flights = new Flights({
+      ...{ channel: this.#channel, next: plan.stage + 1, finished: this.#finished, over: this.#over.signal },
+    });
+  }
+
+  async run(): Promise<RoundDone> {
+    const { signal, device, stage } = this.#options;
+    const desk = deskOf(device);
+    const look = (): void => {
+      this.#flights.look();
+      this.#awake();
+    };
+    signal.addEventListener('abort', look, { once: true });
+    const looking = setInterval(look, LOOK_MS);
+    desk.begin(this.#seed, this);
+    desk.tell(this.#others(), { kind: 'here', seed: this.#seed });
+    try {
+      while (!signal.aborted && !this.#isDone()) {
+        this.#woken = false;
+        if (!(await this.#doNext())) await this.#untilWoken();
+      }
+      if (stage.pending > 0) await this.#step();
+    } finally {
+      clearInterval(looking);
+      signal.removeEventListener('abort', look);
+      this.#over.abort();
+      desk.end(this.#seed, this.#kept);
+      desk.tell(this.#others(), { kind: 'finished', seed: this.#seed });
+      for (const { settle } of [...this.#gradients, ...this.#forward]) settle();
+    }
+    return { transcript: this.#transcript, ...this.#told() };
+  }
+
+  async handed(from: string, message: HandedOn): Promise<void> {
+    const accepted = this.#accepted(from, message);
+    if (!accepted) return;
+    await new Promise<void>((settle) => {
+      const queue = message.kind === 'gradient' ? this.#gradients : this.#forward;
+      queue.push({ ...accepted, settle });
+      this.#awake();
+    });
+  }
+
+  finished(from: string): void {
+    this.#finished.add(from);
+    this.#flights.look();
+    this.#awake();
+  }
+
+  /**
+   * A message of a device that may send it, whole and signed; null: it was done already, or nobody waits for it.
+   * Throws GameError `bad-message`, ModelError `bad-activations`.
+   */
+  #accepted(from: string, message: HandedOn): Omit<Job, 'settle'> | null {
+    const { task, plan } = this.#options;
+    const { kind, payload, signature } = message;
+    const isForward = kind === 'activations';
+    const expected = plan.stage + (isForward ? -1 : 1);
+    const stage = this.#channel.stages().get(from);
+    if (stage !== expected) {
+      const fact = `${kind} for stage ${plan.stage}: expected them of stage ${expected}, they came of ${stage ?? 'nobody who works here'}`;
+      throw new GameError('bad-message', fact, { from });
+    }
+    const key = `${kind} ${nameOf(message)} ${from}`;
+    if (this.#seen.has(key) || !(isForward || this.#flights.isWith(nameOf(message), from))) return null;
+    const { activations_in, gradients_in } = this.#layouts;
+    if (isForward) checkReceived(activations_in!, decodeForward(this.#shape, payload).activations);
+    else checkReceived(gradients_in!, payload);
+    const hash = hashOfPayload(payload);
+    if (!isSigned(task.round.run, from, handedStatement(kind, this.#seed, expected, message, hash), signature)) {
+      throw new GameError('bad-message', `${kind}: expected them signed by who hands them on`, { from });
+    }
+    this.#seen.add(key);
+    return { from, message, hash };
+  }
+
+  /** @returns false: there is nothing to do now */
+  async #doNext(): Promise<boolean> {
+    const job = this.#gradients.shift() ?? this.#forward.shift();
+    try {
+      if (job) await this.#doJob(job);
+      else if (this.#mayMake()) await this.#make();
+      else return false;
+    } catch (error) {
+      // What came in was looked at when it came.
+      throw error instanceof ModelError ? diverged(this.#options.task.round.number, this.#params) : error;
+    } finally {
+      job?.settle();
+    }
+    return true;
+  }
+
+  #doJob(job: Job): Promise<void> {
+    if (job.message.kind === 'gradient') return this.#takeBack(job);
+    return this.#options.plan.range.head ? this.#learn(job) : this.#takeOn(job);
+  }
+
+  async #make(): Promise<void> {
+    const { task, windows } = this.#options;
+    const of = { origin: task.peer, number: this.#made++ };
+    await this.#passOn(of, { ...(await windows!(of.number)), activations: null }, null, null);
+  }
+
+  #takeOn({ from, message, hash }: Job): Promise<void> {
+    return this.#passOn(message, decodeForward(this.#shape, message.payload), { by: from, hash }, message);
+  }
+
+  /** The forward pass, and on to the next stage. */
+  async #passOn(
+    { origin, number }: MicroBatch,
+    { activations, ...windows }: Windows & { readonly activations: Uint8Array | null },
+    came: Handed | null,
+    shown: Shown | null,
+  ): Promise<void> {
+    const of = { origin, number };
+    const input = { tokens: windows.tokens, activations, name: nameOf(of) };
+    const payload = encodeForward(this.#shape, windows, await this.#options.stage.forward(input));
+    const { hash, message } = await this.#signed('activations', of, payload);
+    const forward = this.#enter({ kind: 'forward', of, came, went: hash }, shown);
+    this.#flights.begin({ of, input, forward, from: came?.by ?? null, message });
+  }
+
+  /** In the last stage: forward and back at once. */
+  async #learn({ from, message, hash }: Job): Promise<void> {
+    const { origin, number, payload } = message;
+    const of = { origin, number };
+    const { tokens, targets, activations } = decodeForward(this.#shape, payload);
+    const { gradient, loss } = await this.#options.stage.backward({ tokens, activations, name: nameOf(of) }, targets);
+    const gone = await this.#signed('gradient', of, gradient!);
+    const loss_micro = toldMicro(loss!);
+    this.#enter({ kind: 'learn', of, came: { by: from, hash }, went: gone.hash, loss_micro }, message);
+    this.#losses.sum_micro += loss_micro;
+    this.#losses.count++;
+    this.#reply(from, gone.message);
+    await this.#finishedOne();
+  }
+
+  async #takeBack({ from, message, hash }: Job): Promise<void> {
+    const flight = this.#flights.landed(nameOf(message), from);
+    if (!flight) return;
+    const { gradient } = await this.#options.stage.backward(flight.input, message.payload);
+    const gone = gradient && (await this.#signed('gradient', flight.of, gradient));
+    const came = { by: from, hash };
+    this.#enter({ kind: 'backward', forward: flight.forward, came, went: gone?.hash ?? null }, message);
+    if (gone) this.#reply(flight.from!, gone.message);
+    await this.#finishedOne();
+  }
+
+  /** A gradient goes to who sent the activations. If that device is gone, nobody else has use for it. */
+  #reply(to: string, message: Uint8Array): void {
+    this.#channel.send(to, message, this.#over.signal).catch(() => {});
+  }
+
+  async #finishedOne(): Promise<void> {
+    this.#micro_batches++;
+    if (this.#options.stage.pending >= this.#params.micro_batches) await this.#step();
+    await this.#options.device.progress(this.#told());
+  }
+
+  async #step(): Promise<void> {
+    const { task, stage } = this.#options;
+    const { gradient_norm } = await stage.step(learningRateAt(task.params, task.round, this.#steps));
+    if (!Number.isFinite(gradient_norm)) throw diverged(task.round.number, this.#params);
+    this.#steps++;
+    this.#enter({ kind: 'step' }, null);
+  }
+
+  /** @returns the entry's index in the transcript */
+  #enter(entry: Entry, came: Shown | null): number {
+    const at = this.#transcript.push(entry) - 1;
+    if (came) this.#kept.set(at, { payload: came.payload, signature: came.signature });
+    return at;
+  }
+
+  async #signed(kind: HandedOn['kind'], of: MicroBatch, payload: Uint8Array) {
+    const hash = hashOfPayload(payload);
+    const { plan } = this.#options;
+    const signature = await this.#channel.sign(handedStatement(kind, this.#seed, plan.stage, of, hash));
+    return { hash, message: encodeMessage({ kind, seed: this.#seed, ...of, payload, signature }) };
+  }
+
+  #others(): string[] {
+    return [...this.#channel.stages().keys()].filter((device) => device !== this.#options.task.peer);
+  }
+
+  get #most(): number {
+    return this.#params.inner_steps * this.#params.micro_batches;
+  }
+
+  /** As many under way as the stages need to be busy; more would only make gradients older. */
+  #mayMake(): boolean {
+    const { range } = this.#options.plan;
+    return range.embedding && this.#made < this.#most && this.#flights.count < 2 * this.#params.stages - 1;
+  }
+
+  #isDone(): boolean {
+    if (this.#gradients.length + this.#forward.length > 0) return false;
+    if (this.#flights.hopeless) return true;
+    if (this.#options.plan.range.embedding) return this.#made >= this.#most && this.#flights.count === 0;
+    // What is under way now was given up by who made it.
+    const makers = [...this.#channel.stages()].filter(([, stage]) => stage === 0);
+    return makers.length > 0 && makers.every(([device]) => this.#finished.has(device));
+  }
+
+  #awake(): void {
+    this.#woken = true;
+    this.#wake();
+  }
+
+  async #untilWoken(): Promise<void> {
+    if (this.#woken) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #told(): Told {
+    const { sum_micro, count } = this.#losses;
+    const numbers: Record<string, number> = { micro_batches: this.#micro_batches, steps: this.#steps };
+    if (count > 0) numbers.loss_micro = Math.round(sum_micro / count);
+    return { amount: this.#micro_batches * amountOf(this.#params, this.#options.plan), numbers };
+  }
+}
+
+/** What was computed here is not finite. */
+function diverged(round: number, { learning_rate }: PipelineParams): GameError {
+  return new GameError(
+    'diverged',
+    `training left the finite numbers in round ${round}, so there is nothing to hand in: the run's learning rate of ${learning_rate} may be too high`,
+    { round },
+  );
+}
