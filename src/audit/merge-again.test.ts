@@ -7,7 +7,8 @@ import { cutKept, type KeptState, keepState, mergeKept } from '../games/state.ts
 import { stagedGame, stagedWeights } from '../games/testing/example-staged.ts';
 import { decodeModelManifest } from '../model/tensor-manifest.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import { createModelChecker, type MergeTask } from './models.ts';
+import type { MergeTask } from './model-tasks.ts';
+import { createModelChecker } from './models.ts';
 
 const RUN = 'f'.repeat(64);
 

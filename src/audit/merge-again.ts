@@ -6,7 +6,7 @@ import { type AcceptedWork, type AnyGame, isStaged } from '../games/game.ts';
 import { HistoryError, mergeAgain, mustBeStep } from '../games/history.ts';
 import { cutKept, type FetchBlob, hashOfState, type KeptState, mergeKept } from '../games/state.ts';
 import { sha256Beside } from '../protocol/hash.ts';
-import type { MergeTask, NamedWork } from './models.ts';
+import type { MergeTask, NamedWork } from './model-tasks.ts';
 import { AuditFailure } from './public-log.ts';
 
 /** A game with a run's settings. */

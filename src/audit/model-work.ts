@@ -7,7 +7,7 @@ import { neededBlobs } from '../core/rounds/needed-blobs.ts';
 import { givesUpRound } from '../core/rounds/run-life.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { emptyReport, type ModelReport } from './model-report.ts';
-import type { EvidenceTask, MergeTask, ModelTask, NamedWork } from './models.ts';
+import type { EvidenceTask, MergeTask, ModelTask, NamedWork } from './model-tasks.ts';
 import type { AuditPool } from './pool.ts';
 import { AuditFailure } from './public-log.ts';
 import { raise } from './tasks.ts';

@@ -4,7 +4,8 @@ import { leafHash } from '../ledger/merkle.ts';
 import { decodeEntryBundle } from '../ledger/tiles.ts';
 import { areSignedByAuthor } from '../protocol/envelope.ts';
 import type { ModelReport } from './model-report.ts';
-import { createModelChecker, type ModelTask } from './models.ts';
+import type { ModelTask } from './model-tasks.ts';
+import { createModelChecker } from './models.ts';
 import { AuditFailure, type PublicBlobs, PublicLogError } from './public-log.ts';
 
 /** A page of the log, for its signatures and leaf hashes. The replay itself opens the events. */
