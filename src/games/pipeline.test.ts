@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Weights } from '../model/config.ts';
 import type { Claim } from './game.ts';
+import { encodeForward, encodeMessage, handedStatement, hashOfPayload } from './pipeline/messages.ts';
 import { stagePlans } from './pipeline/params.ts';
 import { decodeStageWork } from './pipeline/work.ts';
 import { game } from './pipeline.ts';
@@ -64,5 +65,114 @@ describe('a run in stages', () => {
       counts.join(),
     );
     for (const claim of claims) assert.equal(decodeStageWork(claim!.work).transcript.length > 0, true);
+  });
+
+  test('a device that leaves in mid-round is passed by, and none of its micro-batches is lost', async () => {
+    const { air, first } = example;
+    air.stages.clear();
+    const [maker, leaver, other, last] = [0, 1, 1, 2].map((stage) => example.worker(stage));
+    const stop = new AbortController();
+    let heard = 0;
+    air.passes = (_from, to) => {
+      if (to === leaver.id && ++heard === 9) {
+        air.stages.delete(leaver.id);
+        stop.abort();
+      }
+      return true;
+    };
+    const leaving = work(leaver, 8, first, stop.signal);
+    const claims = await Promise.all([maker, other, last].map((worker) => work(worker, 8, first)));
+    await leaving;
+    air.passes = () => true;
+    const [made, taken, learned] = claims.map((claim) => claim!.numbers.micro_batches);
+    assert.equal(made, 10);
+    // What the leaver had in hand is done again; what it had finished is not.
+    assert.ok(taken > 0 && taken < 10 && learned >= 10, `${taken} of 10 through the other device, ${learned} learned`);
+  });
+
+  test('a device that takes nothing and says nothing is passed by', async () => {
+    const { air, first } = example;
+    air.stages.clear();
+    const [maker, silent, other, last] = [0, 1, 1, 2].map((stage) => example.worker(stage));
+    silent.device.channel!.listen(() => new Promise(() => {}));
+    const claims = await Promise.all([maker, other, last].map((worker) => work(worker, 9, first)));
+    assert.deepEqual(
+      claims.map((claim) => claim!.numbers.micro_batches),
+      [10, 10, 10],
+    );
+  });
+
+  test('one that stops early hands in what it has done, and nobody waits for what it would have done', async () => {
+    const { air, first } = example;
+    air.stages.clear();
+    const workers = [0, 1, 2].map((stage) => example.worker(stage));
+    const stop = new AbortController();
+    const [, , last] = workers;
+    let done = 0;
+    const counted = {
+      ...last,
+      device: {
+        ...last.device,
+        progress: async () => {
+          if (++done === 3) stop.abort();
+        },
+      },
+    };
+    const claims = await Promise.all([
+      work(workers[0], 10, first),
+      work(workers[1], 10, first),
+      work(counted, 10, first, stop.signal),
+    ]);
+    const counts = claims.map((claim) => claim!.numbers.micro_batches);
+    assert.equal(counts[2], 3);
+    assert.ok(counts[0] <= 3 && counts[1] <= 3, counts.join());
+    const { transcript } = decodeStageWork(claims[2]!.work);
+    assert.deepEqual(
+      transcript.map(({ kind }) => kind),
+      ['learn', 'learn', 'step', 'learn', 'step'],
+    );
+  });
+
+  test('whose messages cannot be is told so, and the round goes on', async () => {
+    const { air, params, first } = example;
+    air.stages.clear();
+    const workers = [0, 1, 2].map((stage) => example.worker(stage));
+    const [liar, stranger] = [example.worker(0), example.worker(null)];
+    const seed = example.round(11, 0).seed;
+    const shape = { ...params, vocab_size: params.model.vocab_size };
+    const tokens = new Int32Array(params.batch * params.context);
+    const values = (value: number) =>
+      new Uint8Array(new Float32Array(params.batch * params.context * params.model.hidden_size).fill(value).buffer);
+    const say = async (from: Worker, stage: number, payload: Uint8Array, signed = true): Promise<string> => {
+      const of = { origin: from.id, number: 0 };
+      const statement = handedStatement('activations', seed, stage, of, signed ? hashOfPayload(payload) : '');
+      const signature = await from.device.channel!.sign(statement);
+      const message = encodeMessage({ kind: 'activations', seed, ...of, payload, signature });
+      return from.device.channel!.send(workers[1].id, message).then(
+        () => 'taken',
+        (error: Error & { code?: string }) => error.code ?? error.message,
+      );
+    };
+    const begun = Promise.withResolvers<void>();
+    workers[0] = { ...workers[0], device: { ...workers[0].device, progress: async () => begun.resolve() } };
+    const working = Promise.all(workers.map((worker) => work(worker, 11, first)));
+    await begun.promise;
+    const of = (value: number) => encodeForward(shape, { tokens, targets: tokens }, values(value));
+    assert.deepEqual(
+      await Promise.all([
+        say(stranger, 0, of(0)),
+        say(liar, 0, of(0), false),
+        say(liar, 0, of(0).subarray(1)),
+        say(liar, 0, of(Number.NaN)),
+        say(liar, 0, new Uint8Array(3)),
+      ]),
+      ['bad-message', 'bad-message', 'bad-activations', 'bad-activations', 'bad-activations'],
+    );
+    air.stages.delete(liar.id);
+    const claims = await working;
+    assert.deepEqual(
+      claims.map((claim) => claim!.numbers.micro_batches),
+      [10, 10, 10],
+    );
   });
 });

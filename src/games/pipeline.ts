@@ -7,6 +7,7 @@ import { GameError } from './errors.ts';
 import type { MergeTensor, StagedGame } from './game.ts';
 import { gameOf } from './parts.ts';
 import { checkWork } from './pipeline/check.ts';
+import { deskOf } from './pipeline/desk.ts';
 import { dataOf } from './pipeline/device.ts';
 import { evaluate } from './pipeline/evaluate.ts';
 import {
@@ -68,6 +69,7 @@ export const game = gameOf<StagedGame<PipelineParams, PipelineTask>>({
   },
   work: {
     async prepare(params, device) {
+      deskOf(device); // others may speak to it from now on
       await manifestOf(device, dataOf(params));
     },
     perform,

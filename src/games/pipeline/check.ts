@@ -46,7 +46,9 @@ function checkForm(task: PipelineTask, { work, amount, numbers }: Claim): void {
   if (new Set(back.map(keyOf)).size !== back.length) throw new Refused('micro-batch-twice');
   if (numbers.micro_batches !== back.length) throw new Refused('micro-batches-do-not-follow');
   if (numbers.steps !== steps.length) throw new Refused('steps-do-not-follow');
-  if (amount !== back.length * amountOf(task.params, plan)) throw new Refused('amount-does-not-follow');
+  const forward = transcript.filter(({ kind }) => kind === 'forward').length - (last ? 0 : back.length);
+  if (amount !== amountOf(task.params, plan, { finished: back.length, forward }))
+    throw new Refused('amount-does-not-follow');
   if (last && numbers.loss_micro !== lossOf(back)) throw new Refused('loss-does-not-follow');
 }
 

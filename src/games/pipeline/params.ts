@@ -103,9 +103,21 @@ export const stateTensors = (params: PipelineParams): TensorSpec[] =>
     [...specs, ...frozen].map(({ name, shape }) => ({ name, dtype: params.sparse.weights, shape })),
   );
 
-/** What a finished micro-batch of a stage counts for: its tokens, by the stage's part of the work. */
-export const amountOf = ({ batch, context }: PipelineParams, { cost_permille }: StagePlan): number =>
-  Math.max(1, Math.round((batch * context * cost_permille) / 1000));
+/** Of a micro-batch's work, what the forward pass is: backward is that again, and twice as much for the gradients. */
+const FORWARD_PART = 1 / 4;
+
+/**
+ * What a worker of a stage has done, in the run's tokens: those of its micro-batches, by the stage's part of the work. `forward` counts those that
+ * never came back, which is not the fault of who took them forward.
+ */
+export function amountOf(
+  { batch, context }: PipelineParams,
+  { cost_permille }: StagePlan,
+  { finished, forward }: { readonly finished: number; readonly forward: number },
+): number {
+  const whole = Math.max(1, Math.round((batch * context * cost_permille) / 1000));
+  return finished * whole + forward * Math.floor(whole * FORWARD_PART);
+}
 
 /** Weights before the round, weights, gradients, two moments, error feedback, and the change of the round. */
 const KEPT_OF_WEIGHTS = 7;

@@ -77,6 +77,9 @@ class StageRound implements AtWork {
   #made = 0;
   #steps = 0;
   #micro_batches = 0;
+  /** Micro-batches that were taken forward, and those that came back. */
+  #taken = 0;
+  #back = 0;
   readonly #losses = { sum_micro: 0, count: 0 };
   #woken = false;
   #wake = (): void => {};
@@ -207,6 +210,7 @@ class StageRound implements AtWork {
     const input = { tokens: windows.tokens, activations, name: nameOf(of) };
     const payload = encodeForward(this.#shape, windows, await this.#options.stage.forward(input));
     const { hash, message } = await this.#signed('activations', of, payload);
+    this.#taken++;
     const forward = this.#enter({ kind: 'forward', of, came, went: hash }, shown);
     this.#flights.begin({ of, input, forward, from: came?.by ?? null, message });
   }
@@ -230,6 +234,7 @@ class StageRound implements AtWork {
     const flight = this.#flights.landed(nameOf(message), from);
     if (!flight) return;
     const { gradient } = await this.#options.stage.backward(flight.input, message.payload);
+    this.#back++;
     const gone = gradient && (await this.#signed('gradient', flight.of, gradient));
     const came = { by: from, hash };
     this.#enter({ kind: 'backward', forward: flight.forward, came, went: gone?.hash ?? null }, message);
@@ -309,7 +314,8 @@ class StageRound implements AtWork {
     const { sum_micro, count } = this.#losses;
     const numbers: Record<string, number> = { micro_batches: this.#micro_batches, steps: this.#steps };
     if (count > 0) numbers.loss_micro = Math.round(sum_micro / count);
-    return { amount: this.#micro_batches * amountOf(this.#params, this.#options.plan), numbers };
+    const done = { finished: this.#micro_batches, forward: this.#taken - this.#back };
+    return { amount: amountOf(this.#params, this.#options.plan, done), numbers };
   }
 }
 
