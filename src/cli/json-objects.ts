@@ -53,6 +53,8 @@ const run_summary = {
   shards: count,
   dataset: id,
   parameters: count,
+  stages: count.nullable(),
+  largest_stage_parameters: count,
   weights: z.enum(ROUNDED_DTYPES),
   tokens_per_worker: count,
   epochs_per_worker: z.number(),

@@ -8,7 +8,7 @@ const OF_A_NEW_MODEL = ['layers', 'width', 'heads', 'kvHeads', 'feedForward', 't
 /** Flags of pre-training only; other games take their settings from --params. */
 const OF_PRETRAIN = [
   ...['data', 'textField', 'skipBad', 'validation', 'dryRun', 'tokenizer', 'from', 'fromRun', 'royaltyPermille'],
-  ...['steps', 'context', 'batch', 'learningRate', 'merge', 'weights', ...OF_A_NEW_MODEL],
+  ...['steps', 'context', 'batch', 'learningRate', 'merge', 'weights', 'stages', 'microBatches', ...OF_A_NEW_MODEL],
 ];
 
 interface DecidingFlags {
@@ -17,6 +17,8 @@ interface DecidingFlags {
   readonly fromRun?: string;
   readonly width: number;
   readonly heads: number;
+  readonly stages?: number;
+  readonly minWorkers: number;
 }
 
 /**
@@ -25,12 +27,21 @@ interface DecidingFlags {
  * Throws CliError bad-argument with both names.
  */
 export function checkCreateFlags(flags: DecidingFlags, given: (name: string) => boolean): void {
-  const { game, from, fromRun } = flags;
+  const { game, from, fromRun, stages, minWorkers } = flags;
+  if (game === 'pipeline') {
+    throw new CliError('bad-argument', 'expected --stages N in place of --game pipeline: it trains on --data as well');
+  }
   if (game !== 'pretrain') {
     const ignored = OF_PRETRAIN.find(given);
     if (ignored)
       throw contradiction(ignored, `--game ${game}`, 'it is a setting of pretrain; other games have --params');
     return;
+  }
+  if (given('microBatches') && stages === undefined) {
+    throw new CliError('bad-argument', '--micro-batches goes with --stages: other workers step after each batch');
+  }
+  if (stages !== undefined && given('minWorkers') && minWorkers < stages) {
+    throw contradiction('minWorkers', `--stages ${stages}`, 'nothing is learned while nobody holds a stage');
   }
   if (given('params')) throw contradiction('params', '--game pretrain', 'it is for other games');
   if (from && fromRun) throw new CliError('bad-argument', 'expected --from or --from-run, not both');
@@ -53,6 +64,27 @@ export function checkHeads({ width, heads }: Pick<DecidingFlags, 'width' | 'head
   throw new CliError(
     'bad-argument',
     `--width ${width} is no multiple of --heads ${heads}: a head would have ${(width / heads).toFixed(2)} numbers; take ${below} or ${below + 2 * heads}`,
+  );
+}
+
+/** The numbers of a model that decide into how many stages it can be cut. */
+type Cuttable = Pick<LlamaConfig, 'num_hidden_layers' | 'tie_word_embeddings'>;
+
+/** Refuses stages that the model cannot be cut into. Throws CliError `bad-argument`. */
+export function checkStages({ stages }: Pick<DecidingFlags, 'stages'>, model: Cuttable): void {
+  if (stages === undefined) return;
+  const { num_hidden_layers, tie_word_embeddings } = model;
+  if (tie_word_embeddings) {
+    throw new CliError(
+      'bad-argument',
+      `--stages ${stages}: a model whose head is its embedding (--tied) is not cut, because the first and the last stage would exchange all of it at every step`,
+    );
+  }
+  const parts = num_hidden_layers + 2;
+  if (stages <= parts) return;
+  throw new CliError(
+    'bad-argument',
+    `--stages ${stages}: this model has ${parts} parts, ${num_hidden_layers} ${num_hidden_layers === 1 ? 'layer' : 'layers'}, its embedding and its head; take at most ${parts}`,
   );
 }
 

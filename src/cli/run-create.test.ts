@@ -84,6 +84,39 @@ test('heads that do not share the width evenly are refused, with widths that the
   await assert.rejects(create_('--width', '100', '--heads', '3'), { message: /take 96 or 102/ });
 });
 
+test('in stages: what a worker holds and sends is of the largest, and batches are micro-batches of a step', async () => {
+  const cut = ['--stages', '2', '--micro-batches', '3'];
+  const said = await create('--data', texts, ...SMALL, ...cut, '--dry-run');
+  const model = /11,408 parameters; it is cut into 2 stages of at most ([\d,]+), of which a worker holds one and sends/;
+  const largest = Number(model.exec(said)?.[1].replaceAll(',', ''));
+  assert.ok(largest > 11_408 / 2 && largest < 11_408, said);
+  assert.ok(
+    said.includes('A worker of the first stage that does all its steps hands on 9,600 tokens in 10 rounds'),
+    said,
+  );
+  const value = JSON.parse(
+    (await create('--data', texts, ...SMALL, ...cut, '--dry-run', '--json')).trim().split('\n').at(-1)!,
+  );
+  const { stages, largest_stage_parameters, tokens_per_worker } = value;
+  assert.deepEqual([stages, largest_stage_parameters, tokens_per_worker], [2, largest, 9600]);
+});
+
+test('stages that cannot be are refused with what they contradict', async () => {
+  const refused = (message: RegExp, ...words: string[]) =>
+    assert.rejects(create('--data', texts, ...SMALL, '--dry-run', ...words), { code: 'bad-argument', message });
+  await refused(
+    /--stages 4: this model has 3 parts, 1 layer, its embedding and its head; take at most 3/,
+    '--stages',
+    '4',
+  );
+  await refused(/--stages 2: a model whose head is its embedding \(--tied\)/, '--stages', '2', '--tied');
+  await refused(/--micro-batches goes with --stages/, '--micro-batches', '2');
+  await refused(/--min-workers and --stages 3 contradict/, '--stages', '3', '--min-workers', '2');
+  const other = (message: RegExp, ...words: string[]) => assert.rejects(create(...words), { message });
+  await other(/--stages and --game addition-chain contradict/, '--game', 'addition-chain', '--stages', '2');
+  await other(/--stages N in place of --game pipeline/, '--game', 'pipeline');
+});
+
 test('how far something is, in words', () => {
   assert.equal(bytesOf(45_200_000, 200_000_000), '45 of 200 MB');
   assert.equal(bytesOf(450_000, 3_300_000), '0.45 of 3.30 MB');

@@ -38,6 +38,8 @@ export interface RunFlags extends JudgesFlags {
   merge: MergeRule;
   weights?: RoundedDtype;
   minWorkers: number;
+  stages?: number;
+  microBatches?: number;
   seed: string;
   json: boolean;
 }
@@ -80,7 +82,12 @@ export function runOptions(command: Command): Command {
         'what the model is kept and sent in: bf16 and f16 are half the bytes (training itself is f32; default: f32)',
       ).choices(ROUNDED_DTYPES),
     )
-    .option('--min-workers <n>', 'workers to wait for before the first round', integer(1, 1000), 1)
+    .option(
+      '--min-workers <n>',
+      'workers to wait for before the first round (with --stages: one for each)',
+      integer(1, 1000),
+      1,
+    )
     .option('--seed <text>', 'seed of the first weights', 'potluck');
 }
 
@@ -111,7 +118,8 @@ export async function startingPoint(flags: RunFlags & { readonly fromRun?: strin
 
 /** The timing of rounds, from the flags. */
 export function trainingOf(flags: RunFlags, validators: readonly string[]): ReturnType<typeof trainingFor> {
-  const { rounds, steps, batch, context, minWorkers: min_workers, learningRate: learning_rate } = flags;
+  const { rounds, steps, batch, context, minWorkers, learningRate: learning_rate, stages } = flags;
+  const min_workers = Math.max(minWorkers, stages ?? 1);
   const { training, schedule } = withRules(
     flags,
     trainingFor({
@@ -125,6 +133,7 @@ export function trainingOf(flags: RunFlags, validators: readonly string[]): Retu
       learning_rate,
       merge_rule: flags.merge,
       weights: flags.weights,
+      ...(stages !== undefined && { stages, micro_batches: flags.microBatches }),
     }),
   );
   return { training, schedule: flags.keep === 'recent' ? { ...schedule, keep: 'recent' } : schedule };

@@ -1,5 +1,6 @@
 // What a run will be, shown before anything is sent: what was read and left out, tokens, model, and how often the text is used.
 
+import { stagePlans } from '../games/pipeline/params.ts';
 import { parameterCount } from '../games/pretrain/params.ts';
 import { parameterSpecs } from '../model/config.ts';
 import type { PreparedRun } from '../owner/owner.ts';
@@ -40,8 +41,11 @@ function planned(
   rounds: number,
 ) {
   const { manifest, documents, train_tokens, validation_tokens, shard_tokens } = dataset;
-  const specs = parameterSpecs(params.model);
-  const tokens_per_worker = rounds * params.inner_steps * params.batch * params.context;
+  const { model, inner_steps, batch, context, sparse } = params;
+  const specs = parameterSpecs(model);
+  const plans = 'stages' in params ? stagePlans(params).map((plan) => plan.specs) : [specs];
+  const batches = 'stages' in params ? inner_steps * params.micro_batches : inner_steps;
+  const tokens_per_worker = rounds * batches * batch * context;
   return {
     files: report.files,
     kinds: Object.fromEntries([...report.kinds].map(([kind, count]) => [snakeCase(kind), count])),
@@ -55,10 +59,12 @@ function planned(
     shards: manifest.train.length + manifest.validation.length,
     dataset: sha256Hex(encodeManifest(manifest)),
     parameters: parameterCount(specs),
-    weights: params.sparse.weights,
+    stages: 'stages' in params ? params.stages : null,
+    largest_stage_parameters: Math.max(...plans.map(parameterCount)),
+    weights: sparse.weights,
     tokens_per_worker,
     epochs_per_worker: tokens_per_worker / train_tokens,
-    update_bytes: expectedUpdateBytes(specs, params.sparse),
+    update_bytes: Math.max(...plans.map((of_stage) => expectedUpdateBytes(of_stage, sparse))),
   };
 }
 
@@ -88,11 +94,19 @@ export function* linesOfTexts(report: CorpusReport, held_out: CorpusReport | nul
 
 function* linesOfRun(value: SummaryValue, rounds: number, min_workers: number): Generator<string> {
   const { train_tokens, validation_tokens, shards, parameters, update_bytes } = value;
-  const { tokens_per_worker, epochs_per_worker, weights } = value;
+  const { tokens_per_worker, epochs_per_worker, weights, stages, largest_stage_parameters } = value;
   const kept = weights === 'f32' ? '' : `, kept and sent in ${weights}`;
   const held_out = `${formatCount(validation_tokens)} to validate on`;
   yield `${things(train_tokens + validation_tokens, 'token')}: ${formatCount(train_tokens)} to learn from, ${held_out}, in ${things(shards, 'piece')}.`;
-  yield `The model has ${formatCount(parameters)} parameters${kept}; a worker sends about ${formatBytes(update_bytes)} a round.`;
+  const cut =
+    stages === null
+      ? 'a worker sends'
+      : `it is cut into ${stages} stages of at most ${formatCount(largest_stage_parameters)}, of which a worker holds one and sends`;
+  yield `The model has ${formatCount(parameters)} parameters${kept}; ${cut} about ${formatBytes(update_bytes)} a round.`;
+  if (stages !== null) {
+    yield `A worker of the first stage that does all its steps hands on ${things(tokens_per_worker, 'token')} in ${things(rounds, 'round')}: the text ${times(epochs_per_worker)} times.`;
+    return;
+  }
   const all =
     min_workers > 1 ? `, ${formatCount(min_workers)} workers ${times(min_workers * epochs_per_worker)} times` : '';
   yield `A worker that does all its steps learns from ${things(tokens_per_worker, 'token')} in ${things(rounds, 'round')}: the text ${times(epochs_per_worker)} times${all}.`;

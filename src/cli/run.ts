@@ -12,7 +12,7 @@ import { potluckHere } from './called-as.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
 import { integer, jsonOption, readSettings } from './options.ts';
 import { CliError, type Output, openOutput } from './output.ts';
-import { checkCreateFlags } from './run-create-flags.ts';
+import { checkCreateFlags, checkStages } from './run-create-flags.ts';
 import { checkJudges, validatorsOf, whoseValidator } from './run-judges.ts';
 import { endCommand, pauseCommand, resumeCommand } from './run-life.ts';
 import { listCommand } from './run-list.ts';
@@ -61,6 +61,12 @@ function createCommand(): Command {
       0,
     )
     .option('--validation <path>', 'text to validate on (default: a twentieth of --data, which nobody learns from)')
+    .option(
+      '--stages <n>',
+      'cut the model into so many stages, each on devices of its own: none needs all of it',
+      integer(2, CORE_LIMITS.stages),
+    )
+    .option('--micro-batches <n>', 'batches of a step of a stage (4)', integer(1, 1024))
     .option('--dry-run', 'read the text and say what the run will be; send nothing', false);
   return runOptions(command)
     .option('--from-run <id>', 'go on from the last whole model of another run on the hub')
@@ -79,6 +85,7 @@ Examples:
   $ potluck run create --game addition-chain
   $ potluck run create --data ./articles --rounds 200 --layers 6 --width 384 --heads 6 --context 256 --batch 8
   $ potluck run create --data ./articles --validation ./held-out.txt --dry-run
+  $ potluck run create --data ./articles --layers 24 --width 1024 --heads 16 --stages 6
   $ potluck run create --data chats.jsonl.zst --data ./notes --from ./my-model
   $ zcat dump.jsonl.gz | grep english | potluck run create --data - --text-field article.body
   $ potluck run create --data more.txt --from-run 3fa9c1 --royalty-permille 150
@@ -98,6 +105,7 @@ async function createPretrain(flags: CreateFlags, output: Output): Promise<void>
   const { data, validation } = flags;
   if (data.length === 0) throw new CliError('bad-argument', 'expected --data PATH: text to learn from');
   const { origin, weights, tokenizer, model, dtype } = await startingPoint(flags);
+  checkStages(flags, model);
   mustExist(validation === undefined ? data : [...data, validation]);
   const owner = flags.dryRun ? null : await loadOrCreateIdentity(ownerKeyFile());
   const { training, schedule } = trainingOf({ ...flags, weights: dtype }, owner ? validatorsOf(flags, owner.id) : []);

@@ -280,7 +280,8 @@ export function partsNamedIn(bytes: Uint8Array): readonly string[] {
   }
 }
 
-async function keepTensors(
+/** Stores tensors as a state; resolves with its hash. Throws as writeParts does. */
+export async function keepTensors(
   specs: readonly TensorSpec[],
   tensors: Iterable<Float32Array> | AsyncIterable<Float32Array>,
   put: PutBlob,

@@ -4,12 +4,13 @@ import { openBlobFolder } from '#blob-folder';
 import type { RunCreated } from '../core/events/run-created.ts';
 import { GameError } from '../games/errors.ts';
 import { withFirstWork } from '../games/first-work.ts';
-import type { AnyGame } from '../games/game.ts';
+import { type AnyGame, hasTensors, stagesOf } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import { wordsOfGame } from '../games/parts.ts';
+import type { PipelineParams } from '../games/pipeline/params.ts';
 import type { PretrainParams } from '../games/pretrain.ts';
 import { loadGame } from '../games/registry.ts';
-import { keepState } from '../games/state.ts';
+import { keepState, type PutBlob } from '../games/state.ts';
 import type { LlamaConfigInput, Weights } from '../model/config.ts';
 import { roundedWeights } from '../model/dtypes.ts';
 import { initialWeights } from '../model/init.ts';
@@ -33,7 +34,7 @@ export type RunPlan = ToLearn & PlannedRun;
 interface PlannedRun {
   /** Without vocab_size it gets a row for each id of the tokenizer; a model to continue from may have more rows. */
   readonly model: Omit<LlamaConfigInput, 'vocab_size'> & { readonly vocab_size?: number };
-  /** The game's other settings, as PretrainParamsSchema takes them. */
+  /** The game's other settings, as PretrainParamsSchema takes them; with `stages`, as PipelineParamsSchema does: then the model is cut into them. */
   readonly training: Record<string, unknown>;
   readonly onProgress?: (what: string) => void;
 }
@@ -58,13 +59,20 @@ interface PlannedNewRun {
 
 /** A run that is prepared; nothing of it has been sent yet. */
 export interface PreparedRun {
-  readonly params: PretrainParams;
+  readonly params: TrainingParams;
   readonly dataset: PreparedDataset;
 }
 
+/** The settings of a run that trains a model on text, whole or in stages. */
+export type TrainingParams = PretrainParams | PipelineParams;
+
+/** The game of a plan. */
+const gameOf = ({ training }: Pick<PlannedRun, 'training'>): Promise<AnyGame> =>
+  loadGame(training.stages === undefined ? 'pretrain' : 'pipeline');
+
 /**
  * Everything of a run that needs no hub. The caller closes the dataset.
- * Throws GameError bad-params for settings that no run can have, before anything is read, and DataError.
+ * Throws GameError bad-params and ModelError for settings that no run can have, before anything is read, and DataError.
  */
 export async function prepareRun(plan: RunPlan): Promise<PreparedRun> {
   const params = await checkedParams(plan);
@@ -79,7 +87,7 @@ export async function prepareRun(plan: RunPlan): Promise<PreparedRun> {
   return { params, dataset };
 }
 
-/** Creates a pre-training run on a hub; resolves to its id once the hub has accepted it. Throws PeerError, TrainingError, ModelError. */
+/** Creates a run that trains a model on text; resolves to its id once the hub has accepted it. Throws PeerError, TrainingError, ModelError. */
 export async function createRun(url: string, identity: Identity, folder: string, options: NewRun): Promise<string> {
   const hub = await hubWithRoom(url, identity);
   const say = options.onProgress ?? (() => {});
@@ -105,20 +113,32 @@ export async function createRun(url: string, identity: Identity, folder: string,
   const params = new TextEncoder().encode(JSON.stringify({ ...options.training, model, dataset: manifest }));
   const { ancestor } = options;
   if (!ancestor) say('uploading the first model');
-  const game = await loadGame('pretrain');
-  const weights = (): Weights =>
-    roundedWeights(prepared.params.sparse.weights, options.weights ?? initialWeights(model, options.seed));
+  const game = await gameOf(options);
+  const stages = stagesOf(game, prepared.params);
   const event = await signEvent(identity, {
     ...{ type: 'run.created', version: 3, name: options.name, game: game.name },
     ...wordsOfGame(game),
     params: await blobs.upload(params),
-    model: ancestor?.model ?? (await keepState(game, prepared.params, weights(), blobs.upload)),
+    model: ancestor?.model ?? (await keepFirst(game, prepared.params, options, blobs.upload)),
+    ...(stages > 0 && { stages }),
     ...(ancestor && { ancestor }),
     ...options.schedule,
     rules: await withFirstWork(options.schedule.rules, game, prepared.params),
     created_ms: Date.now(),
   });
   return sendEvent(url, event);
+}
+
+/** Stores the first model; resolves with its hash. */
+async function keepFirst(
+  game: AnyGame,
+  params: TrainingParams,
+  { seed, weights: from }: Pick<NewRun, 'seed' | 'weights'>,
+  put: PutBlob,
+): Promise<string> {
+  if ('stages' in params) return (await import('./staged-start.ts')).keepFirstStages(params, seed, from, put);
+  const weights = from ?? initialWeights(params.model, seed);
+  return keepState(game, params, roundedWeights(params.sparse.weights, weights), put);
 }
 
 /** A run of a game whose settings define its first state. */
@@ -173,14 +193,15 @@ function requireWindows(manifest: DatasetManifest, context: number): void {
   }
 }
 
-/** The complete settings, except the dataset's name. Throws GameError `bad-params` for settings that no run can have. */
-async function checkedParams({ model, tokenizer, training }: RunPlan): Promise<PretrainParams> {
+/** The complete settings, except the dataset's name. Throws GameError `bad-params` and ModelError for settings that no run can have. */
+async function checkedParams(plan: RunPlan): Promise<TrainingParams> {
+  const { model, tokenizer, training } = plan;
   const { vocab_size } = tokenizer;
   const draft = { ...training, model: { vocab_size, ...model }, dataset: '0'.repeat(64) };
-  return (await decodeParams(
-    await loadGame('pretrain'),
-    new TextEncoder().encode(JSON.stringify(draft)),
-  )) as PretrainParams;
+  const game = await gameOf(plan);
+  const params = (await decodeParams(game, new TextEncoder().encode(JSON.stringify(draft)))) as TrainingParams;
+  if (hasTensors(game)) game.tensors(params); // throws where the model cannot be cut so
+  return params;
 }
 
 /** Names, on a hub, the address at which an owner's shares are to be settled. Throws PeerError `refused`, `hub-unreachable`, `not-a-hub`. */

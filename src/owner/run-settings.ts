@@ -16,6 +16,10 @@ export interface Essentials {
   readonly merge_rule?: MergeRule;
   /** What the model is kept and sent in; float32 where missing. */
   readonly weights?: RoundedDtype;
+  /** Into how many stages the model is cut, so that no device needs all of it; missing: into none. */
+  readonly stages?: number;
+  /** Of how many micro-batches a stage's step is; goes with stages. */
+  readonly micro_batches?: number;
   /** The accounts whose validators judge, with equal stake; where missing, any validator that stays long enough. */
   readonly validators?: readonly string[];
 }
@@ -53,6 +57,7 @@ const RULES: Rules = {
 
 export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | 'schedule'> {
   const { rounds, round_seconds, steps, batch, context, learning_rate, min_workers, merge_rule, weights } = essentials;
+  const { stages, micro_batches } = essentials;
   return {
     training: {
       batch,
@@ -62,13 +67,15 @@ export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | '
       min_learning_rate: learning_rate * LAST_RATE_PART,
       warmup_steps: Math.ceil(rounds * steps * WARMUP_PART),
       sparse: { ...(merge_rule && { merge_rule }), ...(weights && { weights }) },
+      ...(stages !== undefined && { stages, ...(micro_batches !== undefined && { micro_batches }) }),
     },
     schedule: {
       rounds,
       round_ms: Math.round(round_seconds * 1000),
       judging_ms: JUDGING_MS,
       min_workers,
-      checkpoint_every: CHECKPOINT_EVERY,
+      // Who has one stage cannot merge the others, so a model in stages is stored whole after each round.
+      checkpoint_every: stages === undefined ? CHECKPOINT_EVERY : 1,
       rules: {
         ...RULES,
         validators: (essentials.validators ?? []).map((account) => ({ account, stake: NAMED_STAKE })),
