@@ -107,6 +107,7 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
         draw: handed.draw,
         last: handed.last,
       },
+      ...(body.stage !== undefined && { stage: body.stage }),
     };
     const task = await game.task(params, round, explained.worker, held.state);
     const claim = { work: await fetchBlob(body.work), amount: body.amount, numbers: body.numbers };

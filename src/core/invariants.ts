@@ -5,6 +5,7 @@ import type { PeerRole } from './events/peer-joined.ts';
 import type { EventBody, LoggedEvent } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { contestProblems } from './rounds/contest-invariants.ts';
+import { openedStageProblems, stageProblems } from './rounds/stage-invariants.ts';
 import type { Rules } from './rules.ts';
 import { judgedProblems } from './serving/judged.ts';
 import { paidProblems, sumsOf } from './serving/paid-invariants.ts';
@@ -51,6 +52,7 @@ function* problemsOfRun(state: NetworkState, run: RunState): Problems {
   yield* peerProblems(run);
   yield* submissionProblems(run);
   yield* attendanceProblems(run);
+  yield* stageProblems(run);
   yield* shareProblems(run);
   yield* stakeProblems(run);
   yield* contestProblems(run);
@@ -337,6 +339,7 @@ function* runStepProblems(before: StepOfRun, run: RunState, body: EventBody): Pr
   if (run.peers.size < before.peers && (body.type !== 'peer.left' || run.forgetting.leaves > 0))
     yield 'somebody is forgotten';
   if (looked && body.type !== 'peer.left') yield 'the forgotten go on elsewhere';
+  if (body.type === 'round.opened') yield* openedStageProblems(run);
   if (body.type === 'work.submitted' && run.submissions.size !== before.submissions + 1) yield 'work is lost';
   const { workers, handed_in, seals_due, verdicts_due } = run.attendance;
   if (

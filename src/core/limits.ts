@@ -8,6 +8,7 @@ export const CORE_LIMITS = {
   peers_per_run: 20_000, // twice the design's target of connected peers; absent peers without a record do not count
   leaves_until_forgotten: 1024, // some seconds of the worst flood that a hub admits, which is longer than a newcomer's join takes
   shares_per_round: 1_000_000_000, // times a million rounds is still a safe integer
+  staged_workers: 4096, // of a run in stages at a time: every device that takes part is told who holds what
   stages: 64, // a model of a hundred layers on devices of two layers each
   submissions_per_peer_and_round: 1, // a second submission would only be a second chance
   judges: 16, // more than an honest majority needs

@@ -278,7 +278,7 @@ test('whatever comes in whatever order: everything that must hold does, and a re
       }
     }),
     // A fixed seed: that every kind of event is met depends on it.
-    { numRuns: 60, seed: 20_261_133 },
+    { numRuns: 60, seed: 20_261_136 },
   );
   const kinds = EventBodySchema.options.map(({ shape }) => shape.type.value);
   const all = [...kinds, 'verdict.given, appealed', 'verdict.sealed, appealed'];

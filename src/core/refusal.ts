@@ -10,6 +10,7 @@ export type RefusalCode =
   | 'wrong-phase'
   | 'wrong-round'
   | 'wrong-model'
+  | 'wrong-stage'
   | 'not-a-worker'
   | 'not-a-validator'
   | 'already-present'

@@ -14,10 +14,10 @@ import { drawEvents } from './testing/drawn-events.ts';
 
 const RECORDED = join(import.meta.dirname, '..', '..', 'test', 'fixtures', 'rules-history.cbor.gz');
 /** Drawn histories that together have every kind of event. `POTLUCK_RECORD_RULES=1 node --test src/core/rules-version.test.ts` draws them anew. */
-const SEEDS = [1, 3, 41, 48];
+const SEEDS = [3, 49, 55, 58];
 const EVENTS = 290;
 
-const PINNED = { version: 9, state: '1a440e953a66d8f2 1cabf39ae64589f9 76a47ab84d5ba096 996e0fb8c77c58ed' };
+const PINNED = { version: 10, state: '857f820c4f9628e1 9e2e3bb67d8e6c6e 586ecd95b9bb94d5 16977b480ad1baca' };
 
 async function record(): Promise<void> {
   const cast = await openCast();

@@ -22,6 +22,8 @@ export interface PeerState {
   joins: number;
   /** Whether its work of the open round is in the log. */
   handed_in: boolean;
+  /** In a run whose model is cut into stages: the one that a worker holds, or held when it left. Else null. */
+  stage: number | null;
   /** The amount of its verified and merged work, in the run's unit. */
   credit_amount: number;
   merged_submissions: number;
@@ -242,6 +244,8 @@ export interface RunState {
   peers: Map<string, PeerState>;
   forgetting: Forgetting;
   attendance: Attendance;
+  /** By stage, how many present workers hold it; empty where the model is not cut into stages. */
+  stage_workers: number[];
   /** The first tick since which nobody has been present; 0 where there was none. */
   empty_since_ms: number;
   /** The present validators, in order of id. */
@@ -353,9 +357,10 @@ export function initialState(hub: string): NetworkState {
   return { hub, events: 0, time_ms: 0, runs: new Map(), ...people, paid, judged };
 }
 
-/** How many workers must be present before the next round may open. */
-export function workersNeeded(run: RunState): number {
-  return run.round === 0 && run.attempt === 0 ? run.spec.min_workers : 1;
+/** How many workers must be present before the next round may open: with an empty stage, nobody could train anything. */
+export function workersNeeded({ round, attempt, spec }: RunState): number {
+  const stages = spec.stages ?? 1;
+  return round === 0 && attempt === 0 ? Math.max(spec.min_workers, stages) : stages;
 }
 
 /** Whether a round may open now. */

@@ -5,6 +5,7 @@ import { MONEY } from './planted-money.ts';
 import { PAYMENT_FAULTS } from './planted-payments.ts';
 import { type PlantedFault, RULE_FAULTS } from './planted-rules.ts';
 import { SILENCE } from './planted-silence.ts';
+import { STAGES } from './planted-stages.ts';
 import { VERDICTS } from './planted-verdicts.ts';
 
 const NETWORK: readonly PlantedFault[] = [
@@ -144,6 +145,7 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
   ...DUTIES,
   ...APPEALS,
   ...SILENCE,
+  ...STAGES,
   ...CONTESTS,
   ...MONEY,
   ...PAYMENT_FAULTS,

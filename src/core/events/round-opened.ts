@@ -5,6 +5,7 @@ import { count, hash } from '../../protocol/schemas.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import { countOpening, seatValidators } from '../rounds/eligible.ts';
 import { boundFirstWork } from '../rounds/first-work.ts';
+import { evenStages } from '../rounds/stages.ts';
 import { mayStateShares } from '../shares/share-table.ts';
 import { countStakes } from '../shares/stake.ts';
 import { mayOpenRound, type RunState, workersNeeded } from '../state.ts';
@@ -36,6 +37,7 @@ export const roundOpened = runEvent(RoundOpenedSchema, {
     countOpening(run);
     seatValidators(state, run);
     boundFirstWork(run);
+    evenStages(state, run);
   },
 });
 

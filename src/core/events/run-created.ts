@@ -8,6 +8,7 @@ import { nobody } from '../rounds/attendance.ts';
 import { nobodyForgotten } from '../rounds/forgetting.ts';
 import { notIdle } from '../rounds/idle-rounds.ts';
 import { refusalOfAnotherRun } from '../rounds/run-life.ts';
+import { emptyStages } from '../rounds/stages.ts';
 import { RulesSchema } from '../rules.ts';
 import { lineageOf, refusalOfLineage } from '../shares/lineage.ts';
 import { accountOf, type Lineage, type NetworkState, type RunState } from '../state.ts';
@@ -120,6 +121,7 @@ function newRun(
     peers: new Map(),
     forgetting: nobodyForgotten(),
     attendance: nobody(),
+    stage_workers: emptyStages(spec.stages),
     empty_since_ms: 0,
     validators: [],
     withheld: new Map(),

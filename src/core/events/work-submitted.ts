@@ -22,6 +22,8 @@ export const WorkSubmittedSchema = z.strictObject({
   size_bytes: z.int().min(1),
   /** How much it is, in the run's unit: what is paid, and what it weighs in the merge. */
   amount: z.int().min(1).max(CORE_LIMITS.amount),
+  /** In a run whose model is cut into stages: the one that it is of, so that a worker that was moved meanwhile is told, not blamed. */
+  stage: count.max(CORE_LIMITS.stages - 1).optional(),
   /** What its worker says of it, as the run's game names it. */
   numbers: measures,
   /** Any hash; that of a planted submission is opened later. */
@@ -50,6 +52,8 @@ export const workSubmitted = runEvent(WorkSubmittedSchema, {
   },
 });
 
+const partOf = (stage: number | undefined): string => (stage === undefined ? 'the whole model' : `stage ${stage}`);
+
 function refusalOfWork(run: RunState, { author, body }: Logged<WorkSubmitted>): Refusal | null {
   if (run.peers.get(author)?.role !== 'worker') return refuse('not-a-worker', `${author} has not joined as a worker`);
   // Work that is a little late is still taken, until the list is closed: a late worker is a worker.
@@ -64,6 +68,10 @@ function refusalOfWork(run: RunState, { author, body }: Logged<WorkSubmitted>): 
   }
   if (body.base !== run.model) return refuse('wrong-model', `expected work on model ${run.model}, got ${body.base}`);
   if (run.peers.get(author)!.handed_in) return refuse('already-submitted', `${author} has handed in for this round`);
+  const stage = run.peers.get(author)!.stage ?? undefined;
+  if (body.stage !== stage) {
+    return refuse('wrong-stage', `expected work of ${partOf(stage)}, got work of ${partOf(body.stage)}`);
+  }
   if (run.merged_amount > CORE_LIMITS.merged_amount) {
     return refuse(
       'run-full',

@@ -9,6 +9,7 @@ import { accountOf, type NetworkState, type PeerState, type RunState } from '../
 import { countOwed, countPeer } from './attendance.ts';
 import { countLasting, firstSessions, noteLeave } from './forgetting.ts';
 import { reseatJudges } from './panel.ts';
+import { leaveStage, takeStage } from './stages.ts';
 import { stakeOf } from './verdict-stakes.ts';
 
 /** Whether a peer is present, and the session that it is in or that its next join will open. */
@@ -25,6 +26,9 @@ export function refusalOfJoin(state: NetworkState, run: RunState, author: string
   const most = CORE_LIMITS.peers_per_run;
   if (isNew && run.peers.size >= most && countLasting(run) >= most) {
     return refuse('too-many-peers', `a run has at most ${most} peers that are here or have done something`);
+  }
+  if (body.role === 'worker' && run.spec.stages && run.attendance.workers >= CORE_LIMITS.staged_workers) {
+    return refuse('too-many-peers', `a run in stages has at most ${CORE_LIMITS.staged_workers} workers at a time`);
   }
   if (body.role === 'validator' && stakeOf(run, accountOf(state, author)) === 0 && !isLockedBehind(run, author)) {
     const account = accountOf(state, author);
@@ -71,6 +75,8 @@ export function applyLeave(state: NetworkState, run: RunState, id: string): void
 /** A leaving judge without a verdict is replaced; a returning one takes a free place; a new validator may judge from a later round on. */
 function arriveOrLeave(state: NetworkState, run: RunState, peer: PeerState, change: 1 | -1): void {
   countPeer(run, peer, change);
+  if (change === 1) takeStage(state, run, peer);
+  else leaveStage(state, run, peer);
   if (peer.role !== 'validator') return;
   if (change === -1) peer.openings = 0;
   reseatJudges(state, run, false);
@@ -80,7 +86,7 @@ function arriveOrLeave(state: NetworkState, run: RunState, peer: PeerState, chan
 const newPeer = (id: string): PeerState => ({
   ...{ id, role: 'worker', name: '', runtime: '', present: false, joins: 0 },
   ...{ handed_in: false, evaluated_rounds: null, credit_amount: 0, merged_submissions: 0, refused_submissions: 0 },
-  merged_round: null,
+  ...{ merged_round: null, stage: null },
   ...{ judged: false, consecutive_valid: 0, plants_right: 0, plants_wrong: 0, forfeited_shares: 0 },
   ...{ openings: 0, strikes: 0, struck_round: 0, suspended_until: 0, warned_until: 0 },
 });

@@ -2,7 +2,9 @@
 import { HASH_FORM, sha256Hex, utf8 } from '../../protocol/hash.ts';
 import { type Random, seededRandom } from '../../protocol/random.ts';
 import type { Measures } from '../events/fields.ts';
+import type { RunCreated } from '../events/run-created.ts';
 import type { VerdictGiven } from '../events/verdict-given.ts';
+import type { WorkSubmitted } from '../events/work-submitted.ts';
 import { type EventBody, EventBodySchema, type LoggedEvent } from '../events.ts';
 import { mostAmount } from '../rounds/first-work.ts';
 import { acceptedSubmissions, pledgeOf, sealOf } from '../rounds/judging.ts';
@@ -185,6 +187,19 @@ const numbersOf = (fresh: string): Measures => ({
   [fresh[4] === '0' ? 'other' : 'loss_micro']: Number.parseInt(fresh.slice(5, 9), 16),
 });
 
+/** A quarter of all runs have stages. Decided by the name, too. */
+function someStages(fresh: string): Partial<Pick<RunCreated, 'stages' | 'checkpoint_every'>> {
+  const digit = Number.parseInt(fresh[11], 16);
+  return digit < 4 ? { stages: 2 + (digit % 2), checkpoint_every: 1 } : {};
+}
+
+/** The stage that a worker names: now and then none, or one where there are none. */
+function stageOf(run: RunState, worker: string, fresh: string): Pick<WorkSubmitted, 'stage'> {
+  const stage = run.peers.get(worker)!.stage ?? undefined;
+  const said = fresh[10] !== '0' ? stage : stage === undefined ? 0 : undefined;
+  return said === undefined ? {} : { stage: said };
+}
+
 function drawRules(cast: Cast, below: Scene['below'], fresh: string): Rules {
   const [owner_permille, validators_permille] = [oneOf(below, [0, 180]), oneOf(below, [0, 410, 500])];
   const named = below(4) === 0 ? cast.owners.slice(0, 1 + below(3)) : [];
@@ -223,6 +238,7 @@ function newRun({ cast, state, below, fresh }: Omit<Scene, 'run'>): EventBody {
       rules: drawRules(cast, below, fresh),
       created_ms: 0,
     },
+    ...someStages(fresh),
     ...(ancestor && { ancestor }),
   };
 }
@@ -355,7 +371,8 @@ const SAYINGS = {
     };
     const { id } = oneOf(below, workers);
     const amount = claimOf(run, id, done.amount, fresh);
-    return [id, { type: 'work.submitted', ...inRun(scene), version: 2, ...now(scene), ...done, amount }];
+    const said = { ...done, ...stageOf(run, id, fresh), amount };
+    return [id, { type: 'work.submitted', ...inRun(scene), version: 2, ...now(scene), ...said }];
   },
   draw: (scene: Scene): Said => {
     const { cast, state, run, below } = scene;

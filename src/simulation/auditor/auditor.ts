@@ -10,6 +10,7 @@ import { countJudged, pay as payForAnswers } from './what-answers-pay.ts';
 import { countStakes, earn, forfeit, giveBack, lock, payable, release } from './what-is-at-stake.ts';
 import { certificateIn, type InRun, mayNotFollow } from './what-may-follow.ts';
 import { endWork, goOn, tick } from './when.ts';
+import { fill, give, level } from './who-holds-which-stage.ts';
 import { acceptedWork, decide } from './who-is-accepted.ts';
 import { settleAppeals, settleSilence } from './who-is-appealed.ts';
 import { contest, forget, noteAccepted, noteFraud, seatJuries, settleContests } from './who-is-contested.ts';
@@ -110,13 +111,16 @@ const FOLLOWS: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun,
   },
   'peer.joined'({ books, run, author }, { role }) {
     const peer = run.peers.get(author) ?? newPeer(author);
-    run.peers.set(author, Object.assign(peer, { role, present: true, joins: peer.joins + 1 }));
+    run.peers.set(author, Object.assign(peer, { role, joins: peer.joins + 1 }));
+    give(books, run, peer);
+    peer.present = true;
     Object.assign(run, { opens_ms: 0, empty_ms: 0 });
     if (role === 'validator') appointAgain(books, run, false);
   },
   'peer.left'({ books, run }, body) {
     const peer = run.peers.get(body.peer)!;
     peer.present = false;
+    fill(books, run, peer);
     if (peer.role !== 'validator') return;
     peer.openings = 0;
     appointAgain(books, run, false);
@@ -131,6 +135,7 @@ const FOLLOWS: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun,
     for (const judge of present(run, 'validator')) run.peers.get(judge)!.openings++;
     seat(books, run);
     run.first_amount = (run.eligible.length > 0 && run.rules.first_amount) || null;
+    level(books, run);
   },
   'work.submitted'({ run, id, author }, body) {
     const given = { judges: [], first: null, knew: new Map(), seals: new Map(), verdicts: new Map() };

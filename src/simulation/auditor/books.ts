@@ -13,6 +13,8 @@ export interface Peer {
   role: 'worker' | 'validator';
   present: boolean;
   joins: number;
+  /** As a worker, where the model is cut into stages. */
+  stage: number | null;
   /** Whether it has ever sealed a verdict. */
   judged: boolean;
   /** The last model that it has measured, by the rounds in it. */
@@ -250,6 +252,7 @@ export const newPeer = (id: string): Peer => ({
     role: 'worker',
     present: false,
     joins: 0,
+    stage: null,
     judged: false,
     measured: null,
     credit_amount: 0,

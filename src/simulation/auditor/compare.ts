@@ -2,6 +2,7 @@
 import type { NetworkState, RunState } from '../../core/state.ts';
 import type { Books, RunBook } from './books.ts';
 import { attendance } from './when.ts';
+import { holders } from './who-holds-which-stage.ts';
 
 /** The first thing in which they differ, in words; null: they agree. */
 export function difference(state: NetworkState, books: Books): string | null {
@@ -107,7 +108,9 @@ function asKept(run: RunState): Record<string, unknown> {
       ...[peer.merged_submissions, peer.merged_round, peer.refused_submissions, peer.consecutive_valid],
       ...[peer.plants_right, peer.plants_wrong, peer.forfeited_shares],
       ...[peer.openings, peer.strikes, peer.struck_round, peer.suspended_until, peer.warned_until],
+      peer.stage,
     ]),
+    stages: run.stage_workers,
     last: [...run.last_judged].map(([id, { pledge, verdicts }]) => [id, pledge, [...verdicts]]),
     decided: [...run.decided].map(([id, { worker, round, found, amount, account, said, lost, ...work }]) => [
       ...[id, worker, round, found, amount, account, said, lost, work.record, work.refusals, work.contests],
@@ -150,7 +153,9 @@ function asAudited(run: RunBook): Record<string, unknown> {
       ...[peer.merged, peer.merged_in, peer.refused, peer.valid],
       ...[peer.plants_right, peer.plants_wrong, peer.forfeited],
       ...[peer.openings, peer.strikes, peer.struck_round, peer.suspended_until, peer.warned_until],
+      peer.stage,
     ]),
+    stages: holders(run).map(({ length }) => length),
     last: [...run.last].map(([id, { pledge, said }]) => [id, pledge, [...said]]),
     decided: [...run.decided].map(([id, { worker, round, found, amount, account, answer, lost, ...work }]) => [
       ...[id, worker, round, found, amount, account, answer, lost, work.valid, work.refused, work.contests],

@@ -89,7 +89,8 @@ const mayNotMove = (books: Books, author: string, body: AccountAddress): string 
     [body.change !== (books.addresses.get(author)?.changes ?? 0), 'not its next address'],
   );
 
-function mayNotCreate(books: Books, { id, author }: LoggedEvent, { ancestor, model }: RunCreated): string | null {
+function mayNotCreate(books: Books, { id, author }: LoggedEvent, body: RunCreated): string | null {
+  const { ancestor, model, stages, checkpoint_every } = body;
   const owner = accountOf(books, author);
   const going = [...books.runs.values()].filter(({ phase }) => phase !== 'finished');
   const own = going.filter((run) => accountOf(books, run.owner) === owner);
@@ -103,6 +104,7 @@ function mayNotCreate(books: Books, { id, author }: LoggedEvent, { ancestor, mod
       ancestor !== undefined && from !== [ancestor.model, ancestor.merged_rounds, model].join(),
       'not from a stated model',
     ],
+    [stages !== undefined && checkpoint_every > 1, 'in stages, and not every model is kept whole'],
   );
 }
 
@@ -173,7 +175,8 @@ const IN_RUN: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun, 
     );
   },
   'round.opened'({ run, notTheHub }, body) {
-    const needed = run.round === 0 && run.attempt === 0 ? run.spec.min_workers : 1;
+    const begun = run.round > 0 || run.attempt > 0;
+    const needed = Math.max(begun ? 1 : run.spec.min_workers, run.spec.stages ?? 1);
     return firstOf(
       notTheHub,
       [run.phase !== 'gathering', 'not between rounds'],
@@ -193,6 +196,7 @@ const IN_RUN: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun, 
         run.first_amount !== null && body.amount > (mayClaim(run, author, run.first_amount) ?? body.amount),
         'too much for so little to lose',
       ],
+      [(body.stage ?? null) !== (peer?.stage ?? null), 'of another stage'],
       [run.merged_amount > MOST_COUNTED, 'more than can be counted'],
       strangeName(body.numbers, run.spec.numbers.work),
     );
