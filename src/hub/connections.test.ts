@@ -233,4 +233,16 @@ test('what validators need not act on at once is told together, and what they mu
   hub.connections.runChanged(history.run, 'validators');
   hub.connections.runChanged(history.run, 'all');
   assert.deepEqual([worker(), validator()], [2, 4]);
+  later = [];
+  hub.connections.runChanged(history.run, 'validators-soon');
+  hub.connections.runChanged(history.run, 'all-soon');
+  hub.connections.runChanged(history.run, 'validators-soon');
+  assert.equal(later.length, 1, 'all of it together');
+  hub.connections.runChanged(history.run, 'validators');
+  assert.deepEqual([worker(), validator()], [2, 5]);
+  for (const tell of later) tell();
+  assert.deepEqual([worker(), validator()], [3, 5], 'what is left is for the workers');
+  hub.connections.runChanged(history.run, 'all-soon');
+  hub.connections.runChanged(history.run, 'all');
+  assert.deepEqual([worker(), validator(), later.length], [4, 6, 2]);
 });

@@ -9,6 +9,7 @@ import {
   History,
   HUB,
   joined,
+  left,
   OWNER,
   opened,
   RUN,
@@ -30,6 +31,8 @@ describe('whom a change of a run concerns', () => {
     ['everybody, though time alone has moved it', audienceOf(was, { ...was, stage: 'judging 3' }, false), 'all'],
     ['its validators, when other judges are seated', audienceOf(was, { ...was, seats: 'vera' }, false), 'validators'],
     ['its validators soon, when something has come in', audienceOf(was, was, true), 'validators-soon'],
+    ['everybody soon, when others hold the stages', audienceOf(was, was, true, true), 'all-soon'],
+    ['everybody, when others hold the stages and judge', audienceOf(was, { ...was, seats: 'vera' }, true, true), 'all'],
     ['nobody, when only time has passed', audienceOf(was, was, false), null],
   ];
   for (const [name, got, expected] of cases) test(name, () => assert.equal(got, expected));
@@ -48,6 +51,28 @@ test('what every peer acts on', () => {
   assert.equal(new Set(stages.map((more) => outlineOf({ ...run, ...more }).stage)).size, stages.length);
   const seats: Partial<RunState>[] = [{}, { draw: 'c' }, { replaced: true }];
   assert.equal(new Set(seats.map((more) => outlineOf({ ...run, ...more }).seats)).size, seats.length);
+});
+
+test('where the model is cut into stages, everybody hears soon that a worker has come or gone, and of nothing else', () => {
+  const history = new History();
+  const changesOf = watchRuns(history.state);
+  const happen = (...given: Parameters<History['happen']>): string => {
+    const [author, body, id] = given;
+    return changesOf(history.event(author, body, history.happen(author, body, id)))
+      .map(([, audience]) => audience)
+      .join();
+  };
+  assert.equal(happen(OWNER, created({ stages: 2, checkpoint_every: 1 }), RUN), 'all');
+  assert.equal(happen(ALICE, joined()), 'all-soon');
+  assert.equal(happen(BOB, joined()), 'all-soon');
+  assert.equal(happen(VERA, joined('validator')), 'validators-soon');
+  assert.equal(happen(HUB, tick(1000)), '');
+  assert.equal(happen(HUB, opened()), 'all');
+  assert.equal(happen(ALICE, work({ stage: history.run.peers.get(ALICE)!.stage! })), 'validators-soon');
+  assert.equal(happen(VERA, left(VERA)), 'validators-soon');
+  assert.equal(happen(BOB, left(BOB)), 'all', 'nobody is waited for any more');
+  assert.equal(happen(BOB, joined('worker', 1)), 'all-soon');
+  assert.equal(happen(HUB, left(BOB, 1)), 'all-soon');
 });
 
 test('what a watcher tells of a round', () => {

@@ -1,6 +1,6 @@
 // The messages to peers about their runs: urgent ones at once, the others together a moment later.
 import type { PeerRole } from '../core/events/peer-joined.ts';
-import type { LoggedEvent } from '../core/events.ts';
+import type { EventBody, LoggedEvent } from '../core/events.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { assert } from '../errors.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
@@ -8,8 +8,8 @@ import { encodeMessage } from '../protocol/encode-message.ts';
 import type { Connection } from './connection.ts';
 import { ownView, runView, type TimeLeft } from './views.ts';
 
-/** The receivers of a change: all peers or all validators at once, or validators soon, together with further changes. */
-export type Audience = 'all' | 'validators' | 'validators-soon';
+/** The receivers of a change: all peers or all validators, at once or soon, together with further changes. */
+export type Audience = 'all' | 'all-soon' | 'validators' | 'validators-soon';
 
 /** The parts of a run that decide who gets a change. */
 export interface Outline {
@@ -27,11 +27,25 @@ export const outlineOf = (run: RunState): Outline => ({
 /**
  * The receivers of a change: every peer if it may have to act; validators also get each submission. null: nobody.
  * @param is_concerned whether the event was about this run; time moves all of them
+ * @param roster_changed whether others hold the stages of the model now
  */
-export function audienceOf(before: Outline | undefined, now: Outline, is_concerned: boolean): Audience | null {
+export function audienceOf(
+  before: Outline | undefined,
+  now: Outline,
+  is_concerned: boolean,
+  roster_changed = false,
+): Audience | null {
   if (before?.stage !== now.stage) return 'all';
+  if (roster_changed) return before.seats === now.seats ? 'all-soon' : 'all';
   if (before.seats !== now.seats) return 'validators';
   return is_concerned ? 'validators-soon' : null;
+}
+
+/** Whether an event changes who holds which stage of a run's model: a worker has come or gone. At an opening all are told anyway. */
+function changesRoster({ spec, peers }: RunState, body: EventBody): boolean {
+  if (spec.stages === undefined) return false;
+  if (body.type === 'peer.joined') return body.role === 'worker';
+  return body.type === 'peer.left' && peers.get(body.peer)?.role !== 'validator'; // it may be forgotten already
 }
 
 /** Watches the runs of a state: for each accepted event, which runs have changed for whom. */
@@ -43,7 +57,9 @@ export function watchRuns({ runs }: Pick<NetworkState, 'runs'>): (event: LoggedE
     return moved.flatMap((run): [RunState, Audience][] => {
       if (!run) return [];
       const now = outlineOf(run);
-      const audience = audienceOf(outlines.get(run.id), now, run === concerned);
+      const is_concerned = run === concerned;
+      const roster_changed = is_concerned && changesRoster(run, body);
+      const audience = audienceOf(outlines.get(run.id), now, is_concerned, roster_changed);
       outlines.set(run.id, now);
       return audience ? [[run, audience]] : [];
     });
@@ -65,9 +81,22 @@ export interface RunNews {
   close(): void;
 }
 
+/** News of a run that waits for further news. */
+interface Pending {
+  readonly timer: Timer;
+  roles: readonly PeerRole[];
+}
+
+const ROLES: Readonly<Record<Audience, readonly PeerRole[]>> = {
+  all: ['worker', 'validator'],
+  'all-soon': ['worker', 'validator'],
+  validators: ['validator'],
+  'validators-soon': ['validator'],
+};
+
 export function openRunNews({ clock, time, soon_ms, inRun }: RunNewsOptions): RunNews {
-  /** By run, the messages that are not sent yet. */
-  const pending = new Map<string, Timer>();
+  /** By run. */
+  const pending = new Map<string, Pending>();
 
   /** Frames of a run as it is now, encoded once for all peers that get the same. */
   const framesOf = (run: RunState): ((to: Connection) => Uint8Array) => {
@@ -83,9 +112,26 @@ export function openRunNews({ clock, time, soon_ms, inRun }: RunNewsOptions): Ru
       return frame;
     };
   };
-  const tellAll = (run: RunState, roles: readonly PeerRole[]): void => {
-    clock.clearTimeout(pending.get(run.id));
+  /** These roles hear everything now; what waits is for the others alone. */
+  const settle = (run: RunState, roles: readonly PeerRole[]): void => {
+    const waiting = pending.get(run.id);
+    if (!waiting) return;
+    waiting.roles = waiting.roles.filter((role) => !roles.includes(role));
+    if (waiting.roles.length > 0) return;
+    clock.clearTimeout(waiting.timer);
     pending.delete(run.id);
+  };
+  const collect = (run: RunState, roles: readonly PeerRole[]): void => {
+    const waiting = pending.get(run.id);
+    if (waiting) {
+      waiting.roles = [...new Set([...waiting.roles, ...roles])];
+      return;
+    }
+    const timer = clock.setTimeout(() => tellAll(run, pending.get(run.id)!.roles), soon_ms);
+    pending.set(run.id, { timer, roles });
+  };
+  const tellAll = (run: RunState, roles: readonly PeerRole[]): void => {
+    settle(run, roles);
     const frameFor = framesOf(run);
     for (const role of roles) for (const connection of inRun(run.id, role)) connection.send(frameFor(connection));
   };
@@ -93,17 +139,11 @@ export function openRunNews({ clock, time, soon_ms, inRun }: RunNewsOptions): Ru
   return {
     tell: (run, connection) => connection.send(framesOf(run)(connection)),
     announce(run, audience) {
-      if (audience === 'all') tellAll(run, ['worker', 'validator']);
-      else if (audience === 'validators') tellAll(run, ['validator']);
-      else if (!pending.has(run.id)) {
-        pending.set(
-          run.id,
-          clock.setTimeout(() => tellAll(run, ['validator']), soon_ms),
-        );
-      }
+      const is_urgent = audience === 'all' || audience === 'validators';
+      (is_urgent ? tellAll : collect)(run, ROLES[audience]);
     },
     close() {
-      for (const timer of pending.values()) clock.clearTimeout(timer);
+      for (const { timer } of pending.values()) clock.clearTimeout(timer);
     },
   };
 }

@@ -1,8 +1,23 @@
-// What people are told of a run whose workers do not keep up.
+// What people are told of a run whose workers do not keep up, and what devices are told of stages.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ALICE, BOB, created, History, joined, OWNER, RUN } from '../core/testing/example-history.ts';
-import { type PeerTelemetry, runStatuses, runView } from './views.ts';
+import { CORE_LIMITS } from '../core/limits.ts';
+import {
+  ALICE,
+  BOB,
+  created,
+  History,
+  HUB,
+  joined,
+  left,
+  OWNER,
+  RUN,
+  tick,
+  VERA,
+  work,
+} from '../core/testing/example-history.ts';
+import { RunStatusSchema, RunViewSchema, WIRE_LIMITS } from '../protocol/messages.ts';
+import { ownView, type PeerTelemetry, runStatuses, runView } from './views.ts';
 
 const slow = { code: 'too-slow', message: 'a step takes 14 s here, a round has 6.0 s' };
 const progress = {
@@ -52,4 +67,42 @@ test('that it has paused is the last that is told of a device that is away, and 
     return runStatuses(history.state, time, telemetry, () => 0)[0].peers[0].progress?.state;
   };
   assert.deepEqual([shown('paused'), shown('working')], ['paused', undefined]);
+});
+
+test('who holds which stage is told to all who take part, a worker its own apart, and of work the stage that it is of', () => {
+  const history = new History();
+  history.openWith([VERA], { stages: 2, checkpoint_every: 1 });
+  const { run } = history;
+  const stage = (id: string) => run.peers.get(id)!.stage!;
+  history.happen(ALICE, work({ stage: stage(ALICE) }));
+  const view = (worker?: string) => runView(run, time, worker === undefined, worker ? ownView(run, worker) : {});
+  const expected = [ALICE, BOB].map((id) => [id, stage(id)]);
+  assert.deepEqual(view().roster, expected);
+  assert.deepEqual(
+    view().submissions.map((one) => one.stage),
+    [stage(ALICE)],
+  );
+  assert.equal(view().stage, undefined);
+  assert.deepEqual([view(BOB).roster, view(BOB).stage], [expected, stage(BOB)]);
+  for (const worker of [undefined, BOB]) assert.deepEqual(RunViewSchema.parse(view(worker)), view(worker));
+  history.happen(BOB, left(BOB));
+  assert.deepEqual(view().roster, [[ALICE, stage(ALICE)]]);
+  assert.equal(view(BOB).stage, undefined, 'it holds none while it is away');
+  const [status] = runStatuses(history.state, time, new Map(), () => 0);
+  assert.deepEqual(Object.keys(RunStatusSchema.parse(status)).includes('roster'), false);
+  assert.ok(CORE_LIMITS.staged_workers <= WIRE_LIMITS.roster, 'all workers of a run fit into a view');
+});
+
+test('nothing is told of stages where there are none', () => {
+  const history = new History();
+  history.openWith([VERA]);
+  history.happen(HUB, tick(1001));
+  history.happen(ALICE, work());
+  const view = runView(history.run, time, true, ownView(history.run, ALICE));
+  for (const part of [view, view.submissions[0]]) {
+    assert.deepEqual(
+      Object.keys(part).filter((name) => name === 'stage' || name === 'roster'),
+      [],
+    );
+  }
 });

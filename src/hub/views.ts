@@ -2,7 +2,7 @@
 import { isShown } from '../core/rounds/contest.ts';
 import { mostAmount } from '../core/rounds/first-work.ts';
 import { bondPermille } from '../core/rounds/re-execution.ts';
-import { type NetworkState, type RunState, workersNeeded } from '../core/state.ts';
+import { type NetworkState, type PeerState, type RunState, workersNeeded } from '../core/state.ts';
 import { inUnit } from '../protocol/measures.ts';
 import type { PeerView, Progress, RunStatus, RunView } from '../protocol/messages.ts';
 import type { LogClock } from './log-clock.ts';
@@ -41,25 +41,34 @@ const shared = (run: RunState, time: TimeLeft) => ({
   model: run.model,
 });
 
-/** A worker's view of itself: whether its work is in the last merge, and how much it may claim while it has little to lose. */
-export function ownView(run: RunState, worker: string): Pick<RunView, 'most_amount' | 'merged'> {
+type OwnView = Pick<RunView, 'most_amount' | 'merged' | 'stage'>;
+
+/** Whether a peer holds a stage now; one that has left keeps its own in mind. */
+const holdsStage = (peer: PeerState | undefined): peer is PeerState & { readonly stage: number } =>
+  peer?.present === true && peer.stage !== null;
+
+/** A worker's view of itself: whether its work is in the last merge, how much it may claim while it has little to lose, its stage. */
+export function ownView(run: RunState, worker: string): OwnView {
   const most_amount = mostAmount(run, worker);
-  const merged_round = run.peers.get(worker)?.merged_round ?? null;
+  const peer = run.peers.get(worker);
+  const merged_round = peer?.merged_round ?? null;
   return {
     merged: merged_round !== null && merged_round === run.round - 1,
     ...(most_amount !== null && { most_amount }),
+    ...(holdsStage(peer) && { stage: peer.stage }),
   };
 }
+
+/** Who holds which stage; missing where the model is not cut. */
+const rosterOf = ({ spec, peers }: RunState): Pick<RunView, 'roster'> =>
+  spec.stages === undefined
+    ? {}
+    : { roster: [...peers.values()].filter(holdsStage).map(({ id, stage }) => [id, stage] as [string, number]) };
 
 /**
  * A peer's view of a run. Only validators see other submissions; `own` is a worker's view of itself.
  */
-export function runView(
-  run: RunState,
-  time: TimeLeft,
-  withSubmissions: boolean,
-  own: Pick<RunView, 'most_amount' | 'merged'> = {},
-): RunView {
+export function runView(run: RunState, time: TimeLeft, withSubmissions: boolean, own: OwnView = {}): RunView {
   return {
     ...shared(run, time),
     checkpoint: run.checkpoint,
@@ -80,6 +89,7 @@ export function runView(
           size_bytes: body.size_bytes,
           amount: body.amount,
           numbers: body.numbers,
+          ...(body.stage !== undefined && { stage: body.stage }),
           judges,
           appealed: first !== null,
           sealed: [...seals.keys()],
@@ -89,6 +99,7 @@ export function runView(
     contests: withSubmissions ? contestsOf(run) : [],
     draw: run.draw,
     ...own,
+    ...rosterOf(run),
     reexecute_permille: run.rules.reexecute_permille,
     probation: run.rules.probation,
     rating_permille: run.rules.rating_permille ?? 0,
@@ -116,9 +127,10 @@ export function runStatuses(
 ): RunStatus[] {
   return [...state.runs.values()].map((run) => {
     const peers = [...run.peers.values()].map((peer): PeerView => {
+      const { stage: _, ...known } = peer;
       const seen = telemetry.get(peer.id);
       return {
-        ...peer,
+        ...known,
         // The last report of a device that has paused, or has freed its memory, says so.
         progress: peer.present || seen?.progress?.state === 'paused' ? (seen?.progress ?? null) : null,
         bytes_up: seen?.bytes_up ?? 0,

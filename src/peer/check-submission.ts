@@ -15,7 +15,9 @@ export async function checkSubmission(
   submission: SubmissionView,
   judging: Pick<Judging, 'repeat_permille' | 'looks' | 'place' | 'time_ms'>,
 ): Promise<Verdict> {
-  const task = await game.task(params, roundOf(view), submission.worker, state);
+  const { stage } = submission;
+  const round = { ...roundOf(view), ...(stage !== undefined && { stage }) };
+  const task = await game.task(params, round, submission.worker, state);
   const work = await device.fetchBlob(submission.work);
   const { amount, numbers, runtime } = submission;
   return game.check(task, { work, amount, numbers }, device, {

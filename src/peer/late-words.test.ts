@@ -4,7 +4,14 @@ import { test } from 'node:test';
 import { lateWords } from './late-words.ts';
 
 test('lateness is told with its round and without blame', () => {
-  for (const code of ['wrong-round', 'wrong-model', 'wrong-phase', 'already-submitted', 'not-a-worker']) {
+  for (const code of [
+    'wrong-round',
+    'wrong-model',
+    'wrong-stage',
+    'wrong-phase',
+    'already-submitted',
+    'not-a-worker',
+  ]) {
     const words = lateWords(code, 7)!;
     assert.match(words, /round 7/);
     assert.doesNotMatch(words, /expected|refused|invalid|fraud|wrong/);

@@ -5,6 +5,7 @@ type LateCode = Extract<
   RefusalCode,
   | 'wrong-round'
   | 'wrong-model'
+  | 'wrong-stage'
   | 'wrong-phase'
   | 'already-submitted'
   | 'not-a-worker'
@@ -23,6 +24,8 @@ const WORDS: Readonly<Record<LateCode, (round: number) => string>> = {
     `the work of round ${round} came after that round was merged or opened again, so it does not count: ${HARMLESS}`,
   'wrong-model': (round) =>
     `the work of round ${round} was done on a model that has been replaced meanwhile, so it does not count: ${HARMLESS}`,
+  'wrong-stage': (round) =>
+    `the work of round ${round} is of a stage of the model that this device does not hold any more, because devices have come or gone: nothing is held against it, and it goes on with the stage that it holds now`,
   'wrong-phase': (round) =>
     `the work of round ${round} came when the hub did not take work any more (the round was being merged, or the run is paused or over), so it does not count: ${HARMLESS}`,
   'already-submitted': (round) => `work of this device for round ${round} is in the log already, and counts once`,

@@ -94,11 +94,19 @@ export interface Role {
 
 /** A view's round in the form that games use. */
 export function roundOf(view: RunView): Round {
-  const { run, round: number, rounds, seed, draw, most_amount } = view;
+  const { run, round: number, rounds, seed, draw, most_amount, stage } = view;
   const last = view.recent.at(-1)?.bundle ?? null;
-  return { run, number, rounds, seed, draw, last, ...(most_amount !== undefined && { most_amount }) };
+  return {
+    ...{ run, number, rounds, seed, draw, last },
+    ...(most_amount !== undefined && { most_amount }),
+    ...(stage !== undefined && { stage }),
+  };
 }
 
 /** A key that distinguishes rounds: a round that was opened again, or is on another model, is another round. */
 export const roundKey = (view: Pick<RunView, 'round' | 'attempt' | 'model'>): string =>
   `${view.round}.${view.attempt}.${view.model}`;
+
+/** A key that distinguishes a worker's tasks: in a round, another stage of the model is another task. */
+export const taskKey = (view: Pick<RunView, 'round' | 'attempt' | 'model' | 'stage'>): string =>
+  view.stage === undefined ? roundKey(view) : `${roundKey(view)}.${view.stage}`;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { exampleView } from '../protocol/testing/example-views.ts';
-import { roundKey } from './role.ts';
+import { roundKey, taskKey } from './role.ts';
 import {
   type AfterWork,
   type Ended,
@@ -31,6 +31,21 @@ test('work goes on while its round does, is handed in when that closes, and is m
   assert.equal(planInterruption({ ...view, round: 4 }, key), 'missed');
   assert.equal(planInterruption({ ...view, attempt: 1 }, key), 'missed');
   assert.equal(planInterruption({ ...view, round: 4 }, ''), null, 'what does not count any more cannot be missed');
+});
+
+test('work on a stage that another device has now is dropped; the own one is begun, unless the round is handed in', () => {
+  const staged = { ...view, roster: [], stage: 1 };
+  assert.equal(planInterruption(staged, roundKey(staged), 1), null);
+  assert.equal(planInterruption({ ...staged, stage: 0 }, roundKey(staged), 1), 'moved');
+  assert.equal(planInterruption({ ...staged, stage: 0, phase: 'judging' }, roundKey(staged), 1), 'moved');
+  assert.equal(planInterruption({ ...staged, stage: 0, round: 4 }, roundKey(staged), 1), 'missed');
+  assert.equal(planInterruption({ ...staged, stage: 0 }, '', 1), null);
+  assert.equal(planInterruption({ ...staged, phase: 'judging' }, roundKey(staged), 1), 'stop');
+  assert.equal(planRound(staged, taskKey(staged)), 'wait');
+  assert.equal(planRound({ ...staged, stage: 0 }, taskKey(staged)), 'learn');
+  assert.equal(planRound({ ...staged, stage: 0 }, roundKey(staged)), 'wait', 'its work is in');
+  assert.equal(planRound({ ...staged, stage: undefined }, ''), 'keep-up', 'the log has given it none yet');
+  assert.equal(taskKey(view), roundKey(view));
 });
 
 test('what there is to hand in is handed in, also when it was cut off or the owner wants the device back', () => {

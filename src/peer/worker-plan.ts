@@ -1,7 +1,7 @@
 // What a worker does next with a round: decided here from what it knows; worker.ts acts on it.
 import type { Claim } from '../games/game.ts';
 import type { Obstacle, RunView } from '../protocol/messages.ts';
-import { roundKey } from './role.ts';
+import { roundKey, taskKey } from './role.ts';
 
 const LIMITS = {
   first_reserve_ms: 1000, // reserved at the end of a round for packing and sending, until that has been measured
@@ -21,20 +21,23 @@ const RESTS: Obstacle = {
 
 /**
  * What to do with a view while no work is under way.
- * @param done the round that was submitted or given up
+ * @param done the round that was submitted, or the task that was given up
  */
 export function planRound(view: RunView, done: string): 'learn' | 'keep-up' | 'wait' {
   if (view.phase !== 'working') return 'keep-up'; // so that the next round starts at once
-  return roundKey(view) === done ? 'wait' : 'learn';
+  if (view.roster && view.stage === undefined) return 'keep-up'; // it has no stage of the model yet
+  return [roundKey(view), taskKey(view)].includes(done) ? 'wait' : 'learn';
 }
 
 /**
  * What a view means for the round under way.
  * @param key that round; '' when there is none, or it does not count any more
+ * @param stage the stage of the model that the work is of; undefined where the model is not cut
  */
-export function planInterruption(view: RunView, key: string): 'missed' | 'stop' | null {
+export function planInterruption(view: RunView, key: string, stage?: number): 'missed' | 'moved' | 'stop' | null {
   if (!key) return null;
   if (roundKey(view) !== key) return 'missed'; // it is over, or was opened again
+  if (view.stage !== stage) return 'moved'; // nobody takes this stage's work from this device any more
   return view.phase === 'working' ? null : 'stop'; // what is done is submitted, if it still counts
 }
 

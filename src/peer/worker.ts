@@ -11,7 +11,7 @@ import { keepHandedIn, ownMerged } from './handed-in.ts';
 import { lateWords } from './late-words.ts';
 import { unlessEmptyHanded } from './leaving.ts';
 import { type RoundWatch, roundWatcher } from './obstacles.ts';
-import { NOTHING_DONE, type Role, type RoleContext, roundKey, roundOf } from './role.ts';
+import { NOTHING_DONE, type Role, type RoleContext, roundKey, roundOf, taskKey } from './role.ts';
 import { openStepping, type Stepping, type StepReport } from './stepping.ts';
 import {
   FIRST_RESERVE_MS,
@@ -30,6 +30,8 @@ const PROGRESS_EVERY_MS = 300;
 interface Work {
   /** '' once it does not count any more. */
   key: string;
+  /** The stage of the model that it is of; undefined where the model is not cut. */
+  readonly stage: number | undefined;
   readonly stop: AbortController;
   readonly round: RoundWatch;
   /** The same, while the device may be called too slow. */
@@ -50,7 +52,7 @@ class Worker implements Role {
   readonly #watchRound: (view: RunView) => RoundWatch;
   /** Elapsed time without that in which the owner's rules kept the device from working. */
   readonly #awake_ms: () => number;
-  /** The round that was submitted or given up, so that a view of it does not start it again. */
+  /** The round that was submitted, or the task that was given up, so that a view of it does not start it again. */
   #done = '';
   #work: Work | null = null;
   /** The newest round that this worker heard of, and when. */
@@ -82,7 +84,10 @@ class Worker implements Role {
         () => {},
       );
     const round = this.#watchRound(view);
-    const work: Work = { key: roundKey(view), stop: new AbortController(), round, watch: round, begun: false };
+    const work: Work = {
+      ...{ key: roundKey(view), stage: view.stage, stop: new AbortController(), round, watch: round },
+      begun: false,
+    };
     this.#work = work;
     await unlessEmptyHanded(
       this.#learn(view, work, leaving),
@@ -99,8 +104,9 @@ class Worker implements Role {
     if (view.phase === 'working' && roundKey(view) !== this.#heard.key) {
       this.#heard = { key: roundKey(view), seen_ms: Math.max(0, Math.floor(clock.now_ms())) };
     }
-    const interruption = planInterruption(view, this.#work?.key ?? '');
+    const interruption = planInterruption(view, this.#work?.key ?? '', this.#work?.stage);
     if (interruption === 'missed') this.#missed(view);
+    if (interruption === 'moved') this.drop();
     if (interruption === 'stop') this.#work?.stop.abort();
   }
 
@@ -124,7 +130,7 @@ class Worker implements Role {
     const signal = AbortSignal.any([work.stop.signal, leaving]);
     try {
       const { claim, rested } = await this.#train(view, work, signal);
-      this.#done = roundKey(view);
+      this.#done = taskKey(view);
       const counts = work.key === roundKey(view);
       const tooSlow = work.watch?.missed() ?? null;
       const stopped = signal.aborted;
@@ -202,10 +208,12 @@ class Worker implements Role {
         work,
         size_bytes,
         amount,
+        ...(view.stage !== undefined && { stage: view.stage }),
         numbers,
         pledge: (await pledge?.(work)) ?? (await ordinaryPledge(identity, work)),
         ...(this.#heard.key === roundKey(view) ? { seen_ms: this.#heard.seen_ms } : {}),
       });
+      this.#done = roundKey(view);
       this.#reserve_ms = nextReserve(this.#reserve_ms, this.#awake_ms() - worked_ms);
       await (await this.#firstWork()).handedIn();
       await keepHandedIn(this.#stepping.device.drawer, { round, work });
@@ -214,8 +222,8 @@ class Worker implements Role {
       this.#context.tell({ type: 'accepted', round, submission, index, amount, numbers, size_bytes });
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      if (error.code === 'refused') this.#reserve_ms *= 2;
       const code = typeof error.details.refusal === 'string' ? error.details.refusal : error.code;
+      if (error.code === 'refused' && code !== 'wrong-stage') this.#reserve_ms *= 2;
       this.#context.tell({ type: 'refused', round, code, message: lateWords(code, round) ?? error.message });
     }
   }

@@ -111,6 +111,8 @@ export const RunViewSchema = z.object({
   reexecute_permille: count,
   /** For a worker: whether its own work is in the last merge. */
   merged: z.boolean().optional(),
+  /** In runs whose model is cut into stages: the one that a worker itself holds; missing until it has joined. */
+  stage: count.optional(),
   /** In runs whose model is cut into stages: the workers that are here, each with its stage. */
   roster: z
     .array(z.tuple([hash, count]))
@@ -191,6 +193,7 @@ export const RunStatusSchema = RunViewSchema.omit({
   rating_permille: true,
   seats: true,
   roster: true,
+  stage: true,
 }).extend({
   owner: hash,
   /** The longest time that a round with its judging takes, and how many workers the first round waits for. */
