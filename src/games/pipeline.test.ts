@@ -145,7 +145,14 @@ describe('a run in stages', () => {
       new Uint8Array(new Float32Array(params.batch * params.context * params.model.hidden_size).fill(value).buffer);
     const say = async (from: Worker, stage: number, payload: Uint8Array, signed = true): Promise<string> => {
       const of = { origin: from.id, number: 0 };
-      const statement = handedStatement('activations', seed, stage, of, signed ? hashOfPayload(payload) : '');
+      const statement = handedStatement(
+        'activations',
+        seed,
+        stage,
+        workers[1].id,
+        of,
+        signed ? hashOfPayload(payload) : '',
+      );
       const signature = await from.device.channel!.sign(statement);
       const message = encodeMessage({ kind: 'activations', seed, ...of, payload, signature });
       return from.device.channel!.send(workers[1].id, message).then(

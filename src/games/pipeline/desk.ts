@@ -1,13 +1,8 @@
 // Where a device of a pipeline hears the others: it passes what is said of the round under way to whoever works on it, lets messages of the next
 // round wait, and answers for rounds that it has finished. There is one for each device, for as long as the device is there.
 import type { Device, DeviceChannel } from '../game.ts';
-import { decodeMessage, encodeMessage, type HandedOn, type PipelineMessage } from './messages.ts';
-
-/** A micro-batch as it came in, kept to be shown to judges. */
-export interface Shown {
-  readonly payload: Uint8Array;
-  readonly signature: Uint8Array;
-}
+import type { Kept, Shown } from './kept.ts';
+import { decodeMessage, encodeMessage, type HandedOn, type PipelineMessage, type Wanted } from './messages.ts';
 
 /** Who works on a round. */
 export interface AtWork {
@@ -17,20 +12,32 @@ export interface AtWork {
   finished(from: string): void;
 }
 
-/** What came in during a round, by the index of its transcript entry. */
-export type Kept = ReadonlyMap<number, Shown>;
-
 export interface Desk {
   /** This device works on a round from now on; messages of any other round that wait are dropped. */
   begin(seed: string, atWork: AtWork): void;
-  /** It has finished the round; what came in is kept until it has finished the one after the next. */
+  /** It has finished the round; what it has of it is shown until it has finished the one after the next. */
   end(seed: string, kept: Kept): void;
   /** Tells all of these devices. Who is not there does not hear it. */
   tell(devices: Iterable<string>, message: PipelineMessage): void;
+  /**
+   * Asks another device what was handed on in a round, at most MOST_ASKED things at once. Resolves when it has answered for all of them, or time
+   * is over; null stands for what it has not shown. Nothing of it is verified.
+   */
+  ask(device: string, question: Question): Promise<(Shown | null)[]>;
+}
+
+export interface Question {
+  readonly seed: string;
+  readonly wanted: readonly Wanted[];
+  /** Whole, or only their hashes and signatures. */
+  readonly payloads: boolean;
+  readonly time_ms: number;
 }
 
 /** A judge asks about the round before while the next one is under way. */
 const ROUNDS_KEPT = 2;
+/** Of all that it has of a round a device shows so many times as much to each that asks: to a judge, again in an appeal, and twice for what was lost. */
+const SHOWN_TIMES = 4;
 
 const desks = new WeakMap<DeviceChannel, Desk>();
 
@@ -44,6 +51,19 @@ export function deskOf(device: Pick<Device, 'channel'>): Desk {
   return opened;
 }
 
+interface Finished {
+  readonly kept: Kept;
+  /** How much was shown, by who asked. */
+  readonly shown: Map<string, number>;
+}
+
+interface Asked {
+  readonly device: string;
+  readonly answers: Map<number, Shown | null>;
+  readonly count: number;
+  readonly answered: () => void;
+}
+
 interface Waiting {
   readonly from: string;
   readonly message: PipelineMessage;
@@ -55,7 +75,9 @@ class OpenDesk implements Desk {
   #now: { readonly seed: string; readonly atWork: AtWork } | null = null;
   readonly #waiting: Waiting[] = [];
   /** Finished rounds by their seed, newest last. */
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new Map<string, Finished>();
+  readonly #asked = new Map<number, Asked>();
+  #asks = 0;
 
   constructor(channel: DeviceChannel) {
     this.#channel = channel;
@@ -70,7 +92,7 @@ class OpenDesk implements Desk {
   end(seed: string, kept: Kept): void {
     if (this.#now?.seed === seed) this.#now = null;
     this.#kept.delete(seed);
-    this.#kept.set(seed, kept);
+    this.#kept.set(seed, { kept, shown: new Map() });
     if (this.#kept.size > ROUNDS_KEPT) this.#kept.delete(this.#kept.keys().next().value!);
   }
 
@@ -79,10 +101,26 @@ class OpenDesk implements Desk {
     for (const to of devices) this.#channel.send(to, encoded).catch(() => {});
   }
 
+  async ask(device: string, { seed, wanted, payloads, time_ms }: Question): Promise<(Shown | null)[]> {
+    const ask = this.#asks++;
+    const answers = new Map<number, Shown | null>();
+    const over = new AbortController();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#asked.set(ask, { device, answers, count: wanted.length, answered: resolve });
+    const timer = setTimeout(resolve, Math.max(0, time_ms));
+    const message = encodeMessage({ kind: 'show', seed, ask, payloads, wanted: [...wanted] });
+    this.#channel.send(device, message, over.signal).catch(() => resolve());
+    await promise;
+    clearTimeout(timer);
+    over.abort();
+    this.#asked.delete(ask);
+    return wanted.map((_, at) => answers.get(at) ?? null);
+  }
+
   async #hear(from: string, message: PipelineMessage): Promise<void> {
     const { seed, kind } = message;
-    if (kind === 'show') return this.#show(from, seed, message.entries);
-    if (kind === 'shown') return; // to who asks, and this device has not asked
+    if (kind === 'show') return this.#show(from, message);
+    if (kind === 'shown') return this.#answered(from, message);
     const finished = this.#kept.has(seed);
     if (this.#now === null && !finished) {
       return new Promise((resolve) => this.#waiting.push({ from, message, resolve }));
@@ -95,11 +133,31 @@ class OpenDesk implements Desk {
     }
   }
 
-  #show(from: string, seed: string, entries: readonly number[]): void {
-    const kept = this.#kept.get(seed);
-    for (const entry of entries) {
-      const was = kept?.get(entry);
-      this.tell([from], { kind: 'shown', seed, entry, ...(was && { was }) });
+  /** One answer after the other, as fast as they are taken. Who cannot be reached gets no more of them. */
+  async #show(
+    from: string,
+    { seed, ask, wanted, payloads }: Extract<PipelineMessage, { kind: 'show' }>,
+  ): Promise<void> {
+    const finished = this.#kept.get(seed);
+    for (const [at, one] of wanted.entries()) {
+      const shown = finished?.shown.get(from) ?? 0;
+      const found = finished && shown < SHOWN_TIMES * finished.kept.count ? finished.kept.find(one) : undefined;
+      if (found) finished!.shown.set(from, shown + 1);
+      const { hash, signature, payload } = found ?? {};
+      const was = hash && signature && { hash, signature, ...(payloads && payload && { payload }) };
+      const message = encodeMessage({ kind: 'shown', seed, ask, at, ...(was && { was }) });
+      try {
+        await this.#channel.send(from, message);
+      } catch {
+        return;
+      }
     }
+  }
+
+  #answered(from: string, { ask, at, was }: Extract<PipelineMessage, { kind: 'shown' }>): void {
+    const asked = this.#asked.get(ask);
+    if (asked?.device !== from || at >= asked.count || asked.answers.has(at)) return;
+    asked.answers.set(at, was ?? null);
+    if (asked.answers.size === asked.count) asked.answered();
   }
 }

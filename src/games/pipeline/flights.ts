@@ -20,8 +20,8 @@ export interface Flight {
   readonly forward: number;
   /** Who gets the gradient; null in the first stage. */
   readonly from: string | null;
-  /** What is handed on. */
-  readonly message: Uint8Array;
+  /** What is handed on, signed for who gets it. */
+  readonly message: (to: string) => Promise<Uint8Array>;
 }
 
 interface Under extends Flight {
@@ -119,7 +119,9 @@ export class Flights {
     flight.tried.add(to);
     this.#routes.sent(to);
     const patient_ms = patience(this.#taken, LIMITS.taken_times, LIMITS.taken_least_ms);
-    channel.send(to, flight.message, AbortSignal.any([over, AbortSignal.timeout(patient_ms)])).then(
+    const patient = AbortSignal.any([over, AbortSignal.timeout(patient_ms)]);
+    const sent = flight.message(to).then((message) => channel.send(to, message, patient));
+    sent.then(
       () => this.#taken.add(performance.now() - sent_ms),
       () => {
         if (!over.aborted && flight.to === to) this.#passBy(flight, to);

@@ -14,8 +14,8 @@ import type { MicroBatch } from './work.ts';
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const SIGNATURE_BYTES = 64;
 const signature = bytes.refine(({ length }) => length === SIGNATURE_BYTES);
-/** More than a judge ever asks for at once. */
-const MOST_ASKED = 100_000;
+/** What a judge asks for at once, at most: so the answers are no burden to who does other work. */
+export const MOST_ASKED = 32;
 /** Rounds are told apart by their seed, which follows from the log. */
 const seed = hash;
 
@@ -31,6 +31,13 @@ const HandedSchema = z.strictObject({
 /** A micro-batch that is handed on. */
 export type HandedOn = z.infer<typeof HandedSchema>;
 
+/** By what a judge knows it: who handed on which micro-batch, and where it is known, to whom and what. */
+const WantedSchema = z.strictObject({
+  ...{ kind: z.enum(['activations', 'gradient']), by: hash, origin: hash, number: count },
+  ...{ to: hash.optional(), hash: hash.optional() },
+});
+export type Wanted = z.infer<typeof WantedSchema>;
+
 export const PipelineMessageSchema = z.discriminatedUnion('kind', [
   HandedSchema.extend({ kind: z.literal('activations') }),
   HandedSchema.extend({ kind: z.literal('gradient') }),
@@ -38,14 +45,15 @@ export const PipelineMessageSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('here'), seed }),
   /** It takes no more micro-batches of this round; one of the first stage makes no more. */
   z.strictObject({ kind: z.literal('finished'), seed }),
-  /** A judge asks for what came in, by the indices of transcript entries. */
-  z.strictObject({ kind: z.literal('show'), seed, entries: z.array(count).max(MOST_ASKED) }),
-  /** What came in at an entry, as it was signed; missing: it is not kept any more. */
+  /** A judge asks what was handed on in a finished round; `payloads`: whole, otherwise as hash and signature. */
   z.strictObject({
-    kind: z.literal('shown'),
-    seed,
-    entry: count,
-    was: z.strictObject({ payload: bytes, signature }).optional(),
+    ...{ kind: z.literal('show'), seed, ask: count, payloads: z.boolean() },
+    wanted: z.array(WantedSchema).max(MOST_ASKED),
+  }),
+  /** What was handed on, as it was signed, by its place in the question; missing: this device does not have it. */
+  z.strictObject({
+    ...{ kind: z.literal('shown'), seed, ask: count, at: count.max(MOST_ASKED - 1) },
+    was: z.strictObject({ hash, signature, payload: bytes.optional() }).optional(),
   }),
 ]);
 export type PipelineMessage = z.infer<typeof PipelineMessageSchema>;
@@ -61,14 +69,15 @@ export function decodeMessage(encoded: Uint8Array): PipelineMessage {
   throw new GameError('bad-message', `a message of another device: ${path.join('.')}: ${message}`);
 }
 
-/** What a device signs when it hands a micro-batch on: the stage is its own. */
+/** What a device signs when it hands a micro-batch on: the stage is its own, and nobody but `to` can say that it was meant. */
 export const handedStatement = (
   kind: HandedOn['kind'],
   seed: string,
   stage: number,
+  to: string,
   { origin, number }: MicroBatch,
   payload_hash: string,
-): Uint8Array => encodeStrict(['pipeline', kind, seed, stage, origin, number, payload_hash]);
+): Uint8Array => encodeStrict(['pipeline', kind, seed, stage, to, origin, number, payload_hash]);
 
 export const hashOfPayload = (payload: Uint8Array): string => bytesToHex(sha256(payload));
 

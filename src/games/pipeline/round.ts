@@ -10,8 +10,9 @@ import { GameError } from '../errors.ts';
 import type { Device, DeviceChannel, Told } from '../game.ts';
 import { learningRateAt } from '../pretrain/params.ts';
 import { toldMicro } from '../pretrain/work.ts';
-import { type AtWork, deskOf, type Shown } from './desk.ts';
+import { type AtWork, deskOf } from './desk.ts';
 import { Flights, nameOf } from './flights.ts';
+import { Kept } from './kept.ts';
 import {
   decodeForward,
   encodeForward,
@@ -64,7 +65,7 @@ class StageRound implements AtWork {
   readonly #shape: PayloadShape;
   readonly #layouts: ReturnType<typeof layoutsOf>;
   readonly #transcript: Entry[] = [];
-  readonly #kept = new Map<number, Shown>();
+  readonly #kept = new Kept();
   /** Gradients go before micro-batches: they free who waits. */
   readonly #gradients: Job[] = [];
   readonly #forward: Job[] = [];
@@ -161,10 +162,14 @@ class StageRound implements AtWork {
     if (isForward) checkReceived(activations_in!, decodeForward(this.#shape, payload).activations);
     else checkReceived(gradients_in!, payload);
     const hash = hashOfPayload(payload);
-    if (!isSigned(task.round.run, from, handedStatement(kind, this.#seed, expected, message, hash), signature)) {
+    if (
+      !isSigned(task.round.run, from, handedStatement(kind, this.#seed, expected, task.peer, message, hash), signature)
+    ) {
       throw new GameError('bad-message', `${kind}: expected them signed by who hands them on`, { from });
     }
     this.#seen.add(key);
+    const { origin, number } = message;
+    this.#kept.received({ kind, by: from, to: task.peer, of: { origin, number } }, { hash, signature, payload });
     return { from, message, hash };
   }
 
@@ -192,11 +197,11 @@ class StageRound implements AtWork {
   async #make(): Promise<void> {
     const { task, windows } = this.#options;
     const of = { origin: task.peer, number: this.#made++ };
-    await this.#passOn(of, { ...(await windows!(of.number)), activations: null }, null, null);
+    await this.#passOn(of, { ...(await windows!(of.number)), activations: null }, null);
   }
 
   #takeOn({ from, message, hash }: Job): Promise<void> {
-    return this.#passOn(message, decodeForward(this.#shape, message.payload), { by: from, hash }, message);
+    return this.#passOn(message, decodeForward(this.#shape, message.payload), { by: from, hash });
   }
 
   /** The forward pass, and on to the next stage. */
@@ -204,14 +209,14 @@ class StageRound implements AtWork {
     { origin, number }: MicroBatch,
     { activations, ...windows }: Windows & { readonly activations: Uint8Array | null },
     came: Handed | null,
-    shown: Shown | null,
   ): Promise<void> {
     const of = { origin, number };
     const input = { tokens: windows.tokens, activations, name: nameOf(of) };
     const payload = encodeForward(this.#shape, windows, await this.#options.stage.forward(input));
-    const { hash, message } = await this.#signed('activations', of, payload);
+    const went = hashOfPayload(payload);
     this.#taken++;
-    const forward = this.#enter({ kind: 'forward', of, came, went: hash }, shown);
+    const forward = this.#enter({ kind: 'forward', of, came, went });
+    const message = (to: string) => this.#signed('activations', to, of, payload, went);
     this.#flights.begin({ of, input, forward, from: came?.by ?? null, message });
   }
 
@@ -221,12 +226,12 @@ class StageRound implements AtWork {
     const of = { origin, number };
     const { tokens, targets, activations } = decodeForward(this.#shape, payload);
     const { gradient, loss } = await this.#options.stage.backward({ tokens, activations, name: nameOf(of) }, targets);
-    const gone = await this.#signed('gradient', of, gradient!);
+    const went = hashOfPayload(gradient!);
     const loss_micro = toldMicro(loss!);
-    this.#enter({ kind: 'learn', of, came: { by: from, hash }, went: gone.hash, loss_micro }, message);
+    this.#enter({ kind: 'learn', of, came: { by: from, hash }, went, loss_micro });
     this.#losses.sum_micro += loss_micro;
     this.#losses.count++;
-    this.#reply(from, gone.message);
+    await this.#reply(from, of, gradient!, went);
     await this.#finishedOne();
   }
 
@@ -235,15 +240,15 @@ class StageRound implements AtWork {
     if (!flight) return;
     const { gradient } = await this.#options.stage.backward(flight.input, message.payload);
     this.#back++;
-    const gone = gradient && (await this.#signed('gradient', flight.of, gradient));
-    const came = { by: from, hash };
-    this.#enter({ kind: 'backward', forward: flight.forward, came, went: gone?.hash ?? null }, message);
-    if (gone) this.#reply(flight.from!, gone.message);
+    const went = gradient && hashOfPayload(gradient);
+    this.#enter({ kind: 'backward', forward: flight.forward, came: { by: from, hash }, went });
+    if (gradient) await this.#reply(flight.from!, flight.of, gradient, went!);
     await this.#finishedOne();
   }
 
   /** A gradient goes to who sent the activations. If that device is gone, nobody else has use for it. */
-  #reply(to: string, message: Uint8Array): void {
+  async #reply(to: string, of: MicroBatch, gradient: Uint8Array, hash: string): Promise<void> {
+    const message = await this.#signed('gradient', to, of, gradient, hash);
     this.#channel.send(to, message, this.#over.signal).catch(() => {});
   }
 
@@ -258,21 +263,20 @@ class StageRound implements AtWork {
     const { gradient_norm } = await stage.step(learningRateAt(task.params, task.round, this.#steps));
     if (!Number.isFinite(gradient_norm)) throw diverged(task.round.number, this.#params);
     this.#steps++;
-    this.#enter({ kind: 'step' }, null);
+    this.#enter({ kind: 'step' });
   }
 
   /** @returns the entry's index in the transcript */
-  #enter(entry: Entry, came: Shown | null): number {
-    const at = this.#transcript.push(entry) - 1;
-    if (came) this.#kept.set(at, { payload: came.payload, signature: came.signature });
-    return at;
+  #enter(entry: Entry): number {
+    return this.#transcript.push(entry) - 1;
   }
 
-  async #signed(kind: HandedOn['kind'], of: MicroBatch, payload: Uint8Array) {
-    const hash = hashOfPayload(payload);
-    const { plan } = this.#options;
-    const signature = await this.#channel.sign(handedStatement(kind, this.#seed, plan.stage, of, hash));
-    return { hash, message: encodeMessage({ kind, seed: this.#seed, ...of, payload, signature }) };
+  /** The message that hands this on; what it says is kept. */
+  async #signed(kind: HandedOn['kind'], to: string, of: MicroBatch, payload: Uint8Array, hash: string) {
+    const { plan, task } = this.#options;
+    const signature = await this.#channel.sign(handedStatement(kind, this.#seed, plan.stage, to, of, hash));
+    this.#kept.sent({ kind, by: task.peer, to, of }, { hash, signature, payload });
+    return encodeMessage({ kind, seed: this.#seed, ...of, payload, signature });
   }
 
   #others(): string[] {
@@ -291,7 +295,7 @@ class StageRound implements AtWork {
 
   #isDone(): boolean {
     if (this.#gradients.length + this.#forward.length > 0) return false;
-    if (this.#flights.hopeless) return true;
+    if (this.#flights.hopeless || this.#kept.full) return true;
     if (this.#options.plan.range.embedding) return this.#made >= this.#most && this.#flights.count === 0;
     // What is under way now was given up by who made it.
     const makers = [...this.#channel.stages()].filter(([, stage]) => stage === 0);

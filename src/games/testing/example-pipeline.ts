@@ -22,6 +22,8 @@ export class Air {
   readonly run: string;
   /** Who is here, with their stages. */
   readonly stages = new Map<string, number>();
+  /** Validators, who are here as well. */
+  readonly validators = new Set<string>();
   /** Called for each message; false: it is lost, and its sender is told. */
   passes: (from: string, to: string, message: Uint8Array) => boolean = () => true;
   readonly #listeners = new Map<string, Listener>();
@@ -49,7 +51,8 @@ export class Air {
     const lane = `${from} ${to}`;
     const heard = (this.#lanes.get(lane) ?? Promise.resolve()).then(async () => {
       const listener = this.#listeners.get(to);
-      if (!listener || !this.stages.has(to) || !this.passes(from, to, message)) throw new Error('not here');
+      const isHere = this.stages.has(to) || this.validators.has(to);
+      if (!listener || !isHere || !this.passes(from, to, message)) throw new Error('not here');
       await listener(from, message);
     });
     this.#lanes.set(
@@ -143,7 +146,8 @@ export async function pipelineExample(settings: Record<string, unknown> = {}): P
   return {
     ...{ runtime, params, air, blobs, first },
     worker(stage, identity = createIdentity()) {
-      if (stage !== null) air.stages.set(identity.id, stage);
+      if (stage === null) air.validators.add(identity.id);
+      else air.stages.set(identity.id, stage);
       const channel = air.channel(identity);
       const device = { runtime, fetchBlob, drawer: memoryDrawer(), channel, progress: async () => {} };
       return { id: identity.id, device, stage: stage ?? -1 };

@@ -1,0 +1,102 @@
+// What a device shows of its finished rounds, to whom, how often, and who believes its answers.
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { createIdentity, type Identity } from '../../protocol/identity.ts';
+import { Air } from '../testing/example-pipeline.ts';
+import { type Desk, deskOf, type Question } from './desk.ts';
+import { Kept } from './kept.ts';
+import { decodeMessage, encodeMessage, type PipelineMessage } from './messages.ts';
+
+const SEEDS = ['1', '2', '3'].map((name) => name.repeat(64));
+const [SEED] = SEEDS;
+const LONG_MS = 20_000;
+const payload = Uint8Array.of(1, 2, 3);
+
+let air: Air;
+let [worker, judge]: Identity[] = [];
+let [shows, asks]: Desk[] = [];
+let wanted: Question['wanted'];
+
+const here = (identity: Identity): Desk => {
+  air.validators.add(identity.id);
+  return deskOf({ channel: air.channel(identity) });
+};
+const kept = (count: number): Kept => {
+  const all = new Kept();
+  for (let number = 0; number < count; number++) {
+    const shown = { hash: String(number).padStart(64, '0'), signature: new Uint8Array(64), payload };
+    all.received({ kind: 'activations', by: judge.id, to: worker.id, of: { origin: judge.id, number } }, shown);
+  }
+  return all;
+};
+const ask = (desk: Desk, more: Partial<Question> = {}) =>
+  desk.ask(worker.id, { seed: SEED, wanted, payloads: true, time_ms: LONG_MS, ...more });
+
+beforeEach(() => {
+  air = new Air('a'.repeat(64));
+  [worker, judge] = [createIdentity(), createIdentity()];
+  [shows, asks] = [here(worker), here(judge)];
+  wanted = [0, 1].map((number) => ({ kind: 'activations', by: judge.id, origin: judge.id, number }));
+});
+
+describe('a desk', () => {
+  test('shows what came in, whole or as its hash, and says what it does not have', async () => {
+    shows.end(SEED, kept(1));
+    const [found, missing] = await ask(asks);
+    assert.deepEqual([found?.hash, found?.payload, missing], ['0'.repeat(64), payload, null]);
+    const [hash] = await ask(asks, { payloads: false });
+    assert.deepEqual([hash?.hash, hash?.payload], ['0'.repeat(64), undefined]);
+  });
+
+  test('shows nothing of a round under way, and forgets a round when the one after the next is finished', async () => {
+    const all = kept(2);
+    shows.begin(SEED, { handed: async () => {}, finished: () => {} });
+    assert.deepEqual(await ask(asks), [null, null]);
+    for (const seed of SEEDS) shows.end(seed, all);
+    assert.deepEqual(await ask(asks), [null, null]);
+    for (const seed of SEEDS.slice(1)) assert.equal((await ask(asks, { seed }))[0]?.hash, '0'.repeat(64));
+  });
+
+  test('shows a round four times to each device, and no more', async () => {
+    shows.end(SEED, kept(2));
+    const other = here(createIdentity());
+    for (let time = 0; time < 4; time++)
+      assert.ok(
+        (await ask(asks)).every((shown) => shown !== null),
+        `${time}`,
+      );
+    assert.deepEqual(await ask(asks), [null, null]);
+    assert.ok((await ask(other)).every((shown) => shown !== null));
+  });
+
+  test('waits no longer than it was told for a device that is silent, and not at all for one that is not there', async () => {
+    air.validators.delete(worker.id);
+    assert.deepEqual(await ask(asks), [null, null]);
+    air.validators.add(worker.id);
+    air.channel(worker).listen(() => new Promise(() => {}));
+    assert.deepEqual(await ask(asks, { time_ms: 30 }), [null, null]);
+  });
+
+  test('hears nobody but the device that it has asked, and each answer once', async () => {
+    const asked = Promise.withResolvers<Extract<PipelineMessage, { kind: 'show' }>>();
+    const channel = air.channel(worker);
+    channel.listen(async (_, message) => asked.resolve(decodeMessage(message) as never));
+    const answers = ask(asks);
+    const question = await asked.promise;
+    const answer = (at: number, digit: string) => {
+      const was = { hash: digit.repeat(64), signature: new Uint8Array(64) };
+      return encodeMessage({ kind: 'shown', seed: SEED, ask: question.ask, at, was });
+    };
+    const stranger = air.channel(createIdentity());
+    await stranger.send(judge.id, answer(0, '6'));
+    await channel.send(judge.id, answer(0, '7'));
+    await channel.send(judge.id, answer(0, '8'));
+    await channel.send(judge.id, answer(5, '9'));
+    await channel.send(judge.id, answer(1, '9'));
+    assert.deepEqual(
+      (await answers).map((shown) => shown?.hash[0]),
+      ['7', '9'],
+    );
+    await channel.send(judge.id, answer(1, '9')); // too late, and no harm
+  });
+});
