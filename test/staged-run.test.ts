@@ -1,18 +1,76 @@
 // A run in stages on a hub: how it is created, and how its model is taken home.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { askHub } from '../src/peer/find-run.ts';
-import { RunViewSchema } from '../src/protocol/messages.ts';
-import { network } from './network.ts';
+import type { Device, TensorSource } from '../src/games/game.ts';
+import { catchUp } from '../src/games/history.ts';
+import { memoryDrawer } from '../src/games/memory-drawer.ts';
+import { decodeParams } from '../src/games/params.ts';
+import type { PipelineParams } from '../src/games/pipeline/params.ts';
+import { game as pipeline } from '../src/games/pipeline.ts';
+import { game as pretrain } from '../src/games/pretrain.ts';
+import { importModel } from '../src/model/checkpoint-folder.ts';
+import { byteTokenizer } from '../src/model/tokenizer.ts';
+import { createRun } from '../src/owner/owner.ts';
+import { checkFolder } from '../src/owner/ownership-shares.ts';
+import { trainingFor } from '../src/owner/run-settings.ts';
+import { openRun } from '../src/owner/taken-model.ts';
+import { createIdentity } from '../src/protocol/identity.ts';
+import { createNativeRuntime } from '../src/tensor/native-runtime.ts';
+import { network, TEXT, type Told } from './network.ts';
 
-test('a run in stages has the first model of the whole one, and is stored whole', async (t) => {
+const errorOf = async (told: Told) => {
+  assert.equal(await told.ended, 1, told.stdout());
+  return told.lines.at(-1)!.error as { readonly code: string; readonly message: string };
+};
+
+test('a run in stages has the first model of the whole one, stored whole, and is taken home as the Llama model that it is', async (t) => {
   const net = network(t);
   const { url } = await net.hub();
   const whole = await net.createRun(url);
   const cut = await net.createRun(url, '--stages', '3', '--micro-batches', '2');
-  const view = async (run: string) => RunViewSchema.parse((await askHub(url, `/runs/${run}`)).json);
-  const [one, other] = [await view(whole), await view(cut)];
-  assert.equal(other.game, 'pipeline');
-  assert.equal(other.model, one.model, 'the same tensors under the same names');
-  assert.equal(other.checkpoint.model, other.model);
+  const cache = join(net.folder, 'cache');
+  const [{ view: one }, { view, blobs }] = [await openRun(url, whole, cache), await openRun(url, cut, cache)];
+  assert.equal(view.game, 'pipeline');
+  assert.equal(view.model, one.model, 'the same tensors under the same names');
+  assert.equal(view.checkpoint.model, view.model);
+
+  const folder = join(net.folder, 'model');
+  const exported = net.ask('export', cut, folder, '--hub', url, '--json', '--format', 'gguf');
+  assert.equal(await exported.ended, 0, exported.stderr());
+  assert.equal((await checkFolder(folder)).shares?.model, view.model);
+
+  // What the stages say of held-out text, one after the other, is what the exported model says.
+  const params = (await decodeParams(pipeline, await blobs.fetch(view.params))) as PipelineParams;
+  const { state } = await catchUp(pipeline, params, view, null, blobs.fetch);
+  const runtime = await createNativeRuntime({ threads: 1 });
+  t.after(() => runtime.close());
+  const device: Device = {
+    ...{ runtime, fetchBlob: blobs.fetch, drawer: memoryDrawer(), progress: async () => {} },
+  };
+  const inStages = await pipeline.evaluate(params, state as TensorSource, device);
+  const { weights } = await importModel(folder);
+  const atHome = await pretrain.evaluate({ ...params, distil: null }, weights, device);
+  assert.ok(Math.abs(inStages.loss_micro - atHome.loss_micro) <= 5, JSON.stringify({ inStages, atHome }));
+});
+
+test('a model with a bottleneck between its stages is nobody’s to export, serve or go on from, and all are told why', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  const { training, schedule } = trainingFor({
+    ...{ rounds: 3, round_seconds: 5, steps: 2, batch: 2, context: 8, learning_rate: 0.01, min_workers: 2, stages: 2 },
+  });
+  const run = await createRun(url, createIdentity(), join(net.folder, 'cache'), {
+    ...{ name: 'narrow', texts: [TEXT], tokenizer: byteTokenizer(), seed: 's', schedule },
+    model: { hidden_size: 16, intermediate_size: 32, num_hidden_layers: 2, num_attention_heads: 2 },
+    training: { ...training, boundary: { width: 4 } },
+  });
+  for (const words of [
+    ['export', run, join(net.folder, 'model'), '--hub', url],
+    ['run', 'create', '--from-run', run, '--hub', url, '--data', 'none.txt'],
+  ]) {
+    const { code, message } = await errorOf(net.ask(...words, '--json'));
+    assert.equal(code, 'unsupported');
+    assert.match(message, /bottlenecks of 4 values between its stages, which are a part of what it trains/);
+  }
 });

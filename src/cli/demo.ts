@@ -4,9 +4,10 @@ import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { generate } from '../model/generate.ts';
 import { byteTokenizer } from '../model/tokenizer.ts';
-import { exportRun, type TakenModel } from '../owner/export-model.ts';
+import { exportRun } from '../owner/export-model.ts';
 import { createRun } from '../owner/owner.ts';
 import { trainingFor } from '../owner/run-settings.ts';
+import { type TakenModel, weightsOf } from '../owner/taken-model.ts';
 import { fetchStatus } from '../peer/find-run.ts';
 import { observeHub } from '../peer/hub-observer.ts';
 import { fired } from '../protocol/clock.ts';
@@ -348,6 +349,7 @@ function plainLine(status: RunStatus): string {
 
 async function writeSample(taken: TakenModel): Promise<string> {
   const threads = availableParallelism();
+  const model = { ...taken, weights: await weightsOf(taken) };
   const runtime = await (isNativeHere() ? createNativeRuntime({ threads }) : createWasmRuntime({ threads }));
   try {
     let longest = '';
@@ -355,7 +357,7 @@ async function writeSample(taken: TakenModel): Promise<string> {
     for (let attempt = 0; attempt < SAMPLE_ATTEMPTS && longest.length < SAMPLE_CHARACTERS; attempt++) {
       let text = '';
       const options = { ...SAMPLE, prompt: 'The ', seed: `sample ${attempt}`, signal: new AbortController().signal };
-      for await (const piece of generate(runtime, taken, options)) text += piece;
+      for await (const piece of generate(runtime, model, options)) text += piece;
       if (text.length > longest.length) longest = text;
     }
     return longest;

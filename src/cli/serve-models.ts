@@ -4,7 +4,7 @@ import { basename, extname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { importModel, nameOfFolder } from '../model/checkpoint-folder.ts';
 import { readJson, readText } from '../model/read-json.ts';
-import { takeModel } from '../owner/export-model.ts';
+import { takeModel, weightsOf } from '../owner/taken-model.ts';
 import type { Transfer } from '../peer/blobs.ts';
 import { type ClosingServer, openAnswerServer, type ServedModel } from '../serving/answer-server.ts';
 import { chatOf } from '../serving/chat.ts';
@@ -153,6 +153,11 @@ async function fromRun(
   { run, hub }: Extract<Place, { kind: 'run' }>,
   onTransfer: ServingSettings['onTransfer'],
 ): Promise<Found> {
-  const { config, weights, tokenizer, model } = await takeModel(hub, run, join(homeFolder(), 'cache'), onTransfer);
-  return { model: { config, weights, tokenizer, hash: model }, created_ms: Date.now(), chat_template: null };
+  const taken = await takeModel(hub, run, join(homeFolder(), 'cache'), onTransfer);
+  const { config, tokenizer, model } = taken;
+  return {
+    model: { config, weights: await weightsOf(taken), tokenizer, hash: model },
+    created_ms: Date.now(),
+    chat_template: null,
+  };
 }

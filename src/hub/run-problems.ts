@@ -1,6 +1,8 @@
 // What keeps a run from getting on, in words for people: read from the core's state, so that a restart loses nothing.
+
 import { watchOf } from '../core/rounds/worse-models.ts';
 import type { RunState } from '../core/state.ts';
+import { trainsOnText } from '../games/text-training.ts';
 import { formatDuration } from '../protocol/duration.ts';
 import { inUnit, valueText } from '../protocol/measures.ts';
 import type { Condition } from './condition.ts';
@@ -19,7 +21,7 @@ export function runProblem(run: RunState, time: Pick<LogClock, 'until_ms'>): str
     const [then, now] = [best, run.evaluation?.measured[name] ?? last].map((value) =>
       valueText(name, inUnit(name, value)),
     );
-    return `the hub has paused the run because it gets worse instead of better: its ${words} was ${then} at best and is ${now} now${run.spec.game === 'pretrain' ? ', so the learning rate may be too high' : ''}; its owner can end it (potluck run end ${id}) or let it go on (potluck run resume ${id})`;
+    return `the hub has paused the run because it gets worse instead of better: its ${words} was ${then} at best and is ${now} now${trainsOnText(run.spec.game) ? ', so the learning rate may be too high' : ''}; its owner can end it (potluck run end ${id}) or let it go on (potluck run resume ${id})`;
   }
   const { rounds, submissions, code, opens_ms } = run.idle;
   if (rounds < IDLE_ROUNDS || run.phase === 'paused') return null;

@@ -3,7 +3,7 @@ import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256Hex } from '../protocol/hash.ts';
 import { writeWhole } from '../protocol/whole-file.ts';
-import { modelFile, modelTensors } from './checkpoint.ts';
+import { modelFile, modelFileOf, modelTensors } from './checkpoint.ts';
 import type { LlamaConfig, Weights } from './config.ts';
 import { configFromJson, dtypeFromJson } from './config-json.ts';
 import type { RoundedDtype } from './dtypes.ts';
@@ -25,16 +25,24 @@ export interface StoredModel {
 /**
  * Writes a model as `transformers` loads it with AutoModelForCausalLM and AutoTokenizer: config.json, generation_config.json,
  * model.safetensors, tokenizer.json and tokenizer_config.json. Each file appears whole or not at all.
+ * `weights`: all of them, or one after the other in the order of `parameterSpecs`, of which memory then holds one.
  * Returns the paths. Throws ModelError `wrong-weights` (also for weights that `dtype` cannot hold), or `bad-tokenizer` when its ids exceed the model's vocabulary.
  */
 export async function exportModel(
   dir: string,
-  model: { config: LlamaConfig; weights: Weights; tokenizer: Tokenizer; dtype?: RoundedDtype },
+  model: {
+    readonly config: LlamaConfig;
+    readonly weights: Weights | AsyncIterable<Float32Array>;
+    readonly tokenizer: Tokenizer;
+    readonly dtype?: RoundedDtype;
+  },
 ): Promise<string[]> {
   const { config, weights, tokenizer, dtype } = model;
   const texts = folderTexts(config, tokenizer, dtype);
-  const files: [string, string | Iterable<Uint8Array>][] = [
-    ['model.safetensors', modelFile(config, weights, dtype)],
+  const file =
+    Symbol.asyncIterator in weights ? modelFileOf(config, weights, dtype) : modelFile(config, weights, dtype);
+  const files: [string, string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>][] = [
+    ['model.safetensors', file],
     ...texts,
   ];
   await mkdir(dir, { recursive: true });

@@ -76,6 +76,33 @@ test('wrong weights are refused', () => {
   wrong((copy) => copy.set('model.norm.weight', Float32Array.of(0, 0, 0, 0, 0, 0, 0, -Infinity)), /value 7 is -Inf/);
 });
 
+test('tensors that come one after the other give the same file; another number, length or value of them none', async (t) => {
+  const weights = someWeights(config);
+  const inOrder = parameterSpecs(config).map(({ name }) => weights.get(name)!);
+  async function* oneByOne(tensors: readonly Float32Array[]) {
+    yield* tensors;
+  }
+  const dir = await folder(t);
+  await exportModel(dir, { config, weights: oneByOne(inOrder), tokenizer: byteTokenizer() });
+  assert.deepEqual(new Uint8Array(await readFile(join(dir, 'model.safetensors'))), fileOf(config, weights));
+  for (const [tensors, message] of [
+    [inOrder.slice(1), /expected \d+ values of "model.embed_tokens.weight", got/],
+    [inOrder.slice(0, -1), /expected (\d+) tensors, got \d+/],
+    [[...inOrder, new Float32Array(1)], /expected \d+ tensors, got 1 values/],
+    [
+      inOrder.with(
+        3,
+        inOrder[3].map((value, i) => (i === 1 ? Number.NaN : value)),
+      ),
+      /value 1 is NaN/,
+    ],
+  ] as const) {
+    const wrong = { config, weights: oneByOne(tensors), tokenizer: byteTokenizer() };
+    await assert.rejects(exportModel(dir, wrong), { code: 'wrong-weights', message });
+  }
+  assert.deepEqual((await importModel(dir)).weights, weights, 'the former one is as it was');
+});
+
 test('an exported folder comes back whole, its name is that of its manifest, and nothing else is left', async (t) => {
   for (const llama of [config, tied]) {
     const dir = await folder(t);

@@ -39,3 +39,28 @@ export function modelFile(config: LlamaConfig, weights: Weights, dtype: RoundedD
   }
   return [modelFileHeader(config, dtype), ...specs.map(({ name }) => encodeValues(dtype, weights.get(name)!))];
 }
+
+/**
+ * The same pieces, of tensors in the order of `parameterSpecs`: each is let go before the next one is taken, so that a model need not fit into
+ * memory. Throws ModelError `wrong-weights` as above, with the first tensor that is wrong.
+ */
+export async function* modelFileOf(
+  config: LlamaConfig,
+  tensors: AsyncIterable<Float32Array>,
+  dtype: RoundedDtype = 'f32',
+): AsyncGenerator<Uint8Array> {
+  yield modelFileHeader(config, dtype);
+  const specs = parameterSpecs(config);
+  let at = 0;
+  for await (const values of tensors) {
+    const spec = specs[at++];
+    if (!spec || values.length !== sizeOf(spec.shape)) {
+      const expected = spec ? `${sizeOf(spec.shape)} values of "${spec.name}"` : `${specs.length} tensors`;
+      throw new ModelError('wrong-weights', `safetensors: expected ${expected}, got ${values.length} values`);
+    }
+    checkFinite(spec.name, values);
+    yield encodeValues(dtype, values);
+  }
+  if (at === specs.length) return;
+  throw new ModelError('wrong-weights', `safetensors: expected ${specs.length} tensors, got ${at}`);
+}

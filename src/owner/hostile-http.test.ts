@@ -12,8 +12,8 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
-import { takeModel } from './export-model.ts';
 import { sendEvent } from './owner.ts';
+import { takeModel } from './taken-model.ts';
 
 const HUB = 'b'.repeat(64);
 const RUN = 'f'.repeat(64);

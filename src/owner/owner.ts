@@ -7,10 +7,9 @@ import { withFirstWork } from '../games/first-work.ts';
 import { type AnyGame, hasTensors, stagesOf } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import { wordsOfGame } from '../games/parts.ts';
-import type { PipelineParams } from '../games/pipeline/params.ts';
-import type { PretrainParams } from '../games/pretrain.ts';
 import { loadGame } from '../games/registry.ts';
 import { keepState, type PutBlob } from '../games/state.ts';
+import type { TrainingParams } from '../games/text-training.ts';
 import type { LlamaConfigInput, Weights } from '../model/config.ts';
 import { roundedWeights } from '../model/dtypes.ts';
 import { initialWeights } from '../model/init.ts';
@@ -62,9 +61,6 @@ export interface PreparedRun {
   readonly params: TrainingParams;
   readonly dataset: PreparedDataset;
 }
-
-/** The settings of a run that trains a model on text, whole or in stages. */
-export type TrainingParams = PretrainParams | PipelineParams;
 
 /** The game of a plan. */
 const gameOf = ({ training }: Pick<PlannedRun, 'training'>): Promise<AnyGame> =>

@@ -35,3 +35,23 @@ test('an engine whose weights the pool cannot judge is closed again', async () =
   await closed.promise;
   await server.close();
 });
+
+test('a device says why it serves nothing of a game whose states write no text, or that nobody holds whole', async () => {
+  const said = async (game: object): Promise<string> => {
+    const problem = Promise.withResolvers<string>();
+    const server = openRunServer({
+      ...{ clock: systemClock, places: 1, params: null, device: {} as Device },
+      game: game as unknown as AnyGame,
+      serving: { serve: (model) => assert.equal(model, null) },
+      follow: () => assert.fail('nothing is loaded'),
+      openEngine: () => assert.fail('nothing is loaded'),
+      onServes: () => assert.fail('nothing is served'),
+      onProblem: (_code, message) => problem.resolve(message),
+    });
+    server.onView({ model: 'a'.repeat(64), phase: 'working' } as RunView);
+    await server.close();
+    return problem.promise;
+  };
+  assert.match(await said({ name: 'counts' }), /a state of the game counts writes no text/);
+  assert.match(await said({ name: 'cut', tensors: () => [], stages: () => 2 }), /in stages.*"potluck serve" does/);
+});

@@ -1,5 +1,5 @@
 // Serves the present model of a run: loads it when a device begins, and a newer one when the run has learned on, while older answers end.
-import type { AnyGame, Device, TextModel } from '../games/game.ts';
+import { type AnyGame, type Device, isStaged, type TextModel } from '../games/game.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import type { RunView } from '../protocol/messages.ts';
 import type { Engine } from '../serving/engine.ts';
@@ -47,6 +47,11 @@ async function openServed(
   }
 }
 
+const whyNothing = (game: AnyGame): string =>
+  isStaged(game)
+    ? `the model is trained in stages, so no device of the run serves it: "potluck serve" does, on a device that can hold all of it`
+    : `a state of the game ${game.name} writes no text: nothing is served`;
+
 export function openRunServer(options: RunServerOptions): RunServer {
   const { clock, serving, game } = options;
   let newest: RunView | null = null;
@@ -93,8 +98,7 @@ export function openRunServer(options: RunServerOptions): RunServer {
         if (!closed) timer = clock.setTimeout(look, again_ms);
       });
   };
-  if (!game.textModel)
-    options.onProblem('serving', `a state of the game ${game.name} writes no text: nothing is served`);
+  if (!game.textModel) options.onProblem('serving', whyNothing(game));
   return {
     onView(view) {
       newest = view;

@@ -2,6 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { isOfThisBuild } from '../../games/registry.ts';
+import { trainsOnText } from '../../games/text-training.ts';
 import type { RunOverview } from '../../protocol/messages.ts';
 import { begin } from '../shell/at-work.ts';
 import { CopyBox } from '../shell/copy-box.tsx';
@@ -25,7 +26,7 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
   const size_bytes = useDownloadBytes();
   const reluctant = useReluctance();
   const [last] = useState(lastAtWork);
-  const learns = game === 'pretrain';
+  const learns = trainsOnText(game);
   if (phase === 'finished') {
     return (
       <p class="lead">

@@ -1,5 +1,7 @@
 // Write with the current model: it is downloaded into this browser and runs here, so that it works without the hub. Or let the hub's pool write.
+
 import { useEffect } from 'preact/hooks';
+import { trainsOnText } from '../../games/text-training.ts';
 import { nameOf } from '../shell/format.ts';
 import type { ViewProps } from '../shell/live.ts';
 import { useStore } from '../shell/store.ts';
@@ -34,7 +36,7 @@ export function PlayView({ live, run }: ViewProps & { run: string }) {
   }, [again, here, newest, session.phase]);
 
   if (!overview && here && !model) return <p class="loading">This hub has no such run.</p>;
-  if (overview && overview.game !== 'pretrain') {
+  if (overview && !trainsOnText(overview.game)) {
     return (
       <p class="loading">
         “{nameOf(overview.name)}” trains no model that writes: it plays {overview.game}.

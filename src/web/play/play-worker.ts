@@ -5,10 +5,10 @@ import { CodedError } from '../../errors.ts';
 import type { AnyGame } from '../../games/game.ts';
 import { catchUp, type HeldState, type History } from '../../games/history.ts';
 import { decodeParams } from '../../games/params.ts';
-import type { PretrainParams } from '../../games/pretrain.ts';
 import { loadGame } from '../../games/registry.ts';
 import { keepState, type PutBlob } from '../../games/state.ts';
-import { parameterSpecs, type Weights } from '../../model/config.ts';
+import { mustBeLlama, type TrainingParams, trainsOnText, weightsOfState } from '../../games/text-training.ts';
+import { parameterSpecs } from '../../model/config.ts';
 import { type Decoder, type GenerateProgress, generateWith, openDecoder } from '../../model/generate.ts';
 import { type Tokenizer, tokenizerFromJson } from '../../model/tokenizer.ts';
 import { type BlobCache, openPeerBlobs, type PeerBlobs, type Transfer } from '../../peer/blobs.ts';
@@ -47,7 +47,7 @@ interface OpenRun {
   readonly runtime: Runtime;
   readonly threads: number;
   readonly game: AnyGame;
-  readonly params: PretrainParams;
+  readonly params: TrainingParams;
   readonly tokenizer: Tokenizer;
 }
 
@@ -90,13 +90,14 @@ async function askView(run: string): Promise<RunView> {
 }
 
 async function openRun(run: string, { game: name, params: hash }: Source, { blobs }: Keeper): Promise<OpenRun> {
-  if (name !== 'pretrain')
+  if (!trainsOnText(name))
     throw new PlayError('other-game', `This run plays ${name}, which trains no model that writes.`);
   tellFetching('what computes');
   const threads = mayUseThreads() ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
   const runtime = await createWebWasmRuntime({ files: WASM_FILES, threads });
   const game = await loadGame(name);
-  const params = (await decodeParams(game, await blobs.fetch(hash))) as PretrainParams; // the game's own schema has checked it
+  const params = (await decodeParams(game, await blobs.fetch(hash))) as TrainingParams; // the game's own schema has checked it
+  mustBeLlama(run, params);
   const manifest = decodeManifest(await blobs.fetch(params.dataset));
   const tokenizer = tokenizerFromJson(new TextDecoder().decode(await blobs.fetch(manifest.tokenizer)));
   return { run, runtime, threads, game, params, tokenizer };
@@ -113,9 +114,10 @@ async function take(run: string, source: Source): Promise<void> {
   await hand?.decoder.close();
   hand = null;
   const config = params.model;
+  const weights = await weightsOfState(game, params, held.state);
   const context = Math.min(config.max_position_embeddings, MOST_CONTEXT);
-  const decoder = await openDecoder(runtime, { config, weights: held.state as Weights }, context);
-  const kept = await keep(run, source, held, opened, keeper);
+  const decoder = await openDecoder(runtime, { config, weights }, context);
+  const kept = await keep(run, source, { hash: held.hash, state: weights }, opened, keeper);
   const parameters = parameterCount(parameterSpecs(config));
   const { merged_rounds } = source;
   const model = {
@@ -131,7 +133,13 @@ async function take(run: string, source: Source): Promise<void> {
 }
 
 /** The whole model is stored, not the steps to it, because those change with each round. */
-function keep(run: string, source: Source, { hash, state }: HeldState, open: OpenRun, { store, cache }: Keeper) {
+function keep(
+  run: string,
+  source: Source,
+  { hash, state }: Pick<HeldState, 'hash' | 'state'>,
+  open: OpenRun,
+  { store, cache }: Keeper,
+) {
   const { game, params, merged_rounds } = source;
   const blobs = (put: PutBlob) => keepState(open.game, open.params, state, put);
   return keepModel(store, cache, run, { game, params, model: hash, merged_rounds }, blobs);

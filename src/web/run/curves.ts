@@ -1,4 +1,5 @@
 // The curves of a chart: of a run's model, of its workers together and each alone, and of other runs; and all of them as CSV.
+import { trainsOnText } from '../../games/text-training.ts';
 import { inUnit } from '../../protocol/measures.ts';
 import type { WorkerPoint } from '../../protocol/messages.ts';
 import type { LiveRun, Point } from '../shell/live.ts';
@@ -51,8 +52,7 @@ export function curvesOf(run: LiveRun, axis: Axis): Curve[] {
     },
     {
       id: 'model',
-      name:
-        run.overview.game === 'pretrain' ? 'validation, on text that nobody trains on' : 'as validators measured it',
+      name: trainsOnText(run.overview.game) ? 'validation, on text that nobody trains on' : 'as validators measured it',
       ink: 'model',
       dashed: false,
       points: pointsOf(run.evaluations, axis, start_ms),

@@ -2,9 +2,9 @@
 import '../tab/no-eval.ts';
 import { catchUp } from '../../games/history.ts';
 import { decodeParams } from '../../games/params.ts';
-import type { PretrainParams } from '../../games/pretrain.ts';
 import { loadGame } from '../../games/registry.ts';
 import { readTensors } from '../../games/state.ts';
+import { mustBeLlama, type TrainingParams } from '../../games/text-training.ts';
 import { modelFileHeader, modelTensors } from '../../model/checkpoint.ts';
 import type { Weights } from '../../model/config.ts';
 import { encodeValues } from '../../model/dtypes.ts';
@@ -30,7 +30,8 @@ async function prepare({ url, run }: HomeOrder): Promise<void> {
     cache: openTabBlobs(await openTabStore(), Date.now),
   });
   const game = await loadGame(view.game);
-  const params = (await decodeParams(game, await blobs.fetch(view.params))) as PretrainParams; // the game's own schema has checked it
+  const params = (await decodeParams(game, await blobs.fetch(view.params))) as TrainingParams; // the game's own schema has checked it
+  mustBeLlama(run, params);
   say({ kind: 'progress', what: 'Fetching the tokenizer' });
   const manifest = decodeManifest(await blobs.fetch(params.dataset));
   const tokenizer = tokenizerFromJson(new TextDecoder().decode(await blobs.fetch(manifest.tokenizer)));

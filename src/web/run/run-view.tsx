@@ -1,5 +1,7 @@
 // A run as it happens: in a sentence, in what its model writes, in who brought how much; then figures, curves and devices.
+
 import { useEffect, useState } from 'preact/hooks';
+import { trainsOnText } from '../../games/text-training.ts';
 import { valueText } from '../../protocol/measures.ts';
 import type { MetricView, RunOverview } from '../../protocol/messages.ts';
 import { atWork } from '../shell/at-work.ts';
@@ -53,7 +55,7 @@ export function RunView({ live, run: id }: ViewProps & { run: string }) {
           toggle: (id) => setCharted(charted.includes(id) ? charted.filter((other) => other !== id) : [...charted, id]),
         }}
       />
-      {overview.game === 'pretrain' && overview.round > 0 && <Home run={overview} connection={live.connection} />}
+      {trainsOnText(overview.game) && overview.round > 0 && <Home run={overview} connection={live.connection} />}
       <footer class="fine">
         Run <code>{short(overview.run)}</code> by owner <code>{short(overview.owner)}</code> · present model{' '}
         <code>{short(overview.model)}</code> · the <Link to={{ view: 'ledger', event: null }}>ledger</Link> has{' '}
@@ -170,7 +172,7 @@ function Figures({ run }: { run: LiveRun }) {
         />
       )}
       <Figure
-        name={overview.game === 'pretrain' ? 'Read' : 'Done'}
+        name={trainsOnText(overview.game) ? 'Read' : 'Done'}
         value={formatCount(overview.merged_amount)}
         note={unit}
       />

@@ -1,4 +1,5 @@
 // A run in one plain sentence, and in a second one what its reader can do about it.
+import { trainsOnText } from '../../games/text-training.ts';
 import { valueText } from '../../protocol/measures.ts';
 import type { PeerView, RunOverview } from '../../protocol/messages.ts';
 import { formatCount, formatDuration, formatWhole, nameOf } from '../shell/format.ts';
@@ -17,7 +18,7 @@ export function describeRun(run: RunOverview, peers: Iterable<PeerView>): RunSen
   const workers = all.filter(({ role }) => role === 'worker');
   const here = workers.filter(({ present }) => present).length;
   const gave = workers.filter(({ merged_submissions }) => merged_submissions > 0).length;
-  const learns = run.game === 'pretrain';
+  const learns = trainsOnText(run.game);
   const { phase, round, rounds, problem } = run;
   const has = learns
     ? `It has read ${formatCount(run.merged_amount)} tokens.`
@@ -74,7 +75,7 @@ function trouble(run: RunOverview): string | null {
   const { name, words, better, first, last } = run.metrics[0];
   if (last === null || first === null || (better === 'lower' ? last <= first : last >= first)) return null;
   const than = `${better === 'lower' ? 'higher' : 'lower'} than at first, ${valueText(name, last)} instead of ${valueText(name, first)}`;
-  const advice = run.game === 'pretrain' ? ' with a lower learning rate' : '';
+  const advice = trainsOnText(run.game) ? ' with a lower learning rate' : '';
   return `${capital(nameOf(words))} is ${than}: the model gets worse. Its owner can end the run and start another${advice}.`;
 }
 
