@@ -138,5 +138,6 @@ export class Flights {
   }
 }
 
-const patience = (usual: UsualTime, times: number, least_ms: number): number =>
-  Math.max(least_ms, times * (usual.ms ?? 0));
+/** How long a device is waited for; whole milliseconds, because timers take no others. */
+export const patience = (usual: UsualTime, times: number, least_ms: number): number =>
+  Math.max(least_ms, Math.ceil(times * (usual.ms ?? 0)));
