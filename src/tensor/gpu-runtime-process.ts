@@ -1,6 +1,7 @@
 // The child process of the GPU runtime.
 import './no-telemetry.ts';
 import { z } from 'zod';
+import { keepingDevice } from './kept-device.ts';
 import { processOwnerPort, settingsOfProcess } from './runtime-node-process.ts';
 import { serveRuntime } from './runtime-server.ts';
 import type { OrtModule, SessionSettings } from './session-program.ts';
@@ -22,7 +23,7 @@ const settings: SessionSettings = {
 async function loadOrt(): Promise<OrtModule> {
   const ort = await import('onnxruntime-node');
   ort.env.logLevel = 'fatal';
-  return ort;
+  return keepingDevice(ort, settings.session);
 }
 
 serveRuntime(processOwnerPort(), loadOrt(), settings);

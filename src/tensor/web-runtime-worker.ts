@@ -1,4 +1,5 @@
 // The Worker of a runtime in a browser. Its first message names the runtime; all later ones are calls.
+import { keepingDevice } from './kept-device.ts';
 import { serveRuntime } from './runtime-server.ts';
 import { webOwnerPort } from './runtime-web-worker.ts';
 import type { OrtModule, SessionSettings } from './session-program.ts';
@@ -16,7 +17,7 @@ async function loadOrt({ runtime, threads, files, logLevel }: WebRuntimeSettings
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.wasmPaths = files;
   ort.env.logLevel = logLevel ?? 'fatal';
-  return ort;
+  return runtime === 'webgpu' ? keepingDevice(ort, WEBGPU_SETTINGS.session) : ort;
 }
 
 globalThis.onmessage = ({ data }: MessageEvent<WebRuntimeSettings>) => {

@@ -57,15 +57,17 @@ export async function learn(stages: readonly Stage[]): Promise<number> {
 }
 
 /**
- * The largest relative difference of a gradient or the loss between the model in so many stages and the whole on the same runtime, and where it is.
+ * The largest relative difference of a gradient or the loss between the model in so many stages and the whole on the same runtime, or on
+ * another one, and where it is.
  */
 export async function apartInStages(
   runtime: Runtime,
   config: LlamaConfig,
   counts: readonly number[],
+  ofWhole = runtime,
 ): Promise<{ readonly off: number; readonly where: string }> {
   const weights = randomWeights(config, { spread: ([, columns]) => 2 / Math.sqrt(columns) });
-  const expected = await gradientsOfWhole(runtime, config, weights);
+  const expected = await gradientsOfWhole(ofWhole, config, weights);
   let most = { off: 0, where: 'nowhere' };
   const compare = (off: number, where: string) => {
     if (!(off <= most.off)) most = { off, where }; // a NaN is the most
