@@ -76,9 +76,9 @@ test('a worker that comes in the middle catches up; one at a tenth of the speed 
   const run = await tinyRun(url, { rounds: 100, steps: 1000, round_seconds: 1.5, min_workers: 1 });
   net.join(url, 'vera', '--role', 'validator');
   await judged(url, run);
-  net.join(url, 'first');
+  net.join(url, 'first', '--duty', '0.3'); // it costs less
   await untilStatus(url, run, (s) => s.round >= 2);
-  net.join(url, 'late', '--duty', '0.1');
+  net.join(url, 'late', '--duty', '0.03');
   const status = await untilStatus(url, run, (s) => credit(s, 'late') > 0 && s.round >= 6);
   const perRound = (name: string): number => {
     const peer = status.peers.find((candidate) => candidate.name === name)!;

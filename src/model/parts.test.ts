@@ -34,11 +34,14 @@ function memory() {
   };
 }
 
-/** Values that a dtype holds exactly. */
+/** Values that a dtype holds exactly, the same 61 bytes again and again: no part or value begins as another one does. */
 const valuesFor = (dtype: Dtype, count: number, seed: number): Float32Array => {
-  const bytes = Uint8Array.from({ length: count * widthOf(dtype) }, (_, i) => (i * 131 + seed * 7) & 0x3f);
-  return decodeValues(dtype, bytes);
+  const bytes = Uint8Array.from({ length: 61 }, (_, i) => (i * 131 + seed * 7) & 0x3f);
+  return decodeValues(dtype, Buffer.alloc(count * widthOf(dtype), bytes));
 };
+
+/** To compare long tensors: `deepEqual` takes seconds. */
+const bytesOf = ({ buffer }: Float32Array): Buffer => Buffer.from(buffer as ArrayBuffer);
 
 async function all(tensors: AsyncIterable<Float32Array>): Promise<Float32Array[]> {
   const list: Float32Array[] = [];
@@ -50,15 +53,17 @@ test('small tensors share parts, large ones are cut; all come back bit for bit, 
   const specs: TensorSpec[] = [
     { name: 'a', dtype: 'f32', shape: [3] },
     { name: 'b', dtype: 'i8', shape: [5, 7] },
-    { name: 'large', dtype: 'bf16', shape: [PART_BYTES / 2 + 1, 6] },
+    { name: 'large', dtype: 'bf16', shape: [PART_BYTES / 2 + 1, 2] },
     { name: 'c', dtype: 'f16', shape: [9] },
     { name: 'd', dtype: 'f32', shape: [] },
   ];
   const store = memory();
   const tensors = specs.map(({ dtype, shape }, i) => valuesFor(dtype, sizeOf(shape), i));
   const manifest = await writeParts(specs, tensors, store.put);
-  assert.equal(manifest.parts.length, 1 + 7 + 1);
-  assert.deepEqual(await all(readParts(manifest, store.fetch)), tensors);
+  assert.equal(manifest.parts.length, 1 + 3 + 1);
+  const read = await all(readParts(manifest, store.fetch));
+  assert.ok(read.every((values, i) => bytesOf(values).equals(bytesOf(tensors[i]))));
+  assert.equal(read.length, tensors.length);
   assert.ok(store.at_once.most > 1 && store.at_once.most <= 2, `${store.at_once.most} at once`);
 });
 
@@ -89,12 +94,9 @@ test('of any tensors any come back, from the parts that hold them and no others'
       const fetched: string[] = [];
       const fetch = (hash: string) => store.fetch(fetched[fetched.push(hash) - 1]);
       const read = await all(readParts(manifest, fetch, (tensor) => drawn[tensor].wanted));
-      assert.ok(read.every((values) => values.every((value) => value === values[0])));
       const wanted = tensors.filter((_, i) => drawn[i].wanted);
-      assert.deepEqual(
-        read.map(({ 0: value, length }) => [value, length]),
-        wanted.map(({ 0: value, length }) => [value, length]),
-      );
+      assert.equal(read.length, wanted.length);
+      assert.ok(read.every((values, i) => bytesOf(values).equals(bytesOf(wanted[i]))));
       const needed = partsOf(specs).map(({ pieces }) => pieces.some(({ tensor }) => drawn[tensor].wanted));
       assert.deepEqual(
         fetched,
@@ -158,10 +160,10 @@ test('a part of another length, a value that is not finite, tensors that are not
 });
 
 test('what a store or a line throws is what is heard', async () => {
-  const specs: TensorSpec[] = [{ name: 'a', dtype: 'i8', shape: [6 * PART_BYTES] }];
+  const specs: TensorSpec[] = [{ name: 'a', dtype: 'i8', shape: [3 * PART_BYTES] }];
   const full = () => Promise.reject(new Error('full'));
-  await assert.rejects(writeParts(specs, [new Float32Array(6 * PART_BYTES)], full), /full/);
-  const manifest = { tensors: specs, parts: Array(6).fill('f'.repeat(64)) };
+  await assert.rejects(writeParts(specs, [new Float32Array(3 * PART_BYTES)], full), /full/);
+  const manifest = { tensors: specs, parts: Array(3).fill('f'.repeat(64)) };
   await assert.rejects(all(readParts(manifest, () => Promise.reject(new Error('away')))), /away/);
 });
 
