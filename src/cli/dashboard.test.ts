@@ -47,6 +47,7 @@ const run = (more: Partial<RunStatus> = {}): RunStatus => ({
   round_ms: 1000,
   judging_ms: 1000,
   min_workers: 1,
+  workers_needed: 1,
   peers: [
     peer('validator', { role: 'validator', progress: null }),
     peer('worker 2', { present: false, progress: null }),

@@ -36,6 +36,20 @@ test('a run on which devices work and nobody judges says that nothing is credite
   assert.doesNotMatch(describe(HUB, [{ ...over, peers: [peer('worker')] }], true), /not credited/);
 });
 
+test('who holds which stage of a model is counted from 1', () => {
+  const peers = [
+    { ...peer('worker'), stage: 0 },
+    { ...peer('worker'), stage: 2 },
+    peer('worker', false),
+    peer('validator'),
+  ];
+  const lines = describe(HUB, [{ ...live, stages: 3, peers }], false)
+    .split('\n')
+    .slice(-4);
+  const words = lines.map((line) => /stage \d+ of \d+/.exec(line)?.[0] ?? null);
+  assert.deepEqual(words, ['stage 1 of 3', 'stage 3 of 3', null, null]);
+});
+
 test('a word is a hub where it has a scheme or a port, else a run', () => {
   for (const word of ['http://hub', 'https://hub.example', 'localhost', 'localhost:7700', '[::1]:7700', 'hub:1']) {
     assert.ok(isHubUrl(word), word);

@@ -79,10 +79,11 @@ function describeRun(url: string, run: RunStatus): string {
   if (run.problem) lines.push(`  problem: ${nameOf(run.problem)}`);
   if (lacksValidator(run)) lines.push(`  ${noValidator(url, run.run)}`);
   for (const peer of run.peers) {
+    const stage = peer.stage === undefined ? '' : `, stage ${peer.stage + 1} of ${run.stages}`;
     const told = nameOf(wordsOfNumbers(run.numbers.work, (peer.present && peer.progress?.numbers) || {}));
     const doing = `${doingWords(peer)}${told && ` (${told})`}`;
     const credit = peer.role === 'worker' ? `, ${formatCount(peer.credit_amount)} ${nameOf(run.unit)} credited` : '';
-    lines.push(`  ${peer.id.slice(0, 8)}  ${peer.role.padEnd(9)}  ${nameOf(peer.name)}  ${doing}${credit}`);
+    lines.push(`  ${peer.id.slice(0, 8)}  ${peer.role.padEnd(9)}  ${nameOf(peer.name)}  ${doing}${stage}${credit}`);
   }
   return lines.join('\n');
 }

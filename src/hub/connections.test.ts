@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Encoder } from 'cbor-x';
 import { initialState } from '../core/state.ts';
-import { created, History, OWNER, RUN } from '../core/testing/example-history.ts';
+import { created, History, joined, OWNER, RUN } from '../core/testing/example-history.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel, ChannelListener } from '../protocol/channel.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';
@@ -208,6 +208,34 @@ test('who is counted as what, while connections come and go', async () => {
   first.gone();
   second.gone();
   assert.deepEqual([hub.connections.count(), hub.connections.roles().size], [0, 0]);
+});
+
+test('workers and validators of a run pass frames to each other, in either direction, and nobody else does', async () => {
+  const hub = openHub(taken);
+  const history = new History();
+  history.happen(OWNER, created(), RUN);
+  hub.state.runs.set(RUN, history.run);
+  const device = async (role: 'worker' | 'validator', here = true) => {
+    const [connection, identity] = [hub.connect(), createIdentity()];
+    const { id: peer } = identity;
+    if (here) history.happen(peer, joined(role));
+    const signature = await identity.sign(helloChallenge(HUB, new Uint8Array(32)));
+    await connection.say({ type: 'hello', protocol: PROTOCOL_VERSION, role, run: RUN, peer, signature });
+    return { ...connection, peer };
+  };
+  const roles = ['worker', 'worker', 'validator', 'validator'] as const;
+  const devices = await Promise.all(roles.map((role) => device(role)));
+  const sealed = Uint8Array.of(1);
+  for (const from of devices) {
+    for (const to of devices) {
+      if (from === to) continue;
+      await from.say({ type: 'relay', to: to.peer, number: 1, sealed });
+      assert.deepEqual(to.heard.at(-1), { type: 'relay', from: from.peer, number: 1, sealed });
+    }
+  }
+  const stranger = await device('worker', false);
+  assert.equal(await stranger.say({ type: 'relay', to: devices[0].peer, number: 1, sealed }), 'malformed');
+  assert.equal(await devices[0].say({ type: 'relay', to: stranger.peer, number: 1, sealed }), 'relay-lost');
 });
 
 test('what validators need not act on at once is told together, and what they must at once', async () => {

@@ -89,7 +89,13 @@ test('who holds which stage is told to all who take part, a worker its own apart
   assert.deepEqual(view().roster, [[ALICE, stage(ALICE)]]);
   assert.equal(view(BOB).stage, undefined, 'it holds none while it is away');
   const [status] = runStatuses(history.state, time, new Map(), () => 0);
-  assert.deepEqual(Object.keys(RunStatusSchema.parse(status)).includes('roster'), false);
+  const shown = RunStatusSchema.parse(status);
+  assert.ok(!('roster' in shown));
+  assert.deepEqual([shown.stages, shown.workers_needed], [2, 2]);
+  assert.deepEqual(
+    shown.peers.map((peer) => peer.stage),
+    [stage(ALICE), undefined, undefined],
+  );
   assert.ok(CORE_LIMITS.staged_workers <= WIRE_LIMITS.roster, 'all workers of a run fit into a view');
 });
 
@@ -99,9 +105,10 @@ test('nothing is told of stages where there are none', () => {
   history.happen(HUB, tick(1001));
   history.happen(ALICE, work());
   const view = runView(history.run, time, true, ownView(history.run, ALICE));
-  for (const part of [view, view.submissions[0]]) {
+  const [status] = runStatuses(history.state, time, new Map(), () => 0);
+  for (const part of [view, view.submissions[0], status, ...status.peers]) {
     assert.deepEqual(
-      Object.keys(part).filter((name) => name === 'stage' || name === 'roster'),
+      Object.keys(part).filter((name) => ['stage', 'stages', 'roster'].includes(name)),
       [],
     );
   }

@@ -135,6 +135,7 @@ export function runStatuses(
         progress: peer.present || seen?.progress?.state === 'paused' ? (seen?.progress ?? null) : null,
         bytes_up: seen?.bytes_up ?? 0,
         bytes_down: seen?.bytes_down ?? 0,
+        ...(holdsStage(peer) && { stage: peer.stage }),
       };
     });
     const working = peers.filter((peer) => peer.progress?.state === 'working');
@@ -144,6 +145,8 @@ export function runStatuses(
       owner: run.owner,
       round_ms: run.spec.round_ms,
       min_workers: run.spec.min_workers,
+      workers_needed: workersNeeded(run),
+      ...(run.spec.stages !== undefined && { stages: run.spec.stages }),
       peers,
       submitted,
       merged_amount: run.merged_amount,

@@ -39,7 +39,7 @@ function device({ wanted = null }: { wanted?: string | null } = {}) {
           name: `the ${run}`,
           phase,
           peers: [],
-          min_workers: 1,
+          workers_needed: 1,
           round: 1,
           attempt: 0,
         } as unknown as RunStatus;

@@ -15,9 +15,8 @@ export interface OpenRun {
   readonly validators: number;
 }
 
-export const openRunOf = ({ run, phase, peers, min_workers, round, attempt }: RunStatus): OpenRun => {
+export const openRunOf = ({ run, phase, peers, workers_needed }: RunStatus): OpenRun => {
   const here = (role: PeerRole): number => peers.filter((peer) => peer.role === role && peer.present).length;
-  const workers_needed = round === 0 && attempt === 0 ? min_workers : 1;
   return { run, phase, workers: here('worker'), workers_needed, validators: here('validator') };
 };
 

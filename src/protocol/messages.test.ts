@@ -79,6 +79,7 @@ const status: RunStatus = {
   round_ms: 1000,
   judging_ms: 1000,
   min_workers: 1,
+  workers_needed: 1,
   peers: [
     {
       id: HASH,

@@ -11,9 +11,9 @@ import { bytes, count, hash, role } from './schemas.ts';
  * is that of its manifest. 5: steps. 6: metrics in the game's words. 7: models in bf16 and f16. 8: amounts and numbers in the
  * game's words. 9: the pool that serves (serving-messages.ts). 10: offers say whether a device chats. 11: devices judge each other's answers.
  * 12: devices of a run talk to each other (relay-messages.ts); those that serve make vectors, sign claims and tell their energy; limits and
- * counts of judging are in the log.
+ * counts of judging are in the log. 13: runs whose model is cut into stages: work names its stage, views say who holds what.
  */
-export const PROTOCOL_VERSION = 12;
+export const PROTOCOL_VERSION = 13;
 
 /** Says in words which side has the older version, and what that side can do about it. */
 export function otherVersion(versions: { readonly hub: number; readonly peer: number }): string {
@@ -167,6 +167,8 @@ export const PeerViewSchema = z.object({
   progress: ProgressSchema.omit({ type: true }).nullable(),
   bytes_up: count,
   bytes_down: count,
+  /** In a run whose model is cut into stages, from 0: the one that a worker that is here holds. */
+  stage: count.optional(),
 });
 export type PeerView = z.infer<typeof PeerViewSchema>;
 
@@ -199,6 +201,9 @@ export const RunStatusSchema = RunViewSchema.omit({
   /** The longest time that a round with its judging takes, and how many workers the first round waits for. */
   round_ms: count,
   min_workers: count,
+  /** How many workers the next round waits for, and into how many stages the model is cut; missing: it is not. */
+  workers_needed: count,
+  stages: count.optional(),
   peers: z.array(PeerViewSchema),
   submitted: count,
   merged_amount: count,

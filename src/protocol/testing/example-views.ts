@@ -37,6 +37,7 @@ export const exampleOverview = (more: Partial<RunOverview> = {}): RunOverview =>
   owner: HASH,
   round_ms: 1000,
   min_workers: 1,
+  workers_needed: 1,
   submitted: 0,
   merged_amount: 0,
   bytes_submitted: 0,

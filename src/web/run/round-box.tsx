@@ -46,7 +46,7 @@ function Stages({ run, left_ms }: { run: LiveRun; left_ms: number }) {
     <ol class="stages">
       <Stage name="Train" now={phase === 'working'} left_ms={left_ms} whole_ms={overview.round_ms}>
         {phase === 'gathering' && round === 0
-          ? `waits for ${overview.min_workers} ${overview.min_workers === 1 ? 'worker' : 'workers'}; ${workers} ${workers === 1 ? 'is' : 'are'} here`
+          ? `waits for ${overview.workers_needed} ${overview.workers_needed === 1 ? 'worker' : 'workers'}; ${workers} ${workers === 1 ? 'is' : 'are'} here`
           : `${overview.submitted} of ${Math.max(workers, overview.submitted)} workers have handed in`}
       </Stage>
       <Stage name="Check" now={phase === 'judging'} left_ms={left_ms} whole_ms={overview.judging_ms}>

@@ -27,10 +27,19 @@ test('a run that lives says who teaches what, and how much it has read', () => {
 
 test('a run that nobody has come to, one that waits for more, and one that everybody has left', () => {
   assert.match(of({ phase: 'gathering' }).sentence, /waits for its first device/);
-  const waiting = of({ phase: 'gathering', min_workers: 4 }, worker(true, 0));
+  const waiting = of({ phase: 'gathering', workers_needed: 4 }, worker(true, 0));
   assert.equal(waiting.sentence, 'One device is here. 3 more, and it begins.');
   assert.match(waiting.next!, /when 4 devices are here/);
-  assert.match(of({ phase: 'gathering', min_workers: 1 }, worker(true, 0)).sentence, /It is about to begin/);
+  assert.match(of({ phase: 'gathering', workers_needed: 1 }, worker(true, 0)).sentence, /It is about to begin/);
+  const cut = of(
+    { phase: 'gathering', round: 3, workers_needed: 3, stages: 3, merged_amount: 9000 },
+    worker(true),
+    worker(true),
+    worker(false),
+  );
+  assert.equal(cut.sentence, '2 devices are here. 1 more, and it goes on. It has read 9k tokens.');
+  assert.match(cut.next!, /^Its model is cut into 3 stages, and each needs a device\./);
+  assert.match(of({ phase: 'gathering', round: 3 }, worker(true)).sentence, /^One device is teaching/);
   const left = of({ phase: 'working', round: 3, merged_amount: 9000 }, worker(false));
   assert.equal(left.sentence, 'Nobody is at work now. It has read 9k tokens.');
   assert.match(left.next!, /^3 of 60 rounds are merged/);

@@ -38,15 +38,15 @@ export function describeRun(run: RunOverview, peers: Iterable<PeerView>): RunSen
     };
   }
   if (phase === 'gathering' && round === 0) {
-    const missing = (run.attempt > 0 ? 1 : run.min_workers) - here;
+    const missing = run.workers_needed - here;
     return {
       sentence:
         here === 0
           ? `${capital(thing)} waits for its first device.`
           : `${devicesAre(here)} here. ${missing > 0 ? `${missing} more, and it begins.` : 'It is about to begin.'}`,
       next:
-        missing > 0 && run.min_workers > 1
-          ? `It begins when ${many(run.min_workers, 'device')} are here. Lend this one, or share the link.`
+        missing > 0 && run.workers_needed > 1
+          ? `It begins when ${many(run.workers_needed, 'device')} are here. Lend this one, or share the link.`
           : 'Lend this one, or share the link: it begins as soon as a device comes.',
       action: 'lend',
     };
@@ -55,6 +55,15 @@ export function describeRun(run: RunOverview, peers: Iterable<PeerView>): RunSen
     return {
       sentence: `Nobody is at work now. ${has}`,
       next: `${formatWhole(round)} of ${many(rounds, 'round')} are merged. The run waits until a device comes, and nothing is lost.`,
+      action: 'lend',
+    };
+  }
+  if (phase === 'gathering' && here < run.workers_needed) {
+    const cut =
+      run.stages === undefined ? '' : `Its model is cut into ${many(run.stages, 'stage')}, and each needs a device. `;
+    return {
+      sentence: `${devicesAre(here)} here. ${run.workers_needed - here} more, and it goes on. ${has}`,
+      next: `${cut}Lend this one, or share the link.`,
       action: 'lend',
     };
   }
