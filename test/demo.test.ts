@@ -36,7 +36,7 @@ async function untilGone(pids: readonly number[]): Promise<void> {
 }
 
 const skip = process.platform !== 'linux' && 'reads /proc';
-const demo = (net: Network, rounds: number): Potluck =>
+const demo = (net: Network, rounds: number, ...more: string[]): Potluck =>
   net.start(
     'demo',
     '--rounds',
@@ -50,7 +50,27 @@ const demo = (net: Network, rounds: number): Potluck =>
     '--data',
     join(net.folder, 'text.txt'),
     '--json',
+    ...more,
   );
+test('in stages it ends with a model as well, which no worker has held whole', async (t) => {
+  const net = network(t);
+  const potluck = demo(net, 3, '--stages', '3');
+  assert.equal(await potluck.ended, 0, potluck.stderr());
+  const [created] = potluck.lines.filter((line) => line.type === 'created');
+  const rounds = potluck.lines.filter((line) => line.type === 'round');
+  const stages = (rounds.at(0)!.peers as { role: string; stage?: number }[]).map(({ role, stage }) => [role, stage]);
+  assert.deepEqual(stages.sort(), [
+    ['validator', undefined],
+    ['worker', 0],
+    ['worker', 1],
+    ['worker', 2],
+  ]);
+  const finished = potluck.lines.at(-1) as Line & { first_loss: number; last_loss: number; folder: string };
+  assert.deepEqual([finished.type, finished.run], ['finished', created.run]);
+  assert.ok(finished.last_loss < finished.first_loss - 0.1, `${finished.first_loss} → ${finished.last_loss}`);
+  assert.ok(readdirSync(finished.folder).includes('model.safetensors'));
+});
+
 const hubOf = (potluck: Potluck): Promise<Line> => potluck.line((line) => line.type === 'hub');
 
 test('the demo ends by itself: a falling loss, a sample, and a model that others can read', async (t) => {

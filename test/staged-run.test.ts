@@ -17,7 +17,10 @@ import { trainingFor } from '../src/owner/run-settings.ts';
 import { openRun } from '../src/owner/taken-model.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
 import { createNativeRuntime } from '../src/tensor/native-runtime.ts';
-import { network, TEXT, type Told } from './network.ts';
+import { network, TEXT, type Told, untilStatus } from './network.ts';
+
+/** Of a run whose model is there already. */
+const GOES_ON = '--context 16 --batch 4 --open'.split(' ');
 
 const errorOf = async (told: Told) => {
   assert.equal(await told.ended, 1, told.stdout());
@@ -52,6 +55,47 @@ test('a run in stages has the first model of the whole one, stored whole, and is
   const { weights } = await importModel(folder);
   const atHome = await pretrain.evaluate({ ...params, distil: null }, weights, device);
   assert.ok(Math.abs(inStages.loss_micro - atHome.loss_micro) <= 5, JSON.stringify({ inStages, atHome }));
+});
+
+test('a run in stages learns; anybody can repeat its merges, verify what is taken home, and go on from it, whole or in other stages', async (t) => {
+  const net = network(t);
+  const { url } = await net.hub();
+  const run = await net.createRun(url, '--stages', '2', '--rounds', '2', '--steps', '4', '--round-seconds', '20');
+  for (const name of ['ada', 'bob']) net.join(url, name);
+  net.join(url, 'vera', '--role', 'validator');
+  const { metrics } = await untilStatus(url, run, (status) => status.evaluated_rounds === 2);
+  assert.ok(metrics[0].last! < metrics[0].first!, JSON.stringify(metrics));
+
+  const audited = net.ask('audit', url, '--json');
+  assert.equal(await audited.ended, 0, audited.stdout());
+  const { models, unchecked } = await audited.line((line) => line.type === 'audit');
+  assert.equal((models as { readonly recomputed: number }).recomputed, 2);
+  assert.deepEqual(unchecked, []);
+
+  const folder = join(net.folder, 'learned');
+  const exported = net.ask('export', run, folder, '--hub', url, '--json');
+  assert.equal(await exported.ended, 0, exported.stdout());
+  const { shares, stated } = await checkFolder(folder);
+  assert.deepEqual([shares?.merged_rounds, stated], [2, true]);
+
+  for (const cut of [[], ['--stages', '3']]) {
+    const text = join(net.folder, 'text.txt');
+    const again = net.ask(
+      'run',
+      'create',
+      '--hub',
+      url,
+      '--from-run',
+      run,
+      '--data',
+      text,
+      '--json',
+      ...cut,
+      ...GOES_ON,
+    );
+    const { run: next } = await again.line((line) => line.type === 'created');
+    assert.equal((await openRun(url, String(next), join(net.folder, 'cache'))).view.model, shares?.model);
+  }
 });
 
 test('a model with a bottleneck between its stages is nobody’s to export, serve or go on from, and all are told why', async (t) => {

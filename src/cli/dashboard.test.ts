@@ -94,6 +94,15 @@ describe('a picture', () => {
     ]);
   });
 
+  test('of a run in stages says who holds which', () => {
+    const peers = [peer('worker 1', { stage: 2 }), peer('worker 2', { stage: 0, progress: null })];
+    const lines = plain(renderRun(picture({ run: run({ peers, stages: 3 }) })));
+    assert.deepEqual(lines.slice(7, 9), [
+      'worker 1   working      ████████░░░░░░░░ 15/30   stage 3 of 3    share 50 %',
+      'worker 2   waiting      ░░░░░░░░░░░░░░░░         stage 1 of 3    share 50 %',
+    ]);
+  });
+
   test('from the first second on', () => {
     const first = run({
       phase: 'gathering',

@@ -151,7 +151,9 @@ function renderPeer(peer: PeerView | null, credited: number, { run, steps, colum
   const working = state === 'working';
   const done = working ? (peer.progress!.numbers.steps ?? 0) : state === 'sending' ? steps : 0;
   const counted = (working ? `${done}/${steps}` : '').padEnd(8);
-  const speed = (working ? `${formatCount(peer.progress!.amount_per_second)} ${nameOf(run.unit)}/s` : '').padEnd(16);
+  const speed = working ? `${formatCount(peer.progress!.amount_per_second)} ${nameOf(run.unit)}/s` : '';
+  // In stages a worker's speed is the others' as well.
+  const told = (peer.stage === undefined ? speed : `stage ${peer.stage + 1} of ${run.stages}`).padEnd(16);
   const progress = bar(done / steps, roomy ? 16 : 8);
-  return `${doing}${done > 0 ? progress : dim(progress)} ${counted}${roomy ? speed : ''}${dim(share)}`;
+  return `${doing}${done > 0 ? progress : dim(progress)} ${counted}${roomy ? told : ''}${dim(share)}`;
 }

@@ -35,6 +35,7 @@ interface DemoFlags {
   rounds: number;
   workers: number;
   steps: number;
+  stages?: number;
   folder: string;
   json: boolean;
 }
@@ -54,6 +55,8 @@ const DEMO = {
     max_position_embeddings: 256,
   },
 } as const;
+/** In stages a step takes as many sequences, in two parts: while one is at the next stage, this one has the other. */
+const IN_STAGES = { batch: DEMO.batch / 2, micro_batches: 2 } as const;
 
 const LAST_EVALUATION_MS = 20_000; // what the validator gets to measure the finished model
 const HUB_RESTART_MS = 300;
@@ -66,8 +69,13 @@ export function demoCommand(): Command {
   return new Command('demo')
     .addOption(dataOption('text to learn from: a file or a folder (default: the documentation that npm installed)'))
     .option('--rounds <n>', 'rounds to train', integer(1, 10_000), 36)
-    .option('--workers <n>', 'worker processes', integer(1, 64), 3)
+    .option('--workers <n>', 'worker processes (with --stages: at least one for each)', integer(1, 64), 3)
     .option('--steps <n>', 'steps that a worker does at most in a round', integer(1, 1000), DEMO.steps)
+    .option(
+      '--stages <n>',
+      'cut the model into so many stages: each worker holds one, and hands activations on to the next',
+      integer(2, DEMO.model.num_hidden_layers + 2),
+    )
     .option('--folder <dir>', 'where everything is kept', join('potluck-data', 'demo'))
     .addOption(jsonOption())
     .addHelpText(
@@ -76,10 +84,12 @@ export function demoCommand(): Command {
 Examples:
   $ potluck demo
   $ potluck demo --data ./my-texts --rounds 100
+  $ potluck demo --stages 3
 
 Ctrl-C stops everything and loses nothing: the next start goes on from there.`,
     )
-    .action(async (flags: DemoFlags) => {
+    .action(async (given: DemoFlags) => {
+      const flags = { ...given, workers: Math.max(given.workers, given.stages ?? 0) };
       const output = openOutput(flags.json);
       const stopped = untilStopped();
       mustExist(flags.data);
@@ -218,9 +228,10 @@ async function openRun(
   // Other text, another length, other workers or steps make another run: its name says which.
   const given = flags.data.length > 0;
   const source = given ? flags.data.map((path) => resolve(path)).join(', ') : 'the documentation that npm installed';
-  const { rounds, workers: min_workers, steps } = flags;
+  const { rounds, workers: min_workers, steps, stages } = flags;
   // The usual steps stand in no name: runs of demos before there was a choice go on.
-  const chosen = [source, rounds, min_workers, ...(steps === DEMO.steps ? [] : [steps])];
+  const cut = stages === undefined ? [] : [{ stages }];
+  const chosen = [source, rounds, min_workers, ...(steps === DEMO.steps ? [] : [steps]), ...cut];
   const settings = sha256Hex(utf8(JSON.stringify(chosen))).slice(0, 6);
   const name = `Potluck demo ${settings}`;
   const find = async () => (await fetchStatus(url)).runs.find((run) => run.name === name && run.phase !== 'finished');
@@ -243,7 +254,10 @@ async function openRun(
     tokenizer: byteTokenizer(),
     model,
     seed: 'potluck demo',
-    ...trainingFor({ rounds, round_seconds, steps, batch, context, learning_rate, min_workers }),
+    ...trainingFor({
+      ...{ rounds, round_seconds, steps, batch, context, learning_rate, min_workers },
+      ...(stages !== undefined && { ...IN_STAGES, stages }),
+    }),
   });
   screen.say(given ? [...linesOfTexts(report)].join('\n') : '', { type: 'created', run: id });
   return (await find())!;
