@@ -90,6 +90,36 @@ describe('a run in stages', () => {
     assert.ok(taken > 0 && taken < 10 && learned >= 10, `${taken} of 10 through the other device, ${learned} learned`);
   });
 
+  test('one that is moved to a stage whose only device has died goes on there, and nothing is lost', async () => {
+    const { air, first } = example;
+    air.stages.clear();
+    const [maker, moved, other, last] = [0, 1, 1, 2].map((stage) => example.worker(stage));
+    const [drop, dead] = [new AbortController(), new AbortController()];
+    let heard = 0;
+    air.passes = (from, to) => {
+      // What it is given in this moment is neither done nor refused.
+      if (from === maker.id && to === moved.id && ++heard === 4) {
+        air.stages.delete(last.id);
+        air.stages.set(moved.id, 2);
+        dead.abort();
+        drop.abort();
+      }
+      return from !== last.id || !dead.signal.aborted;
+    };
+    const before = work(moved, 12, first, drop.signal);
+    const after = before.then(() => work({ ...moved, stage: 2 }, 12, first));
+    const [made, taken, learned] = await Promise.all([
+      ...[maker, other].map((worker) => work(worker, 12, first)),
+      after,
+      work(last, 12, first, dead.signal),
+    ]);
+    air.passes = () => true;
+    assert.equal(made!.numbers.micro_batches, 10);
+    assert.equal(decodeStageWork(learned!.work).stage, 2);
+    const counts = [taken, learned].map((claim) => claim!.numbers.micro_batches);
+    assert.ok(counts[0] > 0 && counts[1] > 0 && counts[1] < 10, counts.join());
+  });
+
   test('a device that takes nothing and says nothing is passed by', async () => {
     const { air, first } = example;
     air.stages.clear();

@@ -57,6 +57,34 @@ describe('a desk', () => {
     for (const seed of SEEDS.slice(1)) assert.equal((await ask(asks, { seed }))[0]?.hash, '0'.repeat(64));
   });
 
+  test('of a device that was moved shows what it had at either stage, and takes messages of the round as soon as it has begun again', async () => {
+    const finished: string[] = [];
+    const atWork = { handed: async () => {}, finished: (from: string) => void finished.push(from) };
+    asks.begin(SEED, atWork);
+    const [early, late] = [kept(1), kept(2)];
+    shows.begin(SEED, atWork);
+    shows.end(SEED, early, true);
+    const passed: string[] = [];
+    const handed = { kind: 'activations', seed: SEED, origin: judge.id, number: 5 } as const;
+    const message = encodeMessage({ ...handed, payload, signature: new Uint8Array(64) });
+    const taken = air
+      .channel(judge)
+      .send(worker.id, message)
+      .then(() => void passed.push('taken'));
+    asks.tell([worker.id], { kind: 'here', seed: SEED });
+    await new Promise(setImmediate);
+    assert.deepEqual([passed, finished], [[], []], 'it waits, and nobody is told that it takes no more');
+    shows.begin(SEED, { ...atWork, handed: async (_, { number }) => void passed.push(`handed ${number}`) });
+    await taken;
+    assert.deepEqual(passed, ['handed 5', 'taken']);
+    assert.equal((await ask(asks)).filter((one) => one !== null).length, 1, 'what it had at the stage before');
+    shows.end(SEED, late);
+    assert.equal((await ask(asks)).filter((one) => one !== null).length, 2);
+    asks.tell([worker.id], { kind: 'here', seed: SEED });
+    while (finished.length === 0) await new Promise(setImmediate);
+    assert.deepEqual(finished, [worker.id]);
+  });
+
   test('shows a round four times to each device, and no more', async () => {
     shows.end(SEED, kept(2));
     const other = here(createIdentity());

@@ -15,8 +15,11 @@ export interface AtWork {
 export interface Desk {
   /** This device works on a round from now on; messages of any other round that wait are dropped. */
   begin(seed: string, atWork: AtWork): void;
-  /** It has finished the round; what it has of it is shown until it has finished the one after the next. */
-  end(seed: string, kept: Kept): void;
+  /**
+   * It has finished the round, or with its stage alone, where it was moved to another one: then messages wait until it begins again. What it has
+   * of the round is shown until it has finished the one after the next.
+   */
+  end(seed: string, kept: Kept, moved?: boolean): void;
   /** Tells all of these devices. Who is not there does not hear it. */
   tell(devices: Iterable<string>, message: PipelineMessage): void;
   /**
@@ -51,8 +54,11 @@ export function deskOf(device: Pick<Device, 'channel'>): Desk {
   return opened;
 }
 
-interface Finished {
-  readonly kept: Kept;
+interface Past {
+  /** Of each stage that it held in the round. */
+  readonly kept: readonly Kept[];
+  /** It takes no more of the round. */
+  readonly finished: boolean;
   /** How much was shown, by who asked. */
   readonly shown: Map<string, number>;
 }
@@ -74,8 +80,8 @@ class OpenDesk implements Desk {
   readonly #channel: DeviceChannel;
   #now: { readonly seed: string; readonly atWork: AtWork } | null = null;
   readonly #waiting: Waiting[] = [];
-  /** Finished rounds by their seed, newest last. */
-  readonly #kept = new Map<string, Finished>();
+  /** Rounds by their seed, newest last. */
+  readonly #past = new Map<string, Past>();
   readonly #asked = new Map<number, Asked>();
   #asks = 0;
 
@@ -89,11 +95,13 @@ class OpenDesk implements Desk {
     for (const { from, message, resolve } of this.#waiting.splice(0)) resolve(this.#hear(from, message));
   }
 
-  end(seed: string, kept: Kept): void {
+  end(seed: string, kept: Kept, moved = false): void {
     if (this.#now?.seed === seed) this.#now = null;
-    this.#kept.delete(seed);
-    this.#kept.set(seed, { kept, shown: new Map() });
-    if (this.#kept.size > ROUNDS_KEPT) this.#kept.delete(this.#kept.keys().next().value!);
+    const before = this.#past.get(seed);
+    this.#past.delete(seed);
+    const all = [...(before?.kept ?? []), kept];
+    this.#past.set(seed, { kept: all, finished: !moved, shown: before?.shown ?? new Map() });
+    if (this.#past.size > ROUNDS_KEPT) this.#past.delete(this.#past.keys().next().value!);
   }
 
   tell(devices: Iterable<string>, message: PipelineMessage): void {
@@ -121,7 +129,7 @@ class OpenDesk implements Desk {
     const { seed, kind } = message;
     if (kind === 'show') return this.#show(from, message);
     if (kind === 'shown') return this.#answered(from, message);
-    const finished = this.#kept.has(seed);
+    const finished = this.#past.get(seed)?.finished ?? false;
     if (this.#now === null && !finished) {
       return new Promise((resolve) => this.#waiting.push({ from, message, resolve }));
     }
@@ -138,11 +146,12 @@ class OpenDesk implements Desk {
     from: string,
     { seed, ask, wanted, payloads }: Extract<PipelineMessage, { kind: 'show' }>,
   ): Promise<void> {
-    const finished = this.#kept.get(seed);
+    const past = this.#past.get(seed);
+    const count = past?.kept.reduce((sum, kept) => sum + kept.count, 0) ?? 0;
     for (const [at, one] of wanted.entries()) {
-      const shown = finished?.shown.get(from) ?? 0;
-      const found = finished && shown < SHOWN_TIMES * finished.kept.count ? finished.kept.find(one) : undefined;
-      if (found) finished!.shown.set(from, shown + 1);
+      const shown = past?.shown.get(from) ?? 0;
+      const found = shown < SHOWN_TIMES * count ? foundIn(past!.kept, one) : undefined;
+      if (found) past!.shown.set(from, shown + 1);
       const { hash, signature, payload } = found ?? {};
       const was = hash && signature && { hash, signature, ...(payloads && payload && { payload }) };
       const message = encodeMessage({ kind: 'shown', seed, ask, at, ...(was && { was }) });
@@ -160,4 +169,12 @@ class OpenDesk implements Desk {
     asked.answers.set(at, was ?? null);
     if (asked.answers.size === asked.count) asked.answered();
   }
+}
+
+function foundIn(all: readonly Kept[], wanted: Wanted): Shown | undefined {
+  for (const kept of all) {
+    const found = kept.find(wanted);
+    if (found) return found;
+  }
+  return undefined;
 }

@@ -91,7 +91,7 @@ export class Flights {
     return flight;
   }
 
-  /** Sees to those whose device has left, and gives up those that nobody answers for. */
+  /** Sees to those whose device has left or holds another stage now, and gives up those that nobody answers for. */
   look(): void {
     const stages = this.#options.channel.stages();
     const patience_ms = patience(this.#back, LIMITS.back_times, LIMITS.back_least_ms);
@@ -101,7 +101,7 @@ export class Flights {
         if (to !== null) this.#routes.over(to, null);
         this.#under.delete(name);
       } else if (to === null) this.#handOn(flight);
-      else if (!stages.has(to) || this.#options.finished.has(to)) this.#passBy(flight, to);
+      else if (stages.get(to) !== this.#options.next || this.#options.finished.has(to)) this.#passBy(flight, to);
     }
   }
 
