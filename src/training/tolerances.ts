@@ -98,3 +98,20 @@ export function followedTolerance(worker: string, validator: string, apart: numb
   const update = Math.max(near.update, GROWTH * apart);
   return update < LOST ? { ...near, update } : null;
 }
+
+/**
+ * How far what a stage hands on may be from its repetition: the norm of the difference over the norm of the repeated one. `unmoved`: before the
+ * first step of the round, where both have the same weights; `moved`: after it.
+ */
+export interface HandedTolerance {
+  readonly unmoved: number;
+  readonly moved: number;
+}
+
+const HANDED_NEAR: HandedTolerance = { unmoved: 0.001, moved: 0.02 };
+/** Products in 16 bits have three digits. */
+const HANDED_UNMEASURED: HandedTolerance = { unmoved: 0.01, moved: 0.05 };
+
+/** The bounds for payloads of one runtime class that are computed again on another. */
+export const handedTolerance = (worker: string, validator: string): HandedTolerance =>
+  MEASURED.includes(worker) && MEASURED.includes(validator) ? HANDED_NEAR : HANDED_UNMEASURED;

@@ -1,61 +1,131 @@
-// How a validator judges the work of a stage: its form, and what its transcript says of itself.
+// How a validator judges the work of a stage, cheapest first: its form, and what its transcript says of itself; sameness with earlier work; and
+// where it was drawn to repeat, the first entries of the transcript again.
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { CodedError } from '../../errors.ts';
+import { overlapOf } from '../../training/re-execution.ts';
 import { decodeUpdate } from '../../training/sparse.ts';
 import type { Claim, Device, Judging, Verdict } from '../game.ts';
-import { amountOf, type PipelineTask } from './params.ts';
-import { planOf } from './perform.ts';
-import { decodeStageWork, type Entry } from './work.ts';
-
-/** Why work is not accepted. */
-class Refused extends Error {
-  readonly code: string;
-  constructor(code: string) {
-    super(code);
-    this.code = code;
-  }
-}
+import { AFRESH, statesLeft } from '../pretrain/carried.ts';
+import { amountOf, type PipelineTask, type StagePlan } from './params.ts';
+import { endAt, planOf } from './perform.ts';
+import { Refused } from './refused.ts';
+import { type Judged, repeatWork } from './repeat.ts';
+import { decodeStageWork, type Entry, type StageWork } from './work.ts';
 
 export async function checkWork(task: PipelineTask, claim: Claim, device: Device, judging: Judging): Promise<Verdict> {
-  const evidence = { game: 'pipeline', stage: task.round.stage, runtime: judging.runtime, by: device.runtime.class };
+  const evidence: Record<string, unknown> = {
+    ...{ game: 'pipeline', stage: task.round.stage, runtime: judging.runtime, by: device.runtime.class },
+  };
   const found = { score_micro: 0, numbers: {}, evidence };
   try {
-    checkForm(task, claim);
+    const plan = planOf(task);
+    const { work, update } = openClaim(task, plan, claim);
+    const judged = { task, plan, work, update, device, judging };
+    await checkStart(judged);
+    if (judging.looks) evidence.overlap = await compareWithEarlier(judged);
+    if (judging.repeat_permille > 0) {
+      // Of a round that is long over nobody has kept what was handed on: who judges from the log alone can say nothing more.
+      if (!device.channel) throw new Refused('inputs-not-kept', false);
+      evidence.repeated = await repeatWork(judged);
+    }
     return { accepted: true, fraud: false, code: 'ok', weight: claim.amount, ...found };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    return { accepted: false, fraud: true, code: error.code, weight: 0, ...found };
+    const { code, fraud } = error;
+    if (Object.keys(error.evidence).length > 0) evidence.refused = error.evidence;
+    return { accepted: false, fraud, code, weight: 0, ...found };
   }
 }
 
+/** It must begin afresh, or with what work of its stage in the last round leaves: anything else could not be checked by anybody. */
+async function checkStart({ task, plan, work, device }: Judged): Promise<void> {
+  const start = bytesToHex(work.start);
+  if (start === bytesToHex(AFRESH)) return;
+  const left = await statesLeft(device, task.round, endAt(plan.stage));
+  if (!left.has(start)) throw new Refused('unknown-start', false);
+}
+
+/**
+ * Two devices that were handed the very same micro-batches do the same work, so a copy is refused, but nobody is called a liar for it: whoever
+ * copies from a stranger cannot show what it was handed.
+ */
+const COPIED = 0.85;
+
+/** Sameness: work of the same stage that was committed earlier wins. @returns the largest overlap */
+async function compareWithEarlier({ task, plan, update, judging }: Judged): Promise<number> {
+  let most = 0;
+  for (const bytes of await judging.earlier()) {
+    try {
+      const earlier = decodeStageWork(bytes);
+      if (earlier.stage !== plan.stage) continue;
+      const other = decodeUpdate(plan.specs, earlier.update, task.params.sparse);
+      most = Math.max(most, overlapOf(plan.specs, update, other));
+    } catch (error) {
+      // Earlier work that cannot be read was refused for that; it proves nothing against this.
+      if (!(error instanceof CodedError)) throw error;
+    }
+  }
+  if (most >= COPIED) throw new Refused('copied', false, { overlap: most, limit: COPIED });
+  return most;
+}
+
 /** What honest software never gets wrong. */
-function checkForm(task: PipelineTask, { work, amount, numbers }: Claim): void {
-  const plan = planOf(task);
-  const read = orRefused(() => decodeStageWork(work));
-  orRefused(() => decodeUpdate(plan.specs, read.update, task.params.sparse));
-  if (read.stage !== plan.stage) throw new Refused('another-stage');
-  const { transcript } = read;
-  const [first, last] = [plan.range.embedding, plan.range.head];
+function openClaim(task: PipelineTask, plan: StagePlan, { work: bytes, amount, numbers }: Claim) {
+  const work = orRefused(() => decodeStageWork(bytes));
+  const update = orRefused(() => decodeUpdate(plan.specs, work.update, task.params.sparse));
+  if (work.stage !== plan.stage) throw new Refused('another-stage', true);
+  checkTranscript(task, plan, work);
+  const { transcript } = work;
+  const back = transcript.filter(isBack);
+  const steps = transcript.filter(({ kind }) => kind === 'step');
+  if (numbers.micro_batches !== back.length) throw new Refused('micro-batches-do-not-follow', true);
+  if (numbers.steps !== steps.length) throw new Refused('steps-do-not-follow', true);
+  const last = plan.range.head;
+  const forward = transcript.filter(({ kind }) => kind === 'forward').length - (last ? 0 : back.length);
+  if (amount !== amountOf(task.params, plan, { finished: back.length, forward }))
+    throw new Refused('amount-does-not-follow', true);
+  if (last && numbers.loss_micro !== lossOf(back)) throw new Refused('loss-does-not-follow', true);
+  return { work, update };
+}
+
+const isBack = ({ kind }: Entry): boolean => kind === 'backward' || kind === 'learn';
+
+/** A transcript that a worker of this stage can have: its own kinds of entries, each micro-batch once, and a step where one is due. */
+function checkTranscript({ params, peer }: PipelineTask, { range }: StagePlan, { transcript }: StageWork): void {
+  const [first, last] = [range.embedding, range.head];
   const fits = (entry: Entry): boolean => {
     if (entry.kind === 'learn') return last;
     if (entry.kind === 'forward') return !last && (entry.came === null) === first;
     return entry.kind === 'step' || (!last && (entry.went === null) === first);
   };
-  if (!transcript.every(fits)) throw new Refused('entries-of-another-stage');
-  const back = transcript.filter(({ kind }) => kind === 'backward' || kind === 'learn');
-  const steps = transcript.filter(({ kind }) => kind === 'step');
-  if (new Set(back.map(keyOf)).size !== back.length) throw new Refused('micro-batch-twice');
-  if (numbers.micro_batches !== back.length) throw new Refused('micro-batches-do-not-follow');
-  if (numbers.steps !== steps.length) throw new Refused('steps-do-not-follow');
-  const forward = transcript.filter(({ kind }) => kind === 'forward').length - (last ? 0 : back.length);
-  if (amount !== amountOf(task.params, plan, { finished: back.length, forward }))
-    throw new Refused('amount-does-not-follow');
-  if (last && numbers.loss_micro !== lossOf(back)) throw new Refused('loss-does-not-follow');
+  if (!transcript.every(fits)) throw new Refused('entries-of-another-stage', true);
+  const most = params.inner_steps * params.micro_batches;
+  const seen = new Set<string>();
+  let pending = 0;
+  let isOver = false;
+  for (const entry of transcript) {
+    if (isOver && isBack(entry)) throw new Refused('steps-do-not-follow', true);
+    if (entry.kind === 'step') {
+      if (pending === 0) throw new Refused('steps-do-not-follow', true);
+      isOver = pending < params.micro_batches;
+      pending = 0;
+      continue;
+    }
+    if (isBack(entry) && ++pending > params.micro_batches) throw new Refused('steps-do-not-follow', true);
+    if (entry.kind !== 'backward') {
+      const { origin, number } = entry.of;
+      if (number >= most || (first && origin !== peer)) throw new Refused('micro-batch-of-nobody', true);
+    }
+    if (seen.has(keyOf(entry))) throw new Refused('micro-batch-twice', true);
+    seen.add(keyOf(entry));
+  }
+  if (pending > 0) throw new Refused('steps-do-not-follow', true);
 }
 
-/** A forward pass has one way back; what was learned at once is told apart by its micro-batch and its sender. */
-function keyOf(entry: Entry): string {
-  if (entry.kind === 'backward') return String(entry.forward);
-  return entry.kind === 'learn' ? `${entry.of.origin} ${entry.of.number} ${entry.came.by}` : '';
+/** A forward pass has one way back; else entries are told apart by their micro-batch and who sent it. */
+function keyOf(entry: Exclude<Entry, { kind: 'step' }>): string {
+  if (entry.kind === 'backward') return `back ${entry.forward}`;
+  return `${entry.of.origin} ${entry.of.number} ${entry.came?.by ?? ''}`;
 }
 
 /** The mean of what the entries tell, to what it was rounded. */
@@ -68,7 +138,7 @@ function orRefused<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (error instanceof CodedError) throw new Refused(error.code);
+    if (error instanceof CodedError) throw new Refused(error.code, true);
     throw error;
   }
 }

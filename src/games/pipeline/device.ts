@@ -2,6 +2,7 @@
 import type { Weights } from '../../model/config.ts';
 import { openStage, type Stage } from '../../model/pipeline/stage.ts';
 import type { Device, TensorSource } from '../game.ts';
+import type { Carried } from '../pretrain/carried.ts';
 import type { PretrainParams } from '../pretrain/params.ts';
 import { inStage, inState, type PipelineParams, type StagePlan, stageOptions } from './params.ts';
 
@@ -20,6 +21,40 @@ export async function stageOn(device: Device, params: PipelineParams, plan: Stag
   loaded.set(device, { stage: plan.stage, opened });
   opened.catch(() => loaded.delete(device)); // the caller sees the error; the next who asks tries again
   return opened;
+}
+
+/** Sets a stage to what its worker began the round with. */
+export async function beginStage(loaded: Stage, { stage }: StagePlan, before: Weights, { moments }: Carried) {
+  const { steps, first, second } = moments;
+  await loaded.forget();
+  await loaded.setWeights(namedInStage(stage, before));
+  await loaded.setOptimiserState({
+    steps,
+    first: namedInStage(stage, first),
+    second: namedInStage(stage, second),
+  });
+}
+
+/** The moments that a stage has now. */
+export async function momentsOf(loaded: Stage, { stage }: StagePlan): Promise<Carried['moments']> {
+  const { steps, first, second } = await loaded.optimiserState();
+  return { steps, first: namedInState(stage, first), second: namedInState(stage, second) };
+}
+
+/** What a round has changed, weights before minus weights now; null where that is not finite. */
+export async function changeOf(loaded: Stage, { stage, specs }: StagePlan, before: Weights): Promise<Weights | null> {
+  const after = namedInState(stage, await loaded.weights());
+  const delta = new Map<string, Float32Array>();
+  for (const { name } of specs) {
+    const [was, is] = [before.get(name)!, after.get(name)!];
+    const change = new Float32Array(was.length);
+    for (let i = 0; i < change.length; i++) {
+      change[i] = was[i] - is[i];
+      if (!Number.isFinite(change[i])) return null;
+    }
+    delta.set(name, change);
+  }
+  return delta;
 }
 
 /** Weights under the names of the run's state, and under a stage's own. */

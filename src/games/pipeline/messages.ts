@@ -93,7 +93,8 @@ export interface PayloadShape {
   readonly vocab_size: number;
 }
 
-const windowBytes = ({ batch, context, vocab_size }: PayloadShape): number =>
+/** What a micro-batch's tokens take, before its activations. */
+export const windowBytes = ({ batch, context, vocab_size }: PayloadShape): number =>
   batch * (context + 1) * tokenBytes(vocab_size);
 
 /** What goes to the next stage: each sequence's tokens, in as many bytes each as the vocabulary needs, little-endian; then the activations. */

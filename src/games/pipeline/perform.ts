@@ -1,11 +1,10 @@
 // A worker's round in a run in stages: its stage as the log names it, micro-batches from others, and the sparse update of its tensors.
-import type { Weights } from '../../model/config.ts';
 import { compressUpdate, encodeUpdate } from '../../training/sparse.ts';
 import { GameError } from '../errors.ts';
 import type { Claim, Device } from '../game.ts';
 import { type Carried, type EndOf, keepCarried, startOf } from '../pretrain/carried.ts';
 import { openData, WORKER_DATA } from '../pretrain/device.ts';
-import { dataOf, namedInStage, namedInState, stageOn, weightsOf } from './device.ts';
+import { beginStage, changeOf, dataOf, momentsOf, stageOn, weightsOf } from './device.ts';
 import { type PipelineTask, type StagePlan, stagePlans } from './params.ts';
 import { workRound } from './round.ts';
 import { decodeStageWork, encodeStageWork } from './work.ts';
@@ -32,50 +31,20 @@ export async function perform(task: PipelineTask, device: Device, signal: AbortS
   const stage = await stageOn(device, params, plan);
   const { hash, carried } = await startOf(plan.specs, device, round, endAt(plan.stage));
   const before = await weightsOf(task.state, plan);
-  await stage.forget();
-  await stage.setWeights(namedInStage(plan.stage, before));
-  const { steps, first, second } = carried.moments;
-  await stage.setOptimiserState({
-    steps,
-    first: namedInStage(plan.stage, first),
-    second: namedInStage(plan.stage, second),
-  });
+  await beginStage(stage, plan, before, carried);
   const data = plan.range.embedding ? await openData(device, dataOf(params), round, task.peer, WORKER_DATA) : null;
   const windows = data && ((number: number) => data.batch(number));
   const done = await workRound({ task, plan, stage, device, windows, signal });
   if (done.amount === 0) return null;
-  const delta = difference(before, namedInState(plan.stage, await stage.weights()), plan);
+  const delta = await changeOf(stage, plan, before);
   if (delta === null) {
     const message = `training left the finite numbers in round ${round.number}, so there is nothing to hand in`;
     throw new GameError('diverged', message, { round: round.number });
   }
   const error = new Map(carried.error);
   const update = encodeUpdate(plan.specs, compressUpdate(plan.specs, delta, error, params.sparse), params.sparse);
-  const optimiser = await stage.optimiserState();
-  const left: Carried = {
-    moments: {
-      steps: optimiser.steps,
-      first: namedInState(plan.stage, optimiser.first),
-      second: namedInState(plan.stage, optimiser.second),
-    },
-    error,
-  };
+  const left: Carried = { moments: await momentsOf(stage, plan), error };
   const end = await keepCarried(plan.specs, device, round.number, left);
   const { transcript, amount, numbers } = done;
   return { work: encodeStageWork({ stage: plan.stage, start: hash, end, transcript, update }), amount, numbers };
-}
-
-/** Weights before minus weights after; null where they are not finite. */
-function difference(before: Weights, after: Weights, { specs }: StagePlan): Weights | null {
-  const delta = new Map<string, Float32Array>();
-  for (const { name } of specs) {
-    const [was, is] = [before.get(name)!, after.get(name)!];
-    const change = new Float32Array(was.length);
-    for (let i = 0; i < change.length; i++) {
-      change[i] = was[i] - is[i];
-      if (!Number.isFinite(change[i])) return null;
-    }
-    delta.set(name, change);
-  }
-  return delta;
 }

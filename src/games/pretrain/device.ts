@@ -1,5 +1,5 @@
 // What a device keeps loaded between the rounds of a pre-training run: trainers, an evaluator, the dataset's manifest and shards.
-import { parameterSpecs, type Weights } from '../../model/config.ts';
+import { type ParameterSpec, parameterSpecs, type Weights } from '../../model/config.ts';
 import { sha256Hex } from '../../protocol/hash.ts';
 import { assignedBatches, type SoftSource } from '../../training/assignment.ts';
 import { DataError } from '../../training/corpus-errors.ts';
@@ -225,11 +225,11 @@ export function followedOf(device: Device, hash: string): Followed | undefined {
 }
 
 /** Remembers what repeated work leaves, under the hash that its worker gave it: until the end of the next round, which may go on from it. */
-export function follow(device: Device, { params, round }: PretrainTask, hash: string, known: Omit<Followed, 'round'>) {
+export function follow(device: Device, specs: readonly ParameterSpec[], hash: string, known: Followed): void {
   const { followed } = loadedOf(device);
-  for (const [old, { round: left_in }] of followed) if (left_in < round.number - 1) followed.delete(old);
-  followed.set(hash, { round: round.number, ...known });
-  forgetOldest(followed, 3 * 4 * parameterCount(parameterSpecs(params.model)), FOLLOWED_BYTES);
+  for (const [old, { round: left_in }] of followed) if (left_in < known.round - 1) followed.delete(old);
+  followed.set(hash, known);
+  forgetOldest(followed, 3 * 4 * parameterCount(specs), FOLLOWED_BYTES);
 }
 
 /** Keeps what is of one size within a limit. */

@@ -92,7 +92,7 @@ export async function repeatExactly(repeated: Repeated, { carried, limits }: Kno
   const error = feedbackAfter(specs, delta, carried.error, update, params.sparse);
   const left = { moments: await referee.optimiserState(), error };
   learnMoments(device, left.moments);
-  follow(device, task, bytesToHex(work.end), { carried: left, apart: distance });
+  follow(device, specs, bytesToHex(work.end), { round: task.round.number, carried: left, apart: distance });
   return { refusal: null, fraud: false, evidence: { ...evidence, update: distance } };
 }
 

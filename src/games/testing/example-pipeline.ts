@@ -9,6 +9,7 @@ import { createNativeRuntime } from '../../tensor/native-runtime.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
 import { buildDataset } from '../../training/dataset.ts';
 import { encodeManifest } from '../../training/shards.ts';
+import { encodeBundle } from '../bundle.ts';
 import type { Claim, Device, DeviceChannel, Round, TensorSource } from '../game.ts';
 import { memoryDrawer } from '../memory-drawer.ts';
 import { namedInState } from '../pipeline/device.ts';
@@ -82,6 +83,8 @@ export interface PipelineExample {
   /** A device of this stage that is here; one without a stage is a validator's. */
   worker(stage: number | null, identity?: Identity): Worker;
   round(number: number, stage: number, last?: string | null): Round;
+  /** The blob with the merged work of a round. */
+  bundleOf(claims: readonly Claim[]): string;
 }
 
 export const RUN = 'a'.repeat(64);
@@ -152,6 +155,7 @@ export async function pipelineExample(settings: Record<string, unknown> = {}): P
       const device = { runtime, fetchBlob, drawer: memoryDrawer(), channel, progress: async () => {} };
       return { id: identity.id, device, stage: stage ?? -1 };
     },
+    bundleOf: (claims) => keep(encodeBundle(claims.map(({ work, amount }) => ({ work, weight: amount })))),
     round: (number, stage, last = null) => ({
       ...{ run: RUN, number, rounds: 10, seed: String(number).padStart(64, '5'), draw: null, last, stage },
     }),
