@@ -61,7 +61,7 @@ test('a run in stages learns; anybody can repeat its merges, verify what is take
   const net = network(t);
   const { url } = await net.hub();
   const run = await net.createRun(url, '--stages', '2', '--rounds', '2', '--steps', '4', '--round-seconds', '20');
-  for (const name of ['ada', 'bob']) net.join(url, name);
+  const [ada, bob] = ['ada', 'bob'].map((name) => net.join(url, name));
   net.join(url, 'vera', '--role', 'validator');
   const { metrics } = await untilStatus(url, run, (status) => status.evaluated_rounds === 2);
   assert.ok(metrics[0].last! < metrics[0].first!, JSON.stringify(metrics));
@@ -71,6 +71,14 @@ test('a run in stages learns; anybody can repeat its merges, verify what is take
   const { models, unchecked } = await audited.line((line) => line.type === 'audit');
   assert.equal((models as { readonly recomputed: number }).recomputed, 2);
   assert.deepEqual(unchecked, []);
+
+  for (const worker of [ada, bob]) {
+    const { submission } = await worker.line((line) => line.type === 'accepted' && line.round === 1);
+    const again = net.ask('recheck', String(submission), '--hub', url, '--json');
+    assert.equal(await again.ended, 0, again.stdout());
+    const { accepted, agrees } = again.lines.at(-1)!;
+    assert.deepEqual([accepted, agrees], [true, true]);
+  }
 
   const folder = join(net.folder, 'learned');
   const exported = net.ask('export', run, folder, '--hub', url, '--json');

@@ -78,4 +78,13 @@ export const STAGES: readonly PlantedFault[] = [
     by: 'rules',
     unit: of('work of a stage that its worker does not hold any more is refused'),
   },
+  {
+    name: 'a-model-in-stages-that-is-not-whole',
+    file: 'core/events/run-created.ts',
+    find: 'if (stages === undefined || checkpoint_every === 1) return null;',
+    replace: 'return null;',
+    // No drawn run in stages keeps its models otherwise.
+    by: null,
+    unit: ['core/reduce-refusals.test.ts', 'a run in stages whose models are not all stored whole'],
+  },
 ];
