@@ -117,6 +117,14 @@ test('stages that cannot be are refused with what they contradict', async () => 
   await other(/--stages N in place of --game pipeline/, '--game', 'pipeline');
 });
 
+test('a first model that no hub would take is refused before its text is read', async () => {
+  const large = ['--layers', '64', '--width', '4096', '--heads', '32', '--stages', '40', '--data', texts, '--dry-run'];
+  await assert.rejects(create(...large), {
+    code: 'bad-params',
+    message: /^the model takes 5\d\.\d\d GB in f32; hubs take a first model of at most 4\.29 GB$/,
+  });
+});
+
 test('how far something is, in words', () => {
   assert.equal(bytesOf(45_200_000, 200_000_000), '45 of 200 MB');
   assert.equal(bytesOf(450_000, 3_300_000), '0.45 of 3.30 MB');

@@ -111,7 +111,13 @@ async function createPretrain(flags: CreateFlags, output: Output): Promise<void>
   const { training, schedule } = trainingOf({ ...flags, weights: dtype }, owner ? validatorsOf(flags, owner.id) : []);
   const folder = join(homeFolder(), 'cache');
   const reading = readingOf(flags, output);
-  const plan = { ...reading.texts, tokenizer, model, training, openTokens: openTokensIn(folder) };
+  const ancestor = origin && {
+    run: origin.run,
+    merged_rounds: origin.merged_rounds,
+    model: origin.model,
+    royalty_permille: flags.royaltyPermille,
+  };
+  const plan = { ...reading.texts, tokenizer, model, training, ancestor, openTokens: openTokensIn(folder) };
   const onProgress = (what: string) => output.say(`${what} …`, { type: 'creating', what });
   if (!owner) {
     const prepared = await prepareRun({ ...plan, onProgress });
@@ -125,12 +131,6 @@ async function createPretrain(flags: CreateFlags, output: Output): Promise<void>
     ...plan,
     name: flags.name,
     weights,
-    ancestor: origin && {
-      run: origin.run,
-      merged_rounds: origin.merged_rounds,
-      model: origin.model,
-      royalty_permille: flags.royaltyPermille,
-    },
     seed: flags.seed,
     schedule,
     onProgress(what) {

@@ -7,17 +7,19 @@ import { withFirstWork } from '../games/first-work.ts';
 import { type AnyGame, hasTensors, stagesOf } from '../games/game.ts';
 import { decodeParams } from '../games/params.ts';
 import { wordsOfGame } from '../games/parts.ts';
+import { parameterCount } from '../games/pretrain/params.ts';
 import { loadGame } from '../games/registry.ts';
 import { keepState, type PutBlob } from '../games/state.ts';
 import type { TrainingParams } from '../games/text-training.ts';
-import type { LlamaConfigInput, Weights } from '../model/config.ts';
-import { roundedWeights } from '../model/dtypes.ts';
+import { type LlamaConfigInput, parameterSpecs, type Weights } from '../model/config.ts';
+import { roundedWeights, widthOf } from '../model/dtypes.ts';
 import { initialWeights } from '../model/init.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import { openPeerBlobs, type Transfer, transferTeller } from '../peer/blobs.ts';
 import { askHub } from '../peer/find-run.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
+import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { DataError } from '../training/corpus-errors.ts';
 import { type PreparedDataset, prepareDataset, storeDataset, type TextsToLearn } from '../training/dataset.ts';
@@ -70,8 +72,9 @@ const gameOf = ({ training }: Pick<PlannedRun, 'training'>): Promise<AnyGame> =>
  * Everything of a run that needs no hub. The caller closes the dataset.
  * Throws GameError bad-params and ModelError for settings that no run can have, before anything is read, and DataError.
  */
-export async function prepareRun(plan: RunPlan): Promise<PreparedRun> {
+export async function prepareRun(plan: RunPlan & Partial<Pick<NewRun, 'ancestor'>>): Promise<PreparedRun> {
   const params = await checkedParams(plan);
+  if (!plan.ancestor) mustBeUploaded(params);
   if (!('dataset' in plan)) plan.onProgress?.('tokenising the text');
   const dataset = 'dataset' in plan ? plan.dataset : await prepareDataset(plan);
   try {
@@ -187,6 +190,18 @@ function requireWindows(manifest: DatasetManifest, context: number): void {
       `too little text for a context of ${context} tokens: the longest piece of the ${split} split has ${longest}`,
     );
   }
+}
+
+/** Throws GameError `bad-params` for a first model that is larger than what a hub takes before a run names it. */
+function mustBeUploaded({ model, sparse }: TrainingParams): void {
+  const size_bytes = parameterCount(parameterSpecs(model)) * widthOf(sparse.weights);
+  const most_bytes = WIRE_LIMITS.model_bytes;
+  if (size_bytes <= most_bytes) return;
+  const [size, most] = [size_bytes, most_bytes].map((bytes) => (bytes / 1e9).toFixed(2));
+  throw new GameError(
+    'bad-params',
+    `the model takes ${size} GB in ${sparse.weights}; hubs take a first model of at most ${most} GB`,
+  );
 }
 
 /** The complete settings, except the dataset's name. Throws GameError `bad-params` and ModelError for settings that no run can have. */
