@@ -20,6 +20,8 @@ const usual = {
   model: 'tiny',
   stages: 2,
   threads: 1,
+  replicas: 1,
+  rounds: 2,
   try: null,
   results: null,
 } as const;
@@ -54,6 +56,16 @@ test('the peak of a stage’s process is measured beside the whole’s', async (
     ['whole', 'stage 1 of 2', 'stage 2 of 2'],
   );
   for (const { peak_bytes, idle_bytes } of data) assert.ok(peak_bytes >= idle_bytes && idle_bytes > 1e7);
+});
+
+test('rounds by the game itself: in stages it learns as well as on whole models, and deaths cost a part', async () => {
+  const { data, text: shown } = await pipeline.run({ ...usual, only: ['rounds'], codings: [], replicas: 2, rounds: 1 });
+  const { rounds } = data as { rounds: Awaited<ReturnType<typeof import('./pipeline-rounds.ts').runRounds>> };
+  const [whole, stages, dying] = rounds;
+  assert.ok(Math.abs(stages.loss / whole.loss - 1) < 0.05, `${stages.loss} beside ${whole.loss}`);
+  assert.equal(stages.kept_permille, 1000);
+  assert.ok(dying.kept_permille < 1000, `${dying.kept_permille}`);
+  assert.match(shown, /one device dies in each round/);
 });
 
 test('a missing text and senseless trials are one clear line', async () => {

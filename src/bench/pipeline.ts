@@ -3,9 +3,10 @@ import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { list, oneOf, type Report, text, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
-import { readCorpus } from './parity-data.ts';
+import { readCorpus, readText } from './parity-data.ts';
 import { MODEL_NAMES } from './parity-trial.ts';
 import { memoryReport } from './pipeline-memory.ts';
+import { roundsTable, runRounds } from './pipeline-rounds.ts';
 import {
   type PipelineResult,
   type PipelineTrialInput,
@@ -15,7 +16,7 @@ import {
 import { keptResults, table } from './report.ts';
 
 const TEXT_VARIABLE = 'POTLUCK_PARITY_TEXT';
-const PARTS = ['boundaries', 'memory'] as const;
+const PARTS = ['boundaries', 'memory', 'rounds'] as const;
 
 const tokens = 'trained' as const;
 /** The codings by name; the first is what the others are compared with. */
@@ -44,6 +45,8 @@ export const options = {
   stride: whole('every so many windows of the validation text count', { from: 1, to: 1000, usual: 1, quick: 4 }),
   model: oneOf('small has 0.82M parameters, pilot takes a seventh of its time', MODEL_NAMES, 'small', 'tiny'),
   stages: whole('stages of the model', { from: 2, to: 16, usual: 4, quick: 2 }),
+  replicas: whole('devices of each stage in --only rounds', { from: 1, to: 64, usual: 2 }),
+  rounds: whole('rounds of 30 steps in --only rounds', { from: 1, to: 1000, usual: 20, quick: 2 }),
   threads: whole('threads of the runtime', { from: 1, to: 1000, usual: 1 }),
 };
 
@@ -79,18 +82,32 @@ function parsed(json: string): PipelineTrialInput {
 export async function run(given: Values<typeof options>): Promise<Report> {
   const boundaries = given.only.includes('boundaries') ? await boundariesReport(given) : null;
   const memory = given.only.includes('memory') ? await memoryReport(given.model, given.stages) : null;
-  const parts = [boundaries, memory].filter((part) => part !== null);
+  const rounds = given.only.includes('rounds') ? await roundsReport(given) : null;
+  const parts = [boundaries, memory, rounds].filter((part) => part !== null);
   return {
-    data: { ...(boundaries && { boundaries: boundaries.data }), ...(memory && { memory: memory.data }) },
+    data: {
+      ...(boundaries && { boundaries: boundaries.data }),
+      ...(memory && { memory: memory.data }),
+      ...(rounds && { rounds: rounds.data }),
+    },
     text: parts.map(({ text }) => text).join('\n\n'),
   };
 }
 
+function textPath({ data }: Values<typeof options>): string {
+  const path = data ?? process.env[TEXT_VARIABLE];
+  if (path !== undefined) return path;
+  throw new BenchError('usage', `needs a text: give Tiny Shakespeare by --data FILE or in $${TEXT_VARIABLE}`);
+}
+
+async function roundsReport(given: Values<typeof options>) {
+  const { model, stages, replicas, rounds } = given;
+  const results = await runRounds({ text: readText(textPath(given)), model, stages, replicas, rounds });
+  return { data: results, text: roundsTable(results) };
+}
+
 async function boundariesReport(given: Values<typeof options>) {
-  const path = given.data ?? process.env[TEXT_VARIABLE];
-  if (path === undefined) {
-    throw new BenchError('usage', `needs a text: give Tiny Shakespeare by --data FILE or in $${TEXT_VARIABLE}`);
-  }
+  const path = textPath(given);
   const trials = trialsOf(given);
   const corpus = readCorpus(path);
   const kept = keptResults<Measured>(given.results);

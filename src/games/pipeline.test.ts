@@ -206,10 +206,8 @@ describe('a run in stages', () => {
       ['bad-message', 'bad-message', 'bad-activations', 'bad-activations', 'bad-activations'],
     );
     air.stages.delete(liar.id);
-    const claims = await working;
-    assert.deepEqual(
-      claims.map((claim) => claim!.numbers.micro_batches),
-      [10, 10, 10],
-    );
+    // If the other maker hears in time that the liar has left, it makes the liar's part, too.
+    const counts = (await working).map((claim) => claim!.numbers.micro_batches);
+    assert.ok(counts[0] >= 10 && counts.every((count) => count === counts[0]), counts.join());
   });
 });

@@ -86,7 +86,9 @@ export class Flights {
     if (!flight) return null;
     this.#under.delete(name);
     const now_ms = performance.now();
-    if (flight.to !== null) this.#routes.over(flight.to, flight.to === from ? now_ms - flight.sent_ms : null);
+    // One that was passed by may still be the first to answer; the other one has it for nothing then.
+    if (flight.to === from) this.#routes.over(from, now_ms - flight.sent_ms);
+    else if (flight.to !== null) this.#routes.forget(flight.to);
     this.#back.add(now_ms - flight.since_ms);
     return flight;
   }
@@ -98,7 +100,7 @@ export class Flights {
     for (const [name, flight] of this.#under) {
       const { to, since_ms } = flight;
       if (performance.now() - since_ms > patience_ms) {
-        if (to !== null) this.#routes.over(to, null);
+        if (to !== null) this.#routes.over(to, patience_ms);
         this.#under.delete(name);
       } else if (to === null) this.#handOn(flight);
       else if (stages.get(to) !== this.#options.next || this.#options.finished.has(to)) this.#passBy(flight, to);
@@ -132,7 +134,8 @@ export class Flights {
   /** The device has left, or does not take it: somebody else gets it. */
   #passBy(flight: Under, by: string): void {
     flight.to = null;
-    this.#routes.over(by, null);
+    // It counts as slow in this round, also where it failed at once.
+    this.#routes.over(by, patience(this.#taken, LIMITS.taken_times, LIMITS.taken_least_ms));
     // At the next look, if it failed at once: a device that is alone and cannot be reached is not asked all the time.
     if (performance.now() > flight.sent_ms + 1) this.#handOn(flight);
   }

@@ -75,6 +75,9 @@ class StageRound implements AtWork {
   /** Fires when this worker has done with the round: nothing is sent after it. */
   readonly #over = new AbortController();
   readonly #flights: Flights;
+  /** Those that begin micro-batches, and how many this worker makes if it is one of them. */
+  readonly #makers: Set<string>;
+  #most: number;
   #made = 0;
   #steps = 0;
   #micro_batches = 0;
@@ -93,6 +96,8 @@ class StageRound implements AtWork {
     this.#channel = device.channel!; // the game names it among its needs
     this.#shape = { ...task.params, vocab_size: task.params.model.vocab_size };
     this.#layouts = layoutsOf(task.params.model, stageOptions(task.params, plan));
+    this.#makers = new Set(this.#inStage(0));
+    this.#most = this.#params.inner_steps * this.#params.micro_batches;
     this.#flights = new Flights({
       ...{ channel: this.#channel, next: plan.stage + 1, finished: this.#finished, over: this.#over.signal },
     });
@@ -103,6 +108,7 @@ class StageRound implements AtWork {
     const desk = deskOf(device);
     const look = (): void => {
       this.#flights.look();
+      this.#takeOver();
       this.#awake();
     };
     signal.addEventListener('abort', look, { once: true });
@@ -291,14 +297,29 @@ class StageRound implements AtWork {
     return [...this.#channel.stages().keys()].filter((device) => device !== this.#options.task.peer);
   }
 
-  get #most(): number {
-    return this.#params.inner_steps * this.#params.micro_batches;
+  #inStage(wanted: number): string[] {
+    return [...this.#channel.stages()].flatMap(([device, stage]) => (stage === wanted ? device : []));
   }
 
-  /** As many under way as the stages need to be busy; more would only make gradients older. */
+  /** What a maker that has left would have made, the others make: as much is left of it as of this worker's own part. */
+  #takeOver(): void {
+    const present = this.#inStage(0);
+    for (const maker of this.#makers) {
+      if (present.includes(maker)) continue;
+      this.#makers.delete(maker);
+      const { inner_steps, micro_batches } = this.#params;
+      const left = Math.max(0, inner_steps * micro_batches - this.#made);
+      if (!this.#finished.has(maker)) this.#most += Math.ceil(left / Math.max(1, present.length));
+    }
+  }
+
+  /**
+   * The micro-batches of a step are under way together, those of the next one when all are back: a gradient that comes after a step would be that of
+   * weights that are gone, which cost 2 % of the loss (docs/experiments.md).
+   */
   #mayMake(): boolean {
-    const { range } = this.#options.plan;
-    return range.embedding && this.#made < this.#most && this.#flights.count < 2 * this.#params.stages - 1;
+    if (!this.#options.plan.range.embedding || this.#made >= this.#most) return false;
+    return this.#made % this.#params.micro_batches !== 0 || this.#flights.count === 0;
   }
 
   #isDone(): boolean {
@@ -306,8 +327,8 @@ class StageRound implements AtWork {
     if (this.#flights.hopeless || this.#kept.full) return true;
     if (this.#options.plan.range.embedding) return this.#made >= this.#most && this.#flights.count === 0;
     // What is under way now was given up by who made it.
-    const makers = [...this.#channel.stages()].filter(([, stage]) => stage === 0);
-    return makers.length > 0 && makers.every(([device]) => this.#finished.has(device));
+    const makers = this.#inStage(0);
+    return makers.length > 0 && makers.every((device) => this.#finished.has(device));
   }
 
   #awake(): void {

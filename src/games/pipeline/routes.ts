@@ -38,11 +38,16 @@ export class Routes {
     this.#of(device).under_way++;
   }
 
-  /** It is back after so long; null: it is not waited for any more. */
-  over(device: string, took_ms: number | null): void {
+  /** It is back, or not waited for any more, after so long. */
+  over(device: string, took_ms: number): void {
     const partner = this.#of(device);
-    partner.under_way = Math.max(0, partner.under_way - 1);
-    if (took_ms !== null) partner.usual.add(took_ms);
+    partner.under_way--;
+    partner.usual.add(took_ms);
+  }
+
+  /** It need not do it any more, and that says nothing about it. */
+  forget(device: string): void {
+    this.#of(device).under_way--;
   }
 
   #of(device: string): Partner {

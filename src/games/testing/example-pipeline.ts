@@ -1,5 +1,6 @@
 // A tiny run in stages for tests: its settings, text and first state, and devices that hear each other in memory.
-import type { Weights } from '../../model/config.ts';
+import type { z } from 'zod';
+import type { LlamaConfigInput, Weights } from '../../model/config.ts';
 import { initialStageWeights } from '../../model/pipeline/initial.ts';
 import { byteTokenizer } from '../../model/tokenizer.ts';
 import { gameStatement } from '../../protocol/game-statement.ts';
@@ -108,8 +109,22 @@ export function merged(params: PipelineParams, before: Weights, claims: readonly
   return new Map(stateTensors(params).map((spec) => [spec.name, merge(spec, before.get(spec.name)!)]));
 }
 
-/** The caller closes its runtime. */
-export async function pipelineExample(settings: Record<string, unknown> = {}): Promise<PipelineExample> {
+const TINY = { hidden_size: 16, intermediate_size: 32, num_hidden_layers: 4, num_attention_heads: 2 };
+
+export type ExampleSettings = Partial<Omit<z.input<typeof PipelineParamsSchema>, 'model' | 'dataset'>> & {
+  readonly model?: Partial<LlamaConfigInput>;
+};
+
+const SENTENCES = Array.from(
+  { length: 300 },
+  (_, i) => `Sentence ${i}: the quick brown fox jumps over ${i * 7} lazy dogs. `,
+).join('');
+
+/** `settings`: beside those of the example. The caller closes its runtime. */
+export async function pipelineExample(
+  { model, ...settings }: ExampleSettings = {},
+  text = SENTENCES,
+): Promise<PipelineExample> {
   const runtime = await createNativeRuntime({ threads: 1 });
   const blobs = new Map<string, Uint8Array>();
   const keep = (blob: Uint8Array): string => {
@@ -117,21 +132,14 @@ export async function pipelineExample(settings: Record<string, unknown> = {}): P
     return sha256Hex(blob);
   };
   const tokenizer = byteTokenizer();
-  const texts = Array.from(
-    { length: 300 },
-    (_, i) => `Sentence ${i}: the quick brown fox jumps over ${i * 7} lazy dogs. `,
-  );
-  const manifest = await buildDataset([texts.join('')], tokenizer, async (blob) => keep(blob));
+  const manifest = await buildDataset([text], tokenizer, async (blob) => keep(blob));
   const params = PipelineParamsSchema.parse({
-    model: {
-      ...{ vocab_size: tokenizer.vocab_size, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 4 },
-      ...{ num_attention_heads: 2, tie_word_embeddings: false },
-    },
-    dataset: keep(encodeManifest(manifest)),
     ...{ batch: 4, context: 16, inner_steps: 5, micro_batches: 2, stages: 3 },
     ...{ learning_rate: 0.01, min_learning_rate: 0.01, warmup_steps: 0 },
     sparse: { step: null },
     ...settings,
+    dataset: keep(encodeManifest(manifest)),
+    model: { ...TINY, vocab_size: tokenizer.vocab_size, tie_word_embeddings: false, ...model },
   });
   const first = new Map<string, Float32Array>();
   for (const { stage, range, incoming, outgoing } of stagePlans(params)) {
