@@ -3,12 +3,36 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { network } from './network.ts';
+import { tinyRun } from './hub-here.ts';
+import { network, untilStatus } from './network.ts';
 import { pageBrowser } from './page-browser.ts';
 import { skip } from './tab-browser.ts';
 
-describe('a model in stages on the page', { skip }, () => {
+describe('a model in stages on the page', { skip, concurrency: false }, () => {
   const browser = pageBrowser();
+
+  test('learns in a tab that holds one stage, beside a Node device that holds the other', async (t) => {
+    const net = network(t);
+    const { url } = await net.hub(0, '--public', 'https://potluck.example');
+    const run = await tinyRun(url, { stages: 2, rounds: 2, steps: 2, min_workers: 2, round_seconds: 60 });
+    const vera = net.join(url, 'vera', '--role', 'validator');
+    await untilStatus(url, run, ({ peers }) => peers.some(({ role }) => role === 'validator'));
+    const ada = net.join(url, 'ada');
+    const page = await browser.open(t);
+    await page.goto(`${url}/r/${run}/device`);
+    await page.getByRole('button', { name: 'Contribute from this tab' }).click();
+    const { peers } = await untilStatus(url, run, ({ phase }) => phase === 'finished');
+    const workers = peers.filter(({ role }) => role === 'worker');
+    assert.deepEqual(
+      workers.map(({ merged_submissions, refused_submissions }) => [merged_submissions, refused_submissions]),
+      [
+        [2, 0],
+        [2, 0],
+      ],
+    );
+    assert.ok(workers.some(({ runtime }) => runtime === 'wasm'));
+    assert.deepEqual(await Promise.all([ada.ended, vera.ended]), [0, 0]);
+  });
 
   test('writes here, and is taken home', async (t) => {
     const net = network(t);
