@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
+import { GameError } from '../errors.ts';
 import { Air } from '../testing/example-pipeline.ts';
-import { type Desk, deskOf, type Question } from './desk.ts';
+import { type AtWork, type Desk, deskOf, type Question } from './desk.ts';
 import { Kept } from './kept.ts';
 import { decodeMessage, encodeMessage, type PipelineMessage } from './messages.ts';
 
@@ -50,7 +51,7 @@ describe('a desk', () => {
 
   test('shows nothing of a round under way, and forgets a round when the one after the next is finished', async () => {
     const all = kept(2);
-    shows.begin(SEED, { handed: async () => {}, finished: () => {} });
+    shows.begin(SEED, { handed: async () => {}, finished: () => {}, isMoved: () => false });
     assert.deepEqual(await ask(asks), [null, null]);
     for (const seed of SEEDS) shows.end(seed, all);
     assert.deepEqual(await ask(asks), [null, null]);
@@ -59,23 +60,41 @@ describe('a desk', () => {
 
   test('of a device that was moved shows what it had at either stage, and takes messages of the round as soon as it has begun again', async () => {
     const finished: string[] = [];
-    const atWork = { handed: async () => {}, finished: (from: string) => void finished.push(from) };
+    let moved = false;
+    const atWork: AtWork = {
+      handed: async () => {},
+      finished: (from) => void finished.push(from),
+      isMoved: () => moved,
+    };
     asks.begin(SEED, atWork);
     const [early, late] = [kept(1), kept(2)];
-    shows.begin(SEED, atWork);
-    shows.end(SEED, early, true);
+    shows.begin(SEED, { ...atWork, handed: () => assert.fail('of another stage') });
+    moved = true;
     const passed: string[] = [];
     const handed = { kind: 'activations', seed: SEED, origin: judge.id, number: 5 } as const;
-    const message = encodeMessage({ ...handed, payload, signature: new Uint8Array(64) });
+    const signature = new Uint8Array(64);
+    const message = encodeMessage({ ...handed, payload, signature });
     const taken = air
       .channel(judge)
       .send(worker.id, message)
       .then(() => void passed.push('taken'));
     asks.tell([worker.id], { kind: 'here', seed: SEED });
     await new Promise(setImmediate);
-    assert.deepEqual([passed, finished], [[], []], 'it waits, and nobody is told that it takes no more');
-    shows.begin(SEED, { ...atWork, handed: async (_, { number }) => void passed.push(`handed ${number}`) });
-    await taken;
+    shows.end(SEED, early, true);
+    const other = air
+      .channel(createIdentity())
+      .send(worker.id, encodeMessage({ ...handed, number: 6, payload, signature }));
+    await new Promise(setImmediate);
+    assert.deepEqual([passed, finished], [[], []], 'all of it waits, and nobody is told that it takes no more');
+    moved = false;
+    shows.begin(SEED, {
+      ...atWork,
+      async handed(_, { number }) {
+        if (number === 6) throw new GameError('bad-message', 'it was meant for the stage before');
+        passed.push(`handed ${number}`);
+      },
+    });
+    await Promise.all([taken, other]);
     assert.deepEqual(passed, ['handed 5', 'taken']);
     assert.equal((await ask(asks)).filter((one) => one !== null).length, 1, 'what it had at the stage before');
     shows.end(SEED, late);

@@ -10,6 +10,8 @@ export interface AtWork {
   handed(from: string, message: HandedOn): Promise<void>;
   /** The other device takes no more of this round. */
   finished(from: string): void;
+  /** Whether this device holds another stage by now: what comes is for its work there. */
+  isMoved(): boolean;
 }
 
 export interface Desk {
@@ -92,7 +94,12 @@ class OpenDesk implements Desk {
 
   begin(seed: string, atWork: AtWork): void {
     this.#now = { seed, atWork };
-    for (const { from, message, resolve } of this.#waiting.splice(0)) resolve(this.#hear(from, message));
+    const moved = this.#past.has(seed);
+    for (const { from, message, resolve } of this.#waiting.splice(0)) {
+      const heard = this.#hear(from, message);
+      // Some of it may have been meant for the stage before. Whoever sent it sees in the log that it has to go elsewhere.
+      resolve(moved ? heard.catch(() => {}) : heard);
+    }
   }
 
   end(seed: string, kept: Kept, moved = false): void {
@@ -130,7 +137,7 @@ class OpenDesk implements Desk {
     if (kind === 'show') return this.#show(from, message);
     if (kind === 'shown') return this.#answered(from, message);
     const finished = this.#past.get(seed)?.finished ?? false;
-    if (this.#now === null && !finished) {
+    if (this.#now === null ? !finished : this.#now.seed === seed && this.#now.atWork.isMoved()) {
       return new Promise((resolve) => this.#waiting.push({ from, message, resolve }));
     }
     if (kind === 'here') {

@@ -125,7 +125,7 @@ class StageRound implements AtWork {
       clearInterval(looking);
       signal.removeEventListener('abort', look);
       this.#over.abort();
-      const moved = this.#isMoved();
+      const moved = this.isMoved();
       desk.end(this.#seed, this.#kept, moved);
       if (!moved) desk.tell(this.#others(), { kind: 'finished', seed: this.#seed });
       for (const { settle } of [...this.#gradients, ...this.#forward]) settle();
@@ -141,6 +141,13 @@ class StageRound implements AtWork {
       queue.push({ ...accepted, settle });
       this.#awake();
     });
+  }
+
+  /** The log has given this worker another stage: it goes on with the round there. */
+  isMoved(): boolean {
+    const { task, plan } = this.#options;
+    const stage = this.#channel.stages().get(task.peer);
+    return stage !== undefined && stage !== plan.stage;
   }
 
   finished(from: string): void {
@@ -284,13 +291,6 @@ class StageRound implements AtWork {
     const signature = await this.#channel.sign(handedStatement(kind, this.#seed, plan.stage, to, of, hash));
     this.#kept.sent({ kind, by: task.peer, to, of }, { hash, signature, payload });
     return encodeMessage({ kind, seed: this.#seed, ...of, payload, signature });
-  }
-
-  /** Whether the log has given this worker another stage meanwhile: it goes on with the round there. */
-  #isMoved(): boolean {
-    const { task, plan } = this.#options;
-    const stage = this.#channel.stages().get(task.peer);
-    return stage !== undefined && stage !== plan.stage;
   }
 
   #others(): string[] {
