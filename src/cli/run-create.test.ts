@@ -94,6 +94,8 @@ test('in stages: what a worker holds and sends is of the largest, and batches ar
     said.includes('A worker of the first stage that does all its steps hands on 9,600 tokens in 10 rounds'),
     said,
   );
+  assert.ok(said.includes('The hub keeps every merged model whole, 456 kB in all; with --keep recent'), said);
+  assert.ok(!(await create('--data', texts, ...SMALL, ...cut, '--keep', 'recent', '--dry-run')).includes('whole'));
   const value = JSON.parse(
     (await create('--data', texts, ...SMALL, ...cut, '--dry-run', '--json')).trim().split('\n').at(-1)!,
   );

@@ -3,6 +3,7 @@
 import { stagePlans } from '../games/pipeline/params.ts';
 import { parameterCount } from '../games/pretrain/params.ts';
 import { parameterSpecs } from '../model/config.ts';
+import { widthOf } from '../model/dtypes.ts';
 import type { PreparedRun } from '../owner/owner.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { CorpusReport } from '../training/corpus.ts';
@@ -28,10 +29,10 @@ export function summaryOf(
   report: CorpusReport,
   held_out: CorpusReport | null,
   run: PreparedRun,
-  { rounds, min_workers }: { readonly rounds: number; readonly min_workers: number },
+  of: { readonly rounds: number; readonly min_workers: number; readonly keep: 'everything' | 'recent' },
 ): RunSummary {
-  const value = planned(report, held_out, run, rounds);
-  return { value, lines: [...linesOfTexts(report, held_out), ...linesOfRun(value, rounds, min_workers)] };
+  const value = planned(report, held_out, run, of.rounds);
+  return { value, lines: [...linesOfTexts(report, held_out), ...linesOfRun(value, of)] };
 }
 
 function planned(
@@ -92,7 +93,10 @@ export function* linesOfTexts(report: CorpusReport, held_out: CorpusReport | nul
   if (utf16_files > 0) yield `Read as UTF-16, as the byte order mark says: ${things(utf16_files, 'file')}.`;
 }
 
-function* linesOfRun(value: SummaryValue, rounds: number, min_workers: number): Generator<string> {
+function* linesOfRun(
+  value: SummaryValue,
+  { rounds, min_workers, keep }: Parameters<typeof summaryOf>[3],
+): Generator<string> {
   const { train_tokens, validation_tokens, shards, parameters, update_bytes } = value;
   const { tokens_per_worker, epochs_per_worker, weights, stages, largest_stage_parameters } = value;
   const kept = weights === 'f32' ? '' : `, kept and sent in ${weights}`;
@@ -105,6 +109,9 @@ function* linesOfRun(value: SummaryValue, rounds: number, min_workers: number): 
   yield `The model has ${formatCount(parameters)} parameters${kept}; ${cut} about ${formatBytes(update_bytes)} a round.`;
   if (stages !== null) {
     yield `A worker of the first stage that does all its steps hands on ${things(tokens_per_worker, 'token')} in ${things(rounds, 'round')}: the text ${times(epochs_per_worker)} times.`;
+    const model_bytes = parameters * widthOf(weights);
+    if (keep === 'everything')
+      yield `The hub keeps every merged model whole, ${formatBytes(rounds * model_bytes)} in all; with --keep recent it keeps what is still needed.`;
     return;
   }
   const all =

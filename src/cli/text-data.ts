@@ -43,9 +43,9 @@ export function readingOf(flags: TextFlags, output: Output) {
       texts: read(flags.data, report),
       ...(held_out && { validation_texts: read([flags.validation!], held_out) }),
     },
-    summary(run: PreparedRun, { rounds, minWorkers: min_workers }: RunFlags): RunSummary {
+    summary(run: PreparedRun, { rounds, minWorkers: min_workers, keep }: RunFlags): RunSummary {
       progress.end();
-      return summaryOf(report, held_out, run, { rounds, min_workers });
+      return summaryOf(report, held_out, run, { rounds, min_workers, keep });
     },
   };
 }
@@ -53,6 +53,7 @@ export function readingOf(flags: TextFlags, output: Output) {
 interface RunFlags {
   readonly rounds: number;
   readonly minWorkers: number;
+  readonly keep: 'everything' | 'recent';
 }
 
 /** Texts, with a progress display while they are read. */
