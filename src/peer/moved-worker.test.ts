@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import type { AnyGame, Claim, Device, Round } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
-import { systemClock } from '../protocol/clock.ts';
+import { type Clock, systemClock } from '../protocol/clock.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { exampleView } from '../protocol/testing/example-views.ts';
@@ -28,6 +28,15 @@ function worker(answer: () => { event_id: string; index: number } = () => ({ eve
   const submitted: WorkSubmitted[] = [];
   const told: PeerNews[] = [];
   const queue: Performing[] = [];
+  const waits_ms: number[] = [];
+  const clock: Clock = {
+    ...systemClock,
+    elapsed_ms: () => 0,
+    setTimeout(run, ms) {
+      waits_ms.push(ms);
+      return systemClock.setTimeout(run, ms);
+    },
+  };
   let came = (): void => {};
   const game = {
     task: (_params: unknown, round: Round) => round,
@@ -38,7 +47,7 @@ function worker(answer: () => { event_id: string; index: number } = () => ({ eve
       }),
   } as unknown as AnyGame;
   const context = {
-    ...{ run: HASH, identity: createIdentity(), game, params: null, clock: systemClock },
+    ...{ run: HASH, identity: createIdentity(), game, params: null, clock },
     device: { drawer: memoryDrawer(), progress: async () => {} } as unknown as Device,
     blobs: { upload: async () => HASH } as unknown as RoleContext['blobs'],
     model: { follow: async () => null },
@@ -59,7 +68,7 @@ function worker(answer: () => { event_id: string; index: number } = () => ({ eve
     }
     return queue.shift()!;
   };
-  return { role: workerRole(context), submitted, told, next, isIdle: () => queue.length === 0 };
+  return { role: workerRole(context), submitted, told, waits_ms, next, isIdle: () => queue.length === 0 };
 }
 
 test('its work is dropped and not handed in, and the task of the new stage is begun', async () => {
@@ -113,6 +122,26 @@ test('work that was on its way is told to be of another stage, without blame, an
   assert.equal(after.round.stage, 1);
   after.end(CLAIM);
   await second;
+});
+
+test('it is no slower for it: only work that came too late leaves more time for sending in the next round', async () => {
+  for (const [refusal, reserve_ms] of [
+    ['wrong-stage', 1000],
+    ['wrong-round', 2000],
+  ] as const) {
+    const { role, waits_ms, next } = worker(() => {
+      throw new PeerError('refused', 'no', { refusal });
+    });
+    for (const stage of [0, 1]) {
+      const acting = role.act({ ...view, stage }, new AbortController().signal);
+      (await next()).end(CLAIM);
+      await acting;
+    }
+    assert.deepEqual(
+      waits_ms.map((ms) => view.remaining_ms - ms),
+      [1000, reserve_ms],
+    );
+  }
 });
 
 test('it begins nothing before the log has given it a stage', async () => {
