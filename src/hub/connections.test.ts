@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Encoder } from 'cbor-x';
 import { initialState } from '../core/state.ts';
-import { created, History, joined, OWNER, RUN } from '../core/testing/example-history.ts';
+import { created, History, joined, left, OWNER, RUN } from '../core/testing/example-history.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 import type { Channel, ChannelListener } from '../protocol/channel.ts';
 import { type Clock, systemClock } from '../protocol/clock.ts';
@@ -236,6 +236,8 @@ test('workers and validators of a run pass frames to each other, in either direc
   const stranger = await device('worker', false);
   assert.equal(await stranger.say({ type: 'relay', to: devices[0].peer, number: 1, sealed }), 'malformed');
   assert.equal(await devices[0].say({ type: 'relay', to: stranger.peer, number: 1, sealed }), 'relay-lost');
+  history.happen(devices[0].peer, left(devices[0].peer));
+  assert.equal(await devices[0].say({ type: 'relay', to: devices[1].peer, number: 9, sealed }), 'relay-lost');
 });
 
 test('what validators need not act on at once is told together, and what they must at once', async () => {

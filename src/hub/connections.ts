@@ -148,6 +148,7 @@ const relayAmong = ({ withKey }: Roll<Connection>, { state, relayCounts }: HubSe
   openRelay({
     withKey,
     takesPart: (run, peer) => state.runs.get(run)?.peers.get(peer)?.present === true,
+    isKnown: (run, peer) => state.runs.get(run)?.peers.has(peer) === true,
     counts: relayCounts,
   });
 

@@ -46,6 +46,7 @@ beforeEach(() => {
   relay = openRelay({
     withKey: (run, peer) => connections.filter((one) => one.run === run && one.peer === peer),
     takesPart: (_, peer) => !absent.has(peer),
+    isKnown: (_, peer) => peer !== CAROL,
     counts: {
       passed: (bytes) => {
         passed_bytes += bytes;
@@ -101,8 +102,12 @@ describe('the relay', () => {
     const [alice, bob] = [device(ALICE), device(BOB)];
     absent.add(BOB);
     send(alice, BOB, 1);
-    malformed(() => send(bob, ALICE, 1), /takes part/);
-    assert.deepEqual([alice.heard.length, bob.heard.length, lost], [1, 0, ['not-here']]);
+    send(bob, ALICE, 1);
+    assert.deepEqual(bob.heard, [{ type: 'relay-lost', to: ALICE, code: 'not-in-run' }], 'it was here before');
+    const carol = device(CAROL);
+    absent.add(CAROL);
+    malformed(() => send(carol, ALICE, 1), /takes part/);
+    assert.deepEqual([alice.heard.length, lost], [1, ['not-here', 'not-in-run']]);
   });
 
   test('fills no memory for a device that does not read', () => {

@@ -18,8 +18,8 @@ export interface RelayCounts {
   lost(code: LostCode): void;
 }
 
-/** Not connected; more waits for it than it reads; its connection ended; the sender has too many partners. */
-export type LostCode = 'not-here' | 'busy' | 'gone' | 'too-many-partners';
+/** Not connected; more waits for it than it reads; its connection ended; the sender has too many partners, or has just been taken for gone. */
+export type LostCode = 'not-here' | 'busy' | 'gone' | 'too-many-partners' | 'not-in-run';
 
 export interface Relay {
   /** What a device says to another one, or of what another one has said. Throws ProtocolError `malformed`. */
@@ -32,6 +32,8 @@ export interface RelayOptions {
   withKey(run: string, peer: string): Iterable<RelayConnection>;
   /** Whether a key takes part in a run, by the log: others have nothing to say to its devices. */
   takesPart(run: string, peer: string): boolean;
+  /** Whether a key has ever taken part. */
+  isKnown(run: string, peer: string): boolean;
   readonly counts: RelayCounts;
 }
 
@@ -77,9 +79,14 @@ class PassingRelay implements Relay {
     peer: string,
     { to, number, sealed }: Extract<FromRelayingPeer, { type: 'relay' }>,
   ): void {
-    const { withKey, takesPart, counts } = this.#options;
+    const { withKey, takesPart, isKnown, counts } = this.#options;
     if (to === peer) throw new ProtocolError('malformed', `relay: expected another device, got this one`);
-    if (!takesPart(run, peer)) throw new ProtocolError('malformed', 'relay: expected a device that takes part');
+    if (!takesPart(run, peer)) {
+      if (!isKnown(run, peer)) throw new ProtocolError('malformed', 'relay: expected a device that takes part');
+      // Its connection was lost for a while: it joins again, and does not know yet that it has to.
+      this.#lose(from, to, 'not-in-run');
+      return;
+    }
     const receiver = takesPart(run, to) ? [...withKey(run, to)].find(({ channel }) => channel.open) : undefined;
     if (!receiver) {
       this.#lose(from, to, 'not-here');

@@ -150,6 +150,7 @@ describe('what is lost', () => {
   for (const [code, error] of [
     ['not-here', 'peer-not-here'],
     ['gone', 'peer-not-here'],
+    ['not-in-run', 'disconnected'],
     ['busy', 'peer-busy'],
     ['too-many-partners', 'peer-busy'],
     ['something-new', 'channel-broken'],

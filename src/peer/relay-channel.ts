@@ -266,6 +266,7 @@ type LossCode = 'peer-not-here' | 'peer-busy' | 'channel-broken' | 'disconnected
 const LOST: Readonly<Record<string, LossCode>> = {
   'not-here': 'peer-not-here',
   gone: 'peer-not-here',
+  'not-in-run': 'disconnected',
   busy: 'peer-busy',
   'too-many-partners': 'peer-busy',
 };
