@@ -166,7 +166,9 @@ function checkLength({ length }: Uint8Array, expected_bytes: number): void {
 
 /** Throws ModelError `bad-activations` for a value that is not finite. */
 export function checkFinite(values: Float32Array, where = 'computed here'): void {
-  const at = values.findIndex((value) => !Number.isFinite(value));
+  // A loop: a call for each value took a sixth of a small stage's time.
+  let at = -1;
+  for (let i = 0; i < values.length && at === -1; i++) if (!Number.isFinite(values[i])) at = i;
   if (at === -1) return;
   throw new ModelError('bad-activations', `a boundary: expected finite values, ${where} is ${values[at]} at ${at}`, {
     at,
