@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openDrawer } from '../games/folder-drawer.ts';
 import type { Device } from '../games/game.ts';
-import { AFRESH, keptCarried } from '../games/pretrain/carried.ts';
+import { AFRESH, keptPieces, readCarried } from '../games/pretrain/carried.ts';
 import { decodeWork, type PretrainWork } from '../games/pretrain/work.ts';
 import { game } from '../games/pretrain.ts';
 import { mergeState } from '../games/state.ts';
@@ -126,7 +126,8 @@ describe('a pre-training worker that is started again', () => {
     const uninterrupted = await secondRound('uninterrupted', async (_, before) => before);
     const restarted = await secondRound('restarted', async (folder) => device(folder));
     assert.deepEqual(restarted, uninterrupted);
-    const kept = await keptCarried(parameterSpecs(example.params.model), device(join(root, 'restarted')), 1);
+    const pieces = keptPieces(device(join(root, 'restarted')), 1);
+    const kept = await readCarried(parameterSpecs(example.params.model), pieces, async () => true);
     assert.deepEqual(kept?.hash, restarted.end);
     assert.equal(kept.carried.moments.steps, 40);
     assert.ok([...kept.carried.error.values()].some((values) => values.some((value) => value !== 0)));

@@ -6,7 +6,7 @@ import { GameError } from '../errors.ts';
 import { Air } from '../testing/example-pipeline.ts';
 import { type AtWork, type Desk, deskOf, type Question } from './desk.ts';
 import { Kept } from './kept.ts';
-import { decodeMessage, encodeMessage, type PipelineMessage } from './messages.ts';
+import { decodeMessage, encodeMessage, hashOfPayload, type PipelineMessage, SLICE_BYTES } from './messages.ts';
 
 const SEEDS = ['1', '2', '3'].map((name) => name.repeat(64));
 const [SEED] = SEEDS;
@@ -23,7 +23,7 @@ const here = (identity: Identity): Desk => {
   return deskOf({ channel: air.channel(identity) });
 };
 const kept = (count: number): Kept => {
-  const all = new Kept();
+  const all = new Kept(async () => null);
   for (let number = 0; number < count; number++) {
     const shown = { hash: String(number).padStart(64, '0'), signature: new Uint8Array(64), payload };
     all.received({ kind: 'activations', by: judge.id, to: worker.id, of: { origin: judge.id, number } }, shown);
@@ -145,5 +145,23 @@ describe('a desk', () => {
       ['7', '9'],
     );
     await channel.send(judge.id, answer(1, '9')); // too late, and no harm
+  });
+
+  test('shows the state that a round began with piece by piece, each four times, and takes none that is too large', async () => {
+    const part = Uint8Array.from({ length: SLICE_BYTES + 5 }, (_, i) => i % 251);
+    const began = async (piece: number | null) => (piece === 1 ? part : piece === null ? Uint8Array.of(7) : null);
+    shows.end(SEED, new Kept(began));
+    const piece = (of: number | null, most_bytes = part.length) =>
+      asks.askCarried(worker.id, SEED, { part: of, most_bytes, time_ms: LONG_MS });
+    assert.deepEqual(await piece(null), Uint8Array.of(7));
+    const whole = async (most_bytes?: number) => {
+      const found = await piece(1, most_bytes);
+      return found && hashOfPayload(found) === hashOfPayload(part);
+    };
+    assert.equal(await whole(), true);
+    assert.equal(await piece(0), null);
+    assert.equal(await whole(part.length - 1), null);
+    assert.deepEqual([await whole(), await whole(), await whole()], [true, true, null]);
+    assert.equal(await asks.askCarried(worker.id, SEEDS[1], { part: null, most_bytes: 9, time_ms: LONG_MS }), null);
   });
 });

@@ -2,7 +2,14 @@
 // round wait, and answers for rounds that it has finished. There is one for each device, for as long as the device is there.
 import type { Device, DeviceChannel } from '../game.ts';
 import type { Kept, Shown } from './kept.ts';
-import { decodeMessage, encodeMessage, type HandedOn, type PipelineMessage, type Wanted } from './messages.ts';
+import {
+  decodeMessage,
+  encodeMessage,
+  type HandedOn,
+  type PipelineMessage,
+  SLICE_BYTES,
+  type Wanted,
+} from './messages.ts';
 
 /** Who works on a round. */
 export interface AtWork {
@@ -29,6 +36,8 @@ export interface Desk {
    * is over; null stands for what it has not shown. Nothing of it is verified.
    */
   ask(device: string, question: Question): Promise<(Shown | null)[]>;
+  /** Asks for a piece of the state that another device began a round with. Nothing of it is verified; null: it is not shown in time, or is too large. */
+  askCarried(device: string, seed: string, piece: CarriedPiece): Promise<Uint8Array | null>;
 }
 
 export interface Question {
@@ -36,6 +45,13 @@ export interface Question {
   readonly wanted: readonly Wanted[];
   /** Whole, or only their hashes and signatures. */
   readonly payloads: boolean;
+  readonly time_ms: number;
+}
+
+export interface CarriedPiece {
+  /** null: the manifest. */
+  readonly part: number | null;
+  readonly most_bytes: number;
   readonly time_ms: number;
 }
 
@@ -65,11 +81,13 @@ interface Past {
   readonly shown: Map<string, number>;
 }
 
+type AskedSlice = Extract<PipelineMessage, { kind: 'show-carried' }>;
+type Answer = Extract<PipelineMessage, { kind: 'shown' | 'shown-carried' }>;
+
+/** A question that waits for its answer, or its answers. */
 interface Asked {
   readonly device: string;
-  readonly answers: Map<number, Shown | null>;
-  readonly count: number;
-  readonly answered: () => void;
+  hear(message: Answer): void;
 }
 
 interface Waiting {
@@ -117,25 +135,72 @@ class OpenDesk implements Desk {
   }
 
   async ask(device: string, { seed, wanted, payloads, time_ms }: Question): Promise<(Shown | null)[]> {
-    const ask = this.#asks++;
     const answers = new Map<number, Shown | null>();
+    await this.#asking(device, time_ms, (ask, answered) => {
+      const hear = (message: Answer): void => {
+        if (message.kind !== 'shown' || message.at >= wanted.length || answers.has(message.at)) return;
+        answers.set(message.at, message.was ?? null);
+        if (answers.size === wanted.length) answered();
+      };
+      return { hear, question: { kind: 'show', seed, ask, payloads, wanted: [...wanted] } };
+    });
+    return wanted.map((_, at) => answers.get(at) ?? null);
+  }
+
+  async askCarried(device: string, seed: string, { part, most_bytes, time_ms }: CarriedPiece) {
+    const until_ms = performance.now() + time_ms;
+    let whole: Uint8Array | null = null;
+    for (let slice = 0; slice * SLICE_BYTES < (whole?.length ?? 1); slice++) {
+      const was = await this.#askSlice(device, until_ms - performance.now(), { seed, part, slice });
+      if (!was || was.size_bytes > most_bytes || (whole && was.size_bytes !== whole.length)) return null;
+      whole ??= new Uint8Array(was.size_bytes);
+      if (was.slice.length !== Math.min(SLICE_BYTES, whole.length - slice * SLICE_BYTES)) return null;
+      whole.set(was.slice, slice * SLICE_BYTES);
+    }
+    return whole;
+  }
+
+  async #askSlice(device: string, time_ms: number, of: Omit<AskedSlice, 'kind' | 'ask'>) {
+    let was: Extract<Answer, { kind: 'shown-carried' }>['was'];
+    await this.#asking(device, time_ms, (ask, answered) => {
+      const hear = (message: Answer): void => {
+        if (message.kind !== 'shown-carried') return;
+        was ??= message.was;
+        answered();
+      };
+      return { hear, question: { kind: 'show-carried', ask, ...of } };
+    });
+    return was;
+  }
+
+  /** Asks, and waits until it is answered, or there is nobody to answer, or time is over. */
+  async #asking(
+    device: string,
+    time_ms: number,
+    open: (ask: number, answered: () => void) => Pick<Asked, 'hear'> & { readonly question: PipelineMessage },
+  ): Promise<void> {
+    const ask = this.#asks++;
     const over = new AbortController();
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#asked.set(ask, { device, answers, count: wanted.length, answered: resolve });
+    const { hear, question } = open(ask, resolve);
+    this.#asked.set(ask, { device, hear });
     const timer = setTimeout(resolve, Math.max(0, time_ms));
-    const message = encodeMessage({ kind: 'show', seed, ask, payloads, wanted: [...wanted] });
-    this.#channel.send(device, message, over.signal).catch(() => resolve());
+    this.#channel.send(device, encodeMessage(question), over.signal).catch(() => resolve());
     await promise;
     clearTimeout(timer);
     over.abort();
     this.#asked.delete(ask);
-    return wanted.map((_, at) => answers.get(at) ?? null);
   }
 
   async #hear(from: string, message: PipelineMessage): Promise<void> {
     const { seed, kind } = message;
     if (kind === 'show') return this.#show(from, message);
-    if (kind === 'shown') return this.#answered(from, message);
+    if (kind === 'show-carried') return this.#showCarried(from, message);
+    if (kind === 'shown' || kind === 'shown-carried') {
+      const asked = this.#asked.get(message.ask);
+      if (asked?.device === from) asked.hear(message);
+      return;
+    }
     const finished = this.#past.get(seed)?.finished ?? false;
     if (this.#now === null ? !finished : this.#now.seed === seed && this.#now.atWork.isMoved()) {
       return new Promise((resolve) => this.#waiting.push({ from, message, resolve }));
@@ -170,11 +235,19 @@ class OpenDesk implements Desk {
     }
   }
 
-  #answered(from: string, { ask, at, was }: Extract<PipelineMessage, { kind: 'shown' }>): void {
-    const asked = this.#asked.get(ask);
-    if (asked?.device !== from || at >= asked.count || asked.answers.has(at)) return;
-    asked.answers.set(at, was ?? null);
-    if (asked.answers.size === asked.count) asked.answered();
+  /** Each slice as often as anything else; who cannot be reached does without. */
+  async #showCarried(from: string, { seed, ask, part, slice }: AskedSlice): Promise<void> {
+    const past = this.#past.get(seed);
+    const key = `${from} ${part} ${slice}`;
+    const shown = past?.shown.get(key) ?? 0;
+    const piece = past && shown < SHOWN_TIMES ? await past.kept.at(-1)!.began(part) : null;
+    const bytes = piece?.subarray(slice * SLICE_BYTES, (slice + 1) * SLICE_BYTES);
+    const isThere = piece && bytes && bytes.length > 0;
+    if (isThere) past!.shown.set(key, shown + 1);
+    const was = isThere && { slice: bytes, size_bytes: piece.length };
+    await this.#channel
+      .send(from, encodeMessage({ kind: 'shown-carried', seed, ask, ...(was && { was }) }))
+      .catch(() => {});
   }
 }
 

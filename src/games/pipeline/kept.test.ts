@@ -13,7 +13,7 @@ const shown = (hash: string, size = 1) => ({
 
 describe('what is kept of a round', () => {
   test('is found by who handed on what, to whom, and its hash', () => {
-    const kept = new Kept();
+    const kept = new Kept(async () => null);
     kept.received(given, shown('1'));
     kept.sent({ ...given, to: CLEO }, shown('2'));
     assert.equal(kept.count, 2);
@@ -27,7 +27,7 @@ describe('what is kept of a round', () => {
   });
 
   test('what was sent goes without its bytes where there is no room, and takes it once however many got it', () => {
-    const kept = new Kept({ all: 100, sent: 10 });
+    const kept = new Kept(async () => null, { all: 100, sent: 10 });
     const twice = shown('1', 6);
     kept.sent(given, twice);
     kept.sent({ ...given, to: CLEO }, twice);
@@ -43,7 +43,7 @@ describe('what is kept of a round', () => {
   });
 
   test('is full when what came in fills it, never by what was sent', () => {
-    const kept = new Kept({ all: 10, sent: 100 });
+    const kept = new Kept(async () => null, { all: 10, sent: 100 });
     kept.sent(given, shown('1', 50));
     kept.received(given, shown('2', 9));
     assert.equal(kept.full, false);

@@ -1,4 +1,5 @@
 // What a worker received and handed on in a round, as it was signed, kept to be shown to judges.
+import type { KeptPieces } from '../pretrain/carried.ts';
 import type { HandedOn, Wanted } from './messages.ts';
 import type { MicroBatch } from './work.ts';
 
@@ -26,13 +27,16 @@ interface Held extends Shown {
 export const KEPT_BYTES = { all: 1 << 30, sent: 256 << 20 } as const;
 
 export class Kept {
+  readonly began: KeptPieces;
   readonly #held = new Map<string, Held[]>();
   readonly #most: { readonly all: number; readonly sent: number };
   #bytes = 0;
   #sent_bytes = 0;
   #count = 0;
 
-  constructor(most: { readonly all: number; readonly sent: number } = KEPT_BYTES) {
+  /** @param began the state that the worker began with */
+  constructor(began: KeptPieces, most: { readonly all: number; readonly sent: number } = KEPT_BYTES) {
+    this.began = began;
     this.#most = most;
   }
 

@@ -16,6 +16,8 @@ const SIGNATURE_BYTES = 64;
 const signature = bytes.refine(({ length }) => length === SIGNATURE_BYTES);
 /** What a judge asks for at once, at most: so the answers are no burden to who does other work. */
 export const MOST_ASKED = 32;
+/** Of a state that is shown to a judge, in one message. */
+export const SLICE_BYTES = 4 << 20;
 /** Rounds are told apart by their seed, which follows from the log. */
 const seed = hash;
 
@@ -54,6 +56,13 @@ export const PipelineMessageSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     ...{ kind: z.literal('shown'), seed, ask: count, at: count.max(MOST_ASKED - 1) },
     was: z.strictObject({ hash, signature, payload: bytes.optional() }).optional(),
+  }),
+  /** A judge asks for the state that the device began a round with: for a slice of its manifest (null) or of a part. */
+  z.strictObject({ kind: z.literal('show-carried'), seed, ask: count, part: count.nullable(), slice: count }),
+  /** The slice and the size of the whole; missing: this device does not have it. */
+  z.strictObject({
+    ...{ kind: z.literal('shown-carried'), seed, ask: count },
+    was: z.strictObject({ slice: bytes, size_bytes: count }).optional(),
   }),
 ]);
 export type PipelineMessage = z.infer<typeof PipelineMessageSchema>;

@@ -2,7 +2,7 @@
 import { compressUpdate, encodeUpdate } from '../../training/sparse.ts';
 import { GameError } from '../errors.ts';
 import type { Claim, Device } from '../game.ts';
-import { type Carried, type EndOf, keepCarried, startOf } from '../pretrain/carried.ts';
+import { type Carried, type EndOf, keepCarried, keptPieces, startOf } from '../pretrain/carried.ts';
 import { openData, WORKER_DATA } from '../pretrain/device.ts';
 import { beginStage, changeOf, dataOf, momentsOf, stageOn, weightsOf } from './device.ts';
 import { type PipelineTask, type StagePlan, stagePlans } from './params.ts';
@@ -34,7 +34,15 @@ export async function perform(task: PipelineTask, device: Device, signal: AbortS
   await beginStage(stage, plan, before, carried);
   const data = plan.range.embedding ? await openData(device, dataOf(params), round, task.peer, WORKER_DATA) : null;
   const windows = data && ((number: number) => data.batch(number));
-  const done = await workRound({ task, plan, stage, device, windows, signal });
+  const done = await workRound({
+    task,
+    plan,
+    stage,
+    device,
+    windows,
+    began: keptPieces(device, round.number + 1),
+    signal,
+  });
   if (done.amount === 0) return null;
   const delta = await changeOf(stage, plan, before);
   if (delta === null) {

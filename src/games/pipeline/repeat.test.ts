@@ -112,28 +112,49 @@ describe('honest work', () => {
     assert.deepEqual([said(exact), repeated(exact).same, repeated(exact).update], ['ok', 20, 0]);
   });
 
-  test('that goes on from the last round is repeated by a judge that has followed it; others know it until its first step', async () => {
-    const workers = three();
+  test('that goes on from the last round is repeated by who has followed it, and by others from the state that it shows', async () => {
     const follower = example.worker(null).device;
-    const first = await play(workers);
-    assert.equal(said(await judge(first[1], {}, follower)), 'ok');
-    weights = merged(
-      example.params,
-      weights,
-      first.map(({ claim }) => claim),
-    );
-    const last = example.bundleOf(first.map(({ claim }) => claim));
-    const next = { ...(await playOn(workers, last))[1] };
+    const { first, next } = await twoRounds(follower);
     const whole = await judge(next, {}, follower);
     assert.deepEqual([said(whole), repeated(whole).update], ['ok', 0]);
     const stranger = await judge(next);
-    const { transcript } = decodeStageWork(next.claim.work);
-    assert.deepEqual(
-      [said(stranger), repeated(stranger).entries, repeated(stranger).update],
-      ['ok', transcript.findIndex(({ kind }) => kind === 'step'), undefined],
-    );
+    assert.deepEqual([said(stranger), repeated(stranger).update], ['ok', 0]);
     // A state that no merged work has left is nobody's.
     assert.equal(said(await judge({ ...next, last: null }, {}, follower)), 'unknown-start');
+    assert.deepEqual(decodeStageWork(next.claim.work).start, decodeStageWork(first.claim.work).end);
+  });
+
+  test('from a state that is not shown is refused, but nobody is accused; one too large to be shown is judged until its first step', async () => {
+    const hideState = async (next: Played): Promise<void> => {
+      const channel = next.worker.device.channel!;
+      const { send } = channel;
+      Object.assign(channel, {
+        send: (to: string, encoded: Uint8Array, signal?: AbortSignal) => {
+          const message = decodeMessage(encoded);
+          const { kind, seed } = message;
+          const isState = kind === 'shown-carried';
+          return send(to, isState ? encodeMessage({ kind, seed, ask: message.ask }) : encoded, signal);
+        },
+      });
+    };
+    const { next } = await twoRounds(example.worker(null).device);
+    await hideState(next);
+    assert.equal(said(await judge(next)), 'state-withheld');
+    const small = example;
+    const model = { ...small.params.model, hidden_size: 128, intermediate_size: 256 };
+    example = await pipelineExample({ model, inner_steps: 2 });
+    weights = example.first;
+    try {
+      const { next: large } = await twoRounds(example.worker(null).device);
+      await hideState(large);
+      const verdict = await judge(large, { time_ms: 10_000 });
+      const { transcript } = decodeStageWork(large.claim.work);
+      const until = transcript.findIndex(({ kind }) => kind === 'step');
+      assert.deepEqual([said(verdict), repeated(verdict).entries, repeated(verdict).update], ['ok', until, undefined]);
+    } finally {
+      await example.runtime.close();
+      example = small;
+    }
   });
 
   test('of a device that shows nothing is judged by what its neighbours have; without them nobody is accused', async () => {
@@ -168,6 +189,17 @@ describe('honest work', () => {
     assert.equal(said(await judge(one, {}, device)), 'inputs-not-kept');
   });
 });
+
+/** The middle stage's work of two rounds; a judge has repeated the first. */
+async function twoRounds(follower: Device): Promise<{ readonly first: Played; readonly next: Played }> {
+  const workers = three();
+  const first = await play(workers);
+  assert.equal(said(await judge(first[1], {}, follower)), 'ok');
+  const claims = first.map(({ claim }) => claim);
+  weights = merged(example.params, weights, claims);
+  const next = await playOn(workers, example.bundleOf(claims));
+  return { first: first[1], next: next[1] };
+}
 
 async function playOn(workers: readonly Worker[], last: string): Promise<Played[]> {
   return Promise.all(

@@ -7,15 +7,17 @@ import { boundaryBytes, checkReceived } from '../../model/pipeline/boundary.ts';
 import { boundaryDistance } from '../../model/pipeline/boundary-distance.ts';
 import { layoutsOf } from '../../model/pipeline/graphs.ts';
 import type { Stage, StageInput } from '../../model/pipeline/stage.ts';
+import { PART_BYTES } from '../../model/tensor-manifest.ts';
 import { updateDistance } from '../../training/re-execution.ts';
 import { compressUpdate, feedbackAfter, type SparseUpdate } from '../../training/sparse.ts';
 import { besideLoss, type FollowedTolerance, followedTolerance, handedTolerance } from '../../training/tolerances.ts';
 import type { Device, Judging } from '../game.ts';
-import { AFRESH, afresh, type Carried } from '../pretrain/carried.ts';
-import { follow, followedOf, openData, WORKER_DATA } from '../pretrain/device.ts';
-import { learningRateAt } from '../pretrain/params.ts';
+import { AFRESH, afresh, type Carried, readCarried } from '../pretrain/carried.ts';
+import { type Followed, follow, followedOf, openData, WORKER_DATA } from '../pretrain/device.ts';
+import { learningRateAt, parameterCount } from '../pretrain/params.ts';
 import { shaken } from '../pretrain/rounding.ts';
 import { toldMicro } from '../pretrain/work.ts';
+import { deskOf } from './desk.ts';
 import { beginStage, changeOf, dataOf, momentsOf, stageOn, weightsOf } from './device.ts';
 import { Evidence } from './evidence.ts';
 import { nameOf } from './flights.ts';
@@ -60,17 +62,41 @@ const REPEATING_PART = 0.75;
 
 /** The measurements. Throws Refused. */
 export async function repeatWork(judged: Judged): Promise<Readonly<Record<string, unknown>>> {
-  return new Repetition(judged, await stageOn(judged.device, judged.task.params, judged.plan)).run();
+  const stage = await stageOn(judged.device, judged.task.params, judged.plan);
+  return new Repetition(judged, stage, await startOf(judged)).run();
 }
 
-function startOf({ plan, work, device, judging }: Judged): Start {
+async function startOf(judged: Judged): Promise<Start> {
+  const { plan, work, device, judging } = judged;
   const start = bytesToHex(work.start);
   const isFirst = start === bytesToHex(AFRESH);
-  const known = isFirst ? { carried: afresh(plan.specs), apart: 0 } : followedOf(device, start);
+  const known = isFirst
+    ? { carried: afresh(plan.specs), apart: 0 }
+    : (followedOf(device, start) ?? (await shownStart(judged)));
   const limits = known ? followedTolerance(judging.runtime, device.runtime.class, known.apart) : null;
   if (!known || !limits) return { carried: afresh(plan.specs), limits: null, exact: false };
   const isSame = judging.runtime === EXACT && device.runtime.class === EXACT;
   return { carried: known.carried, limits, exact: isSame && known.apart === 0 };
+}
+
+/** A state that is shown is waited for in this part of the time for judging … */
+const STATE_PART = 0.25;
+/** … and that long even a slow line takes for it: a worker that does not show a state that comes in time is not judged by less. */
+const STATE_BYTES_PER_MS = 500;
+
+/** The state as the worker shows it, proven by the hash in its work; null: it is too large to be shown in the time for judging. */
+async function shownStart({ task, plan, work, device, judging }: Judged): Promise<Followed | null> {
+  const { seed, number } = task.round;
+  const until_ms = performance.now() + judging.time_ms * STATE_PART;
+  const size_bytes = 3 * 4 * parameterCount(plan.specs);
+  const desk = deskOf(device);
+  const piece = (part: number | null) =>
+    desk.askCarried(task.peer, seed, { part, most_bytes: PART_BYTES, time_ms: until_ms - performance.now() });
+  const start = bytesToHex(work.start);
+  const shown = await readCarried(plan.specs, piece, async (hash) => hash === start);
+  if (shown) return { round: number - 1, carried: shown.carried, apart: 0 };
+  if (size_bytes <= judging.time_ms * STATE_PART * STATE_BYTES_PER_MS) throw new Refused('state-withheld', false);
+  return null;
 }
 
 /** Its results have the same bits on every machine. */
@@ -93,13 +119,13 @@ class Repetition {
   #windows: ((number: number) => Promise<Windows>) | null = null;
   #before: Weights = new Map();
 
-  constructor(judged: Judged, stage: Stage) {
+  constructor(judged: Judged, stage: Stage, start: Start) {
     const { task, plan, work, device, judging } = judged;
     this.#judged = judged;
     this.#stage = stage;
     this.#shape = { ...task.params, vocab_size: task.params.model.vocab_size };
     this.#layouts = layoutsOf(task.params.model, stageOptions(task.params, plan));
-    this.#start = startOf(judged);
+    this.#start = start;
     this.#until_ms = performance.now() + judging.time_ms * REPEATING_PART;
     const drawn = Math.ceil((work.transcript.length * judging.repeat_permille) / 1000);
     const step = work.transcript.findIndex(({ kind }) => kind === 'step');

@@ -8,6 +8,7 @@ import type { Stage } from '../../model/pipeline/stage.ts';
 import { isSigned } from '../../protocol/game-statement.ts';
 import { GameError } from '../errors.ts';
 import type { Device, DeviceChannel, Told } from '../game.ts';
+import type { KeptPieces } from '../pretrain/carried.ts';
 import { learningRateAt } from '../pretrain/params.ts';
 import { toldMicro } from '../pretrain/work.ts';
 import { type AtWork, deskOf } from './desk.ts';
@@ -47,6 +48,8 @@ export interface RoundOptions {
   readonly plan: StagePlan;
   readonly stage: Stage;
   readonly device: Pick<Device, 'channel' | 'progress'>;
+  /** The state that it begins with, for judges. */
+  readonly began: KeptPieces;
   /** In the first stage: the windows of a micro-batch by its number. */
   readonly windows: ((number: number) => Promise<Windows>) | null;
   readonly signal: AbortSignal;
@@ -65,7 +68,7 @@ class StageRound implements AtWork {
   readonly #shape: PayloadShape;
   readonly #layouts: ReturnType<typeof layoutsOf>;
   readonly #transcript: Entry[] = [];
-  readonly #kept = new Kept();
+  readonly #kept: Kept;
   /** Gradients go before micro-batches: they free who waits. */
   readonly #gradients: Job[] = [];
   readonly #forward: Job[] = [];
@@ -89,8 +92,9 @@ class StageRound implements AtWork {
   #wake = (): void => {};
 
   constructor(options: RoundOptions) {
-    const { task, plan, device } = options;
+    const { task, plan, device, began } = options;
     this.#options = options;
+    this.#kept = new Kept(began);
     this.#params = task.params;
     this.#seed = task.round.seed;
     this.#channel = device.channel!; // the game names it among its needs

@@ -93,21 +93,29 @@ export async function keepCarried(
   return sha256Beside(manifest);
 }
 
-/** What was kept after a round; null where nothing was, or it is damaged. `wanted` says by the hash whether it is to be read at all. */
-export async function keptCarried(
+/** What was kept after a round, piece by piece: its manifest, null, or a part of it by its place. null: it is not there. */
+export type KeptPieces = (part: number | null) => Promise<Uint8Array | null>;
+
+export const keptPieces =
+  ({ drawer }: Pick<Device, 'drawer'>, round: number): KeptPieces =>
+  (part) =>
+    drawer.get(part === null ? slotOf(round) : partOf(slotOf(round), part));
+
+/** A state of these tensors from its pieces; null where one is missing or damaged. `wanted` says by the hash whether it is to be read at all. */
+export async function readCarried(
   specs: readonly ParameterSpec[],
-  { drawer }: Pick<Device, 'drawer'>,
-  round: number,
-  wanted: (hash: string) => Promise<boolean> = async () => true,
+  piece: KeptPieces,
+  wanted: (hash: string) => Promise<boolean>,
 ): Promise<Start | null> {
-  const slot = slotOf(round);
-  const bytes = await drawer.get(slot);
+  const bytes = await piece(null);
   const hash = bytes && (await sha256Beside(bytes));
   if (!hash || !(await wanted(bytesToHex(hash)))) return null;
   try {
     const manifest = decodeModelManifest(bytes);
+    const expected = encodeModelManifest({ tensors: tensorsOf(specs), parts: manifest.parts });
+    if (bytesToHex(await sha256Beside(expected)) !== bytesToHex(hash)) return null;
     const fetch = async (part: string): Promise<Uint8Array> => {
-      const found = await drawer.get(partOf(slot, manifest.parts.indexOf(part)));
+      const found = await piece(manifest.parts.indexOf(part));
       if (found && bytesToHex(await sha256Beside(found)) === part) return found;
       throw new ModelError('wrong-parts', `part ${part} of what was carried is gone or damaged`);
     };
@@ -120,7 +128,7 @@ export async function keptCarried(
   }
 }
 
-/** What the tensors of a state say. Its hash says that a worker of this run wrote them, so they are of these shapes. */
+/** What the tensors of a state say. */
 function carriedFrom(specs: readonly ParameterSpec[], [steps, ...values]: readonly Float32Array[]): Carried {
   const [first, second, error] = GROUPS.map(
     (_, group) => new Map(specs.map(({ name }, i) => [name, values[group * specs.length + i]])),
@@ -136,7 +144,9 @@ export async function startOf(
   endOf?: EndOf,
 ): Promise<Start> {
   const isLeft = async (hash: string): Promise<boolean> => (await statesLeft(device, round, endOf)).has(hash);
-  return (await keptCarried(specs, device, round.number + 1, isLeft)) ?? { hash: AFRESH, carried: afresh(specs) };
+  return (
+    (await readCarried(specs, keptPieces(device, round.number + 1), isLeft)) ?? { hash: AFRESH, carried: afresh(specs) }
+  );
 }
 
 function zeros(specs: readonly ParameterSpec[]): Map<string, Float32Array> {
