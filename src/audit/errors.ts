@@ -8,6 +8,8 @@ export type LookupErrorCode =
   /** A file with proposed rules does not contain rules. */
   | 'bad-rules'
   /** The worker's rounds since it last started afresh are more than a recheck repeats. */
-  | 'chain-too-long';
+  | 'chain-too-long'
+  /** What devices of the run said to each other is a part of the work, and in no log. */
+  | 'not-in-the-log';
 
 export class LookupError extends CodedError<LookupErrorCode> {}

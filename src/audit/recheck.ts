@@ -80,7 +80,7 @@ export interface RecheckOptions {
 /**
  * Judges again the submission whose event id begins with `wanted`. A round that was not merged leaves no state to continue from, so a
  * submission that continues from one is refused, as judges would refuse it.
- * Throws LookupError `no-such-submission`, `chain-too-long`, PeerError `bad-blob` where a blob is not kept any more, GameError, HistoryError, AuditFailure,
+ * Throws LookupError `no-such-submission`, `chain-too-long`, `not-in-the-log`, PeerError `bad-blob` where a blob is not kept any more, GameError, HistoryError, AuditFailure,
  * PublicLogError.
  */
 export async function recheckSubmission(log: PublicLog, wanted: string, options: RecheckOptions): Promise<Recheck> {
@@ -88,6 +88,10 @@ export async function recheckSubmission(log: PublicLog, wanted: string, options:
   const story = await storyOf(log, explained);
   const fetchBlob = (hash: string) => blobOf(log, hash);
   const game = await options.loadGame(story.game, offerOf(story.game_file, fetchBlob));
+  if (game.needs?.includes('channel')) {
+    const fact = `${story.game}: expected work that follows from the log, what devices hand to each other is seen by the judges of its round alone`;
+    throw new LookupError('not-in-the-log', fact);
+  }
   const params = await decodeParams(game, await fetchBlob(story.params));
   const { runtime, run } = options;
   const device: Device = { runtime, fetchBlob, drawer: memoryDrawer(), run, progress: async () => {} };

@@ -53,7 +53,7 @@ function world(): World {
   const open = (i: number): RelayChannel => {
     const identity = KEYS[i];
     const channel = openRelayChannel({
-      ...{ run: RUN, identity, clock, random: () => 0.5, stages: () => new Map() },
+      ...{ run: RUN, identity, clock, random: () => 0.5, stages: () => new Map(), held: () => null },
       send(message) {
         if (made.connected) setImmediate(() => pass(identity.id, message));
         return made.connected;
@@ -256,6 +256,7 @@ describe('a hub that is not honest', () => {
         clock: handClock(),
         random: () => 0.5,
         stages: () => new Map(),
+        held: () => null,
         onProblem: () => {},
       },
       send: (spoken) => said.push(spoken) > 0,

@@ -34,6 +34,7 @@ export interface RelayChannelOptions {
   random(): number;
   /** The stages of the workers that are here (DeviceChannel). */
   stages(): ReadonlyMap<string, number>;
+  held(): ReturnType<DeviceChannel['held']>;
   /** Whether the message left: false while there is no connection. */
   send(message: FromRelayingPeer): boolean;
   /** A listener threw, or a device said what cannot be. */
@@ -112,6 +113,10 @@ class Relaying implements RelayChannel {
 
   stages(): ReadonlyMap<string, number> {
     return this.#options.stages();
+  }
+
+  held(): ReturnType<DeviceChannel['held']> {
+    return this.#options.held();
   }
 
   sign(statement: Uint8Array): Promise<Uint8Array> {

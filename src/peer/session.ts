@@ -11,6 +11,7 @@ import type { Identity } from '../protocol/identity.ts';
 import type { RunView, Welcome } from '../protocol/messages.ts';
 import type { PeerBlobs } from './blobs.ts';
 import { connectToHub, type HubConnection, type Transport } from './connection.ts';
+import { HeldStages } from './held-stages.ts';
 import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
 import { followModel } from './model.ts';
 import { openRelayChannel, type RelayChannel } from './relay-channel.ts';
@@ -71,6 +72,7 @@ class Session {
   readonly #channel: RelayChannel | null;
   readonly #connection: HubConnection;
   #newest: RunView | null = null;
+  readonly #heldStages = new HeldStages();
   #acted: RunView | null = null;
   #finished = false;
   #failure: CodedError | null = null;
@@ -164,6 +166,7 @@ class Session {
       onYield: (wait_ms) => {
         this.#channel?.away();
         this.#newest = null;
+        this.#heldStages.away();
         this.#status.saw(null);
         this.#role.drop();
         problem('key-in-use', yieldWords(wait_ms));
@@ -181,6 +184,7 @@ class Session {
     return openRelayChannel({
       ...{ run, identity, clock: this.#clock, random: () => transport.random() },
       stages: () => new Map(this.#newest?.roster),
+      held: () => this.#heldStages.held,
       send: (message) => this.#connection.relay(message),
       onProblem: (code, message) => this.#tell({ type: 'problem', code, message }),
     });
@@ -207,6 +211,7 @@ class Session {
 
   #onRun(view: RunView): void {
     this.#newest = view;
+    this.#heldStages.see(view);
     this.#status.saw(view);
     this.#options.onView?.(view);
     this.#role.onView(view);

@@ -152,3 +152,43 @@ describe('the form of work', () => {
     );
   });
 });
+
+describe('what came in', () => {
+  const known = (more: readonly (readonly [string, readonly number[]])[] = []) =>
+    new Map(
+      [...workers.map(({ id, stage }) => [id, [stage]] as const), ...more].map(([id, held]) => [id, new Set(held)]),
+    );
+  const judged = async (stage: number) => {
+    const { code, fraud } = await game.check(taskOf(stage), claims[stage], example.worker(null).device, {
+      ...{ runtime: 'native-cpu', repeat_permille: 0, looks: false, place: 0, time_ms: 1000 },
+      earlier: async () => [],
+    });
+    assert.equal(fraud, false);
+    return code;
+  };
+  after(() => {
+    example.air.held = null;
+  });
+
+  test('comes of who held the stages beside it in the round, and the first', async () => {
+    example.air.held = known();
+    for (const stage of [0, 1, 2]) assert.equal(await judged(stage), 'ok');
+    const [first, middle, last] = workers;
+    // Who has moved has held both.
+    example.air.held = known([[middle.id, [0, 1]]]);
+    for (const stage of [0, 1, 2]) assert.equal(await judged(stage), 'ok');
+    for (const [stranger, refused] of [
+      [first, [1, 2]],
+      [middle, [0, 2]],
+      [last, [1]],
+    ] as const) {
+      for (const held of [[], [5]]) {
+        example.air.held = known([[stranger.id, held]]);
+        for (const stage of [0, 1, 2]) {
+          const expected = refused.some((other) => other === stage) ? 'from-strangers' : 'ok';
+          assert.equal(await judged(stage), expected, `stage ${stage}, without ${stranger.stage}`);
+        }
+      }
+    }
+  });
+});

@@ -21,6 +21,7 @@ export async function checkWork(task: PipelineTask, claim: Claim, device: Device
     const plan = planOf(task);
     const { work, update } = openClaim(task, plan, claim);
     const judged = { task, plan, work, update, device, judging };
+    checkPartners(judged);
     await checkStart(judged);
     if (judging.looks) evidence.overlap = await compareWithEarlier(judged);
     if (judging.repeat_permille > 0) {
@@ -34,6 +35,27 @@ export async function checkWork(task: PipelineTask, claim: Claim, device: Device
     const { code, fraud } = error;
     if (Object.keys(error.evidence).length > 0) evidence.refused = error.evidence;
     return { accepted: false, fraud, code, weight: 0, ...found };
+  }
+}
+
+/** A judge may miss a device that came and left within a moment. */
+const STRANGERS_PERMILLE = 100;
+
+/**
+ * Keys are free: whoever signs as its own neighbour works on inputs of its own choice. So what came in must come of workers that held the stages
+ * before and after it in this round, and be made by ones of the first.
+ */
+function checkPartners({ plan, work, device }: Judged): void {
+  const held = device.channel?.held();
+  if (!held) return;
+  const holds = (id: string, stage: number): boolean => held.get(id)?.has(stage) === true;
+  const came = work.transcript.filter((entry) => entry.kind !== 'step').filter(({ came }) => came !== null);
+  const strange = came.filter((entry) => {
+    const isKnown = entry.kind === 'backward' || holds(entry.of.origin, 0);
+    return !isKnown || !holds(entry.came!.by, plan.stage + (entry.kind === 'backward' ? 1 : -1));
+  });
+  if (1000 * strange.length > STRANGERS_PERMILLE * came.length) {
+    throw new Refused('from-strangers', false, { entries: came.length, strange: strange.length });
   }
 }
 

@@ -24,6 +24,8 @@ export class Air {
   readonly run: string;
   /** Who is here, with their stages. */
   readonly stages = new Map<string, number>();
+  /** What judges know of who has held which stage in the round; null: nothing. */
+  held: ReadonlyMap<string, ReadonlySet<number>> | null = null;
   /** Validators, who are here as well. */
   readonly validators = new Set<string>();
   /** Called for each message; false: it is lost, and its sender is told. */
@@ -39,6 +41,7 @@ export class Air {
     const from = identity.id;
     return {
       stages: () => this.stages,
+      held: () => this.held,
       sign: (statement) => identity.sign(gameStatement(this.run, statement)),
       listen: (listener) => {
         this.#listeners.set(from, listener);

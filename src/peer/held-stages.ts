@@ -1,0 +1,35 @@
+// Who has held which stage of a model in the open round, as its views tell: who judges the round's work asks for it when some have left already.
+import type { RunView } from '../protocol/messages.ts';
+import { roundKey } from './role.ts';
+
+export class HeldStages {
+  /** '': nothing is known of a round before. */
+  #round = '';
+  #isWhole = false;
+  #held = new Map<string, Set<number>>();
+
+  see(view: RunView): void {
+    const round = roundKey(view);
+    if (round !== this.#round) {
+      // Who has seen the round before, or that none was open yet, has seen this one open.
+      this.#isWhole = this.#round !== '' || view.phase === 'gathering';
+      this.#round = round;
+      this.#held = new Map();
+    }
+    for (const [device, stage] of view.roster ?? []) {
+      const stages = this.#held.get(device) ?? new Set();
+      this.#held.set(device, stages.add(stage));
+    }
+  }
+
+  /** The connection is lost: nobody knows who comes and goes in the meantime. */
+  away(): void {
+    this.#round = '';
+    this.#isWhole = false;
+  }
+
+  /** null: a part of the round was not seen. */
+  get held(): ReadonlyMap<string, ReadonlySet<number>> | null {
+    return this.#isWhole ? this.#held : null;
+  }
+}
