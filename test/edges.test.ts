@@ -50,7 +50,7 @@ test('a device on one core, with a read-only system and a clock years ahead, wor
   mkdirSync(join(net.folder, 'home'));
   const { url } = await hubHere(t);
   const run = await tinyRun(url, { rounds: 10_000, steps: 4, round_seconds: 5 });
-  const ada = net.start('join', url, '--name', 'ada', '--json');
+  const ada = net.start('join', url, '--name', 'ada', '--duty', '0.1', '--json');
   await times(ada, 'accepted', 1);
 
   // Its own disk, as it sees it.

@@ -59,7 +59,8 @@ async function joined(t: TestContext, settings: object) {
   owner.set(settings);
   const { url } = await hubHere(t);
   const run = await net.createRun(url, '--rounds', '100', '--steps', '100000', '--round-seconds', '30');
-  const ada = net.start('join', url, '--name', 'ada', '--folder', join(net.folder, 'ada'), '--json');
+  const where = ['--name', 'ada', '--folder', join(net.folder, 'ada')];
+  const ada = net.start('join', url, ...where, '--duty', '0.1', '--json'); // it costs less
   await ada.line((line) => line.type === 'policy' && line.do === 'run');
   await ada.line((line) => line.type === 'progress' && (line.progress as { state: string }).state === 'working');
   const paused = (code: string) =>

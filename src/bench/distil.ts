@@ -25,9 +25,9 @@ import { interval95, signed, table } from './report.ts';
 
 export const options = {
   seeds: whole('students of each kind', { from: 2, to: 50, usual: 4 }),
-  tokens: whole('tokens that the teacher writes', { from: 5000, to: 10_000_000, usual: 60_000 }),
-  steps: whole('steps of each student', { from: 10, to: 100_000, usual: 450 }),
-  teacherSteps: whole('steps of the teacher', { from: 10, to: 100_000, usual: 1200 }),
+  tokens: whole('tokens that the teacher writes', { from: 2000, to: 10_000_000, usual: 60_000 }),
+  steps: whole('steps of each student', { from: 2, to: 100_000, usual: 450 }),
+  teacherSteps: whole('steps of the teacher', { from: 2, to: 100_000, usual: 1200 }),
 };
 
 export const notes = `The teacher learns the default text; then it writes texts of its own at temperature 1. Each student is trained as one worker of a run is
@@ -190,7 +190,9 @@ async function student(runtime: Runtime, taught: Taught, { steps, seed, teacher 
   const training: Training = {
     ...{ model: STUDENT, batch: BATCH, context: CONTEXT, adamw: ADAMW, workers: 1 },
     soft_tokens: teacher ? teacher.top + 1 : undefined,
-    rounds: Array.from({ length: Math.ceil(steps / ROUND_STEPS) }, () => ROUND_STEPS),
+    rounds: Array.from({ length: Math.ceil(steps / ROUND_STEPS) }, (_, i) =>
+      Math.min(ROUND_STEPS, steps - i * ROUND_STEPS),
+    ),
     schedule: { total_steps: steps, warmup_steps: steps / 20, learning_rate: 3e-3, min_learning_rate: 3e-4 },
     sparse: SparseOptionsSchema.parse({}),
   };

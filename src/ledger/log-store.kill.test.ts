@@ -15,7 +15,7 @@ import { openSqliteLogStore } from './sqlite-log-store.ts';
 import { verifyLog } from './testing/verify-log.ts';
 import { openTransparencyLog } from './transparency-log.ts';
 
-const KILLS = Number(process.env.POTLUCK_KILLS ?? 40);
+const KILLS = Number(process.env.POTLUCK_KILLS ?? 20);
 /** Every kill is followed by a check of the whole log, so a new one is begun before that takes long. */
 const KILLS_PER_LOG = 20;
 assert.ok(KILLS > 0 && KILLS % KILLS_PER_LOG === 0, `POTLUCK_KILLS must be a multiple of ${KILLS_PER_LOG}`);
