@@ -1,5 +1,6 @@
 // Plants a fault in the source: replaces one piece of text of one file while it is loaded. The files on the disk do not change.
-import { registerHooks } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { type ResolveHookSync, registerHooks, stripTypeScriptTypes } from 'node:module';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { SimulationError } from './errors.ts';
@@ -33,21 +34,39 @@ export function withFault({ name, file, find, replace }: SourceFault, source: st
   throw new SimulationError('bad-fault', message);
 }
 
+/** Where modules without a fault are, by the module that names them and the name; the same for every fault. */
+const resolutions = new Map<string, ReturnType<Parameters<ResolveHookSync>[2]>>();
+/** The JavaScript of files without a fault: to strip types takes longer than to compile what is left. */
+const stripped = new Map<string, string>();
+
+function strippedFile(path: string): string {
+  const known = stripped.get(path) ?? stripTypeScriptTypes(readFileSync(path, 'utf8'));
+  stripped.set(path, known);
+  return known;
+}
+
 function hook(): void {
   if (hooked) return;
   hooked = true;
   registerHooks({
     resolve(specifier, context, next) {
-      const resolved = next(specifier, context);
       const name = markIn(context.parentURL);
-      if (name === null || !resolved.url.startsWith('file:') || fileOf(resolved.url).startsWith('..')) return resolved;
+      if (name === null) return next(specifier, context);
+      const key = `${fileOf(context.parentURL!)} ${specifier}`;
+      const resolved = { ...(resolutions.get(key) ?? next(specifier, context)), shortCircuit: true };
+      resolutions.set(key, resolved);
+      if (!resolved.url.startsWith('file:') || fileOf(resolved.url).startsWith('..')) return resolved;
       return { ...resolved, url: `${resolved.url}?${MARK}=${name}` };
     },
     load(address, context, next) {
-      const loaded = next(address, context);
       const fault = faults.get(markIn(address) ?? '');
-      if (!fault || fileOf(address) !== fault.file || !loaded.source) return loaded;
-      return { ...loaded, source: withFault(fault, new TextDecoder().decode(loaded.source as Uint8Array)) };
+      if (!fault || !new URL(address).pathname.endsWith('.ts')) return next(address, context);
+      const path = fileURLToPath(address);
+      const source =
+        fileOf(address) === fault.file
+          ? stripTypeScriptTypes(withFault(fault, readFileSync(path, 'utf8')))
+          : strippedFile(path);
+      return { format: 'module', source, shortCircuit: true };
     },
   });
 }
