@@ -20,7 +20,7 @@ async function runOfIt(net: Network, ...hubFlags: string[]) {
   const file = join(net.folder, 'zero-bits.ts');
   writeFileSync(file, GAME);
   const { url } = await net.hub(0, '--game-file', file, ...hubFlags);
-  const create = net.start(
+  const create = net.ask(
     'run',
     'create',
     '--hub',
@@ -65,7 +65,7 @@ test('it is valid, and no liar that needs no accomplice earns by it', async (t) 
   const net = network(t);
   const file = join(net.folder, 'zero-bits.ts');
   writeFileSync(file, GAME);
-  const validated = net.start('game', 'validate', file, '--json');
+  const validated = net.ask('game', 'validate', file, '--json');
   const { broken } = await validated.line(({ type }) => type === 'validated');
   assert.equal(broken, 0);
   assert.equal(await validated.ended, 0);
@@ -80,7 +80,7 @@ test('it is valid, and no liar that needs no accomplice earns by it', async (t) 
   assert.equal(await holed.ended, 3);
   const spoiled = join(net.folder, 'spoiled.ts');
   writeFileSync(spoiled, GAME.replace('bits > 0 && 2 ** bits === amount', 'bits > 99'));
-  const refused = net.start('game', 'validate', spoiled, '--json');
+  const refused = net.ask('game', 'validate', spoiled, '--json');
   const { part, got } = await refused.line(({ type, got }) => type === 'game-check' && got !== null);
   assert.deepEqual([part, got], ['check', 'refused (not-what-it-says)']);
   assert.equal(await refused.ended, 1);
@@ -100,22 +100,22 @@ test('a worker plays it by its hash, and not without', async (t) => {
   const [{ first, last, ...metric }] = done.metrics;
   assert.deepEqual(metric, { name: 'kept', words: 'numbers kept', unit: 'numbers', better: 'higher' });
   assert.ok(first !== null && last !== null && first < last, `${first} → ${last}`);
-  const status = net.start('status', url, '--all');
+  const status = net.ask('status', url, '--all');
   assert.equal(await status.ended, 0);
   assert.match(status.stdout(), /numbers kept 3\n {2}[\d,]+ hashes merged/);
   assert.equal(await worker.ended, 0);
   // What a run offers is run by audits, too, only where it is named by its hash.
-  const unread = net.start('audit', url, '--json');
+  const unread = net.ask('audit', url, '--json');
   assert.match(JSON.stringify(await unread.line(() => true)), new RegExp(`its file is needed .*--game ${game_file}`));
   for (const threads of [[], ['--threads', '2']]) {
-    const audit = net.start('audit', url, '--json', '--game', game_file, ...threads);
+    const audit = net.ask('audit', url, '--json', '--game', game_file, ...threads);
     const { verdict, models } = await audit.line(() => true);
     assert.deepEqual([verdict, models], ['true', { recomputed: 3, submissions: 3 }]);
   }
   const [work] = worker.lines.filter(({ type }) => type === 'accepted');
   const { bits, tried, ...others } = work.numbers as Record<string, number>;
   assert.deepEqual([tried, others, work.amount], [3000, {}, 2 ** bits]);
-  const why = net.start('why', String(work.submission), '--hub', url);
+  const why = net.ask('why', String(work.submission), '--hub', url);
   assert.equal(await why.ended, 0);
   const said = `leading zero bits ${bits}, numbers tried 3,000`;
   assert.match(why.stdout(), new RegExp(`It is [\\d,]+ hashes in \\d bytes.*its worker says: ${said}\\.`));
@@ -123,15 +123,15 @@ test('a worker plays it by its hash, and not without', async (t) => {
     why.stdout(),
     new RegExp(`of its [\\d,]+ hashes, "ok", with a score of .*: leading zero bits ${bits} \\(event`),
   );
-  const recheck = net.start('recheck', String(work.submission), '--hub', url, '--json', '--game', game_file);
+  const recheck = net.ask('recheck', String(work.submission), '--hub', url, '--json', '--game', game_file);
   assert.equal((await recheck.line(({ type }) => type === 'recheck')).agrees, true);
   const taken = join(net.folder, 'taken');
-  const exported = net.start('export', run, taken, '--hub', url, '--json', '--game', game_file);
+  const exported = net.ask('export', run, taken, '--hub', url, '--json', '--game', game_file);
   await exported.line(({ type }) => type === 'exported');
   assert.equal(readFileSync(join(taken, 'state.bin'), 'utf8'), '3');
-  const no_model = net.start('export', run, taken, '--hub', url, '--json', '--game', game_file, '--format', 'onnx');
+  const no_model = net.ask('export', run, taken, '--hub', url, '--json', '--game', game_file, '--format', 'onnx');
   assert.match(JSON.stringify(await no_model.line((line) => 'error' in line)), /trains no model, so there is no onnx/);
-  const refused = net.start('export', run, taken, '--hub', url, '--json');
+  const refused = net.ask('export', run, taken, '--hub', url, '--json');
   assert.match(JSON.stringify(await refused.line((line) => 'error' in line)), /unknown-game/);
 });
 

@@ -12,7 +12,7 @@ import { Auditor } from './auditor.ts';
 import { difference } from './compare.ts';
 
 /** Histories of rules alone in a run of all tests; `npm run simulate` plays more. */
-const DRAWN = 40;
+const DRAWN = 25;
 
 test('it imports nothing of the core but events, and the comparison the types of the state', () => {
   for (const file of readdirSync(import.meta.dirname).filter((name) => !name.includes('.test.'))) {
