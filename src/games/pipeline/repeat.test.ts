@@ -375,7 +375,7 @@ describe('what was not handed on so', () => {
     }
   });
 
-  test("is refused where it is another's: a replica's work is shown by nobody as one's own", async () => {
+  test('is refused where it is another’s: a replica’s work is shown by nobody as its own', async () => {
     const [replica, ...others] = [1, 0, 1, 2].map((stage) => example.worker(stage));
     const played = await play([replica, ...others]);
     const [of, , own] = played;
