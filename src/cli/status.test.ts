@@ -1,7 +1,7 @@
 // What `potluck status` shows: runs that go on, first and alone, and what to do where nobody is credited.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PeerView } from '../protocol/messages.ts';
+import type { PeerView, RunStatus } from '../protocol/messages.ts';
 import { exampleStatus } from '../protocol/testing/example-views.ts';
 import { isHubUrl } from './options.ts';
 import { describe, liveFirst } from './status.ts';
@@ -36,18 +36,42 @@ test('a run on which devices work and nobody judges says that nothing is credite
   assert.doesNotMatch(describe(HUB, [{ ...over, peers: [peer('worker')] }], true), /not credited/);
 });
 
-test('who holds which stage of a model is counted from 1', () => {
+test('who holds which stage of a model, counted from 1, and how far they are in this round', () => {
+  const working = (micro_batches: number, round = 0) => ({
+    progress: { state: 'working' as const, round, amount: 1, amount_per_second: 1, numbers: { micro_batches } },
+  });
   const peers = [
-    { ...peer('worker'), stage: 0 },
-    { ...peer('worker'), stage: 2 },
-    peer('worker', false),
+    { ...peer('worker'), name: 'ada', stage: 0, ...working(9) },
+    { ...peer('worker'), name: 'bob', stage: 0, ...working(5) },
+    { ...peer('worker'), name: 'cyd', stage: 1, ...working(1) },
+    { ...peer('worker'), name: 'dan', stage: 1, ...working(40, 1) },
+    { ...peer('worker', false), name: 'eve' },
     peer('validator'),
   ];
+  const told = (more: Partial<RunStatus>): string[] =>
+    describe(HUB, [{ ...live, stages: 3, peers, ...more }], true)
+      .split('\n')
+      .filter((line) => line.startsWith('  stage '))
+      .map((line) => line.trim());
+  assert.deepEqual(told({}), [
+    'stage 1 of 3: ada, bob; 14 micro-batches this round',
+    'stage 2 of 3: cyd, dan; 1 micro-batch this round',
+    'stage 3 of 3: nobody',
+  ]);
+  assert.deepEqual(told({ phase: 'judging' })[0], 'stage 1 of 3: ada, bob');
+  assert.deepEqual(told({ stages: undefined }), []);
+  assert.deepEqual(told({ phase: 'finished' }), []);
+  const crowd = Array.from({ length: 11 }, (_, i) => ({ ...peer('worker'), name: `w${i}`, stage: 0 }));
+  assert.equal(
+    told({ stages: 2, peers: crowd })[0],
+    'stage 1 of 2: w0, w1, w2, w3, w4, w5, w6, w7, 3 more; 0 micro-batches this round',
+  );
   const lines = describe(HUB, [{ ...live, stages: 3, peers }], false)
     .split('\n')
-    .slice(-4);
-  const words = lines.map((line) => /stage \d+ of \d+/.exec(line)?.[0] ?? null);
-  assert.deepEqual(words, ['stage 1 of 3', 'stage 3 of 3', null, null]);
+    .slice(-6);
+  const words = lines.map((line) => /, (stage \d)$|, (stage \d),/.exec(line)?.slice(1).find(Boolean) ?? null);
+  assert.deepEqual(words, ['stage 1', 'stage 1', 'stage 2', 'stage 2', null, null]);
+  assert.match(lines[5], / validator {2}here$/);
 });
 
 test('a word is a hub where it has a scheme or a port, else a run', () => {

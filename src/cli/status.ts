@@ -1,5 +1,6 @@
 // `potluck status`: what a hub's runs and peers are doing; those that go on first.
 import { Command } from 'commander';
+import { trafficOf } from '../games/pipeline/traffic.ts';
 import { chooseRun, fetchStatus } from '../peer/find-run.ts';
 import { metricText, wordsOfNumbers } from '../protocol/measures.ts';
 import type { MetricView, PeerView, RunStatus } from '../protocol/messages.ts';
@@ -43,6 +44,9 @@ Examples:
     });
 }
 
+/** Of a stage with more devices the others are counted; each has a line of its own below. */
+const NAMED_HOLDERS = 8;
+
 /** Runs that go on before those that are finished, otherwise in the order in which they were created. */
 export function liveFirst(runs: readonly RunStatus[]): RunStatus[] {
   const finished = (run: RunStatus): number => Number(run.phase === 'finished');
@@ -78,14 +82,32 @@ function describeRun(url: string, run: RunStatus): string {
   ];
   if (run.problem) lines.push(`  problem: ${nameOf(run.problem)}`);
   if (lacksValidator(run)) lines.push(`  ${noValidator(url, run.run)}`);
+  if (run.phase !== 'finished') lines.push(...stageLines(run).map((line) => `  ${line}`));
   for (const peer of run.peers) {
-    const stage = peer.stage === undefined ? '' : `, stage ${peer.stage + 1} of ${run.stages}`;
-    const told = nameOf(wordsOfNumbers(run.numbers.work, (peer.present && peer.progress?.numbers) || {}));
-    const doing = `${doingWords(peer)}${told && ` (${told})`}`;
+    const stage = peer.stage === undefined ? '' : `, stage ${peer.stage + 1}`;
+    const told = wordsOfNumbers(run.numbers.work, (peer.present && peer.progress?.numbers) || {});
+    const doing = `${doingWords(peer)}${told && ` (${nameOf(told)})`}`;
     const credit = peer.role === 'worker' ? `, ${formatCount(peer.credit_amount)} ${nameOf(run.unit)} credited` : '';
     lines.push(`  ${peer.id.slice(0, 8)}  ${peer.role.padEnd(9)}  ${nameOf(peer.name)}  ${doing}${stage}${credit}`);
   }
   return lines.join('\n');
+}
+
+/** Who holds each stage of a model that is cut, and how far they are together. */
+function stageLines({ phase, round, stages = 0, peers }: RunStatus): string[] {
+  return Array.from({ length: stages }, (_, stage) => {
+    const holders = peers.filter((peer) => peer.present && peer.stage === stage);
+    const named = holders.slice(0, NAMED_HOLDERS).map(({ name }) => nameOf(name));
+    const more = holders.length - named.length;
+    if (more > 0) named.push(`${formatCount(more)} more`);
+    const done = holders.reduce(
+      (sum, { progress }) => sum + (progress?.round === round ? trafficOf(progress.numbers).micro_batches : 0),
+      0,
+    );
+    const far =
+      phase === 'working' ? `; ${formatCount(done)} ${done === 1 ? 'micro-batch' : 'micro-batches'} this round` : '';
+    return `stage ${stage + 1} of ${stages}: ${named.join(', ') || 'nobody'}${named.length > 0 ? far : ''}`;
+  });
 }
 
 function doingWords({ present, progress }: PeerView): string {

@@ -42,7 +42,10 @@ export interface Device {
   readonly run?: RunProgram;
   /** For games that need it: talks to the other devices of the run. */
   readonly channel?: DeviceChannel;
-  /** Called after each piece of work. The owner's policy may make it wait: that is how a device is throttled. */
+  /**
+   * Called after each piece of work. The owner's policy may make it wait: that is how a device is throttled. Its numbers may have more names
+   * than a claim's: nobody is paid by them, and only who knows the game shows them.
+   */
   progress(report: Told): Promise<void>;
   /** Resolves when the owner's policy lets the device begin to work; where it is missing, that is always. */
   rested?(): Promise<void>;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Weights } from '../model/config.ts';
-import type { Claim } from './game.ts';
+import type { Claim, Numbers, Told } from './game.ts';
 import { encodeForward, encodeMessage, handedStatement, hashOfPayload } from './pipeline/messages.ts';
 import { stagePlans } from './pipeline/params.ts';
 import { decodeStageWork } from './pipeline/work.ts';
@@ -130,6 +130,67 @@ describe('a run in stages', () => {
       claims.map((claim) => claim!.numbers.micro_batches),
       [10, 10, 10],
     );
+  });
+
+  test('while it works a worker tells what is under way and what waits, of which nothing is in its claim', async () => {
+    const { air, first } = example;
+    air.stages.clear();
+    const heard: Numbers[][] = [[], [], []];
+    const workers = [0, 1, 2].map((stage) => {
+      const worker = example.worker(stage);
+      const progress = async ({ numbers }: Told): Promise<void> => void heard[stage].push(numbers);
+      return { ...worker, device: { ...worker.device, progress } };
+    });
+    const claims = await Promise.all(workers.map((worker) => work(worker, 13, first)));
+    for (const [stage, claim] of claims.entries()) {
+      assert.deepEqual(
+        heard[stage].map(({ micro_batches }) => micro_batches),
+        Array.from({ length: 10 }, (_, i) => i + 1),
+      );
+      const names = Object.keys(claim!.numbers).sort();
+      assert.deepEqual(names, stage === 2 ? ['loss_micro', 'micro_batches', 'steps'] : ['micro_batches', 'steps']);
+    }
+    // Of the two micro-batches of a step one is still away when the other is back, and none after the second.
+    assert.deepEqual(
+      heard[0].map(({ under_way, queued }) => under_way + queued),
+      Array.from({ length: 10 }, (_, i) => 1 - (i % 2)),
+    );
+    assert.ok(heard[2].every(({ under_way }) => under_way === 0));
+  });
+
+  test('it tells how many micro-batches of others wait for it', async () => {
+    const { air, params, first } = example;
+    air.stages.clear();
+    const [maker, middle, last] = [0, 1, 2].map((stage) => example.worker(stage));
+    const others = [0, 1, 2].map(() => example.worker(1));
+    const seed = example.round(14, 0).seed;
+    const shape = { ...params, vocab_size: params.model.vocab_size };
+    const tokens = new Int32Array(params.batch * params.context);
+    const values = new Uint8Array(4 * tokens.length * params.model.hidden_size);
+    const payload = encodeForward(shape, { tokens, targets: tokens }, values);
+    const handOn = async ({ id, device }: Worker): Promise<void> => {
+      const of = { origin: id, number: 0 };
+      const statement = handedStatement('activations', seed, 1, last.id, of, hashOfPayload(payload));
+      const signature = await device.channel!.sign(statement);
+      await device.channel!.send(last.id, encodeMessage({ kind: 'activations', seed, ...of, payload, signature }));
+    };
+    const waits: number[] = [];
+    const progress = async ({ numbers }: Told): Promise<void> => {
+      if (waits.push(numbers.queued) > 1) return;
+      const come = Promise.withResolvers<void>();
+      let away = others.length;
+      air.passes = (from) => {
+        if (others.some(({ id }) => id === from) && --away === 0) setImmediate(come.resolve);
+        return true;
+      };
+      for (const other of others) handOn(other).catch(() => {}); // they hear no answer
+      await come.promise;
+    };
+    const busy = { ...last, device: { ...last.device, progress } };
+    await Promise.all([maker, middle, busy].map((worker) => work(worker, 14, first)));
+    air.passes = () => true;
+    // What came of the middle is taken up after one of theirs at the latest.
+    assert.deepEqual([waits[0], Math.max(...waits) >= 2], [0, true], waits.join());
   });
 
   test('one that stops early hands in what it has done, and nobody waits for what it would have done', async () => {

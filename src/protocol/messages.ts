@@ -136,7 +136,7 @@ export const ProgressSchema = z.object({
   type: z.literal('progress'),
   state: z.enum(['waiting', 'catching up', 'working', 'sending', 'judging', 'evaluating', 'paused']),
   round: count,
-  /** What is done of the round, in the run's unit, and the numbers that its game names for work. */
+  /** What is done of the round, in the run's unit, and the numbers that its game names for work; others may come with them. */
   amount: count,
   amount_per_second: z.number(),
   numbers: ValuesSchema,

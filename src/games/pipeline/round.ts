@@ -25,6 +25,7 @@ import {
   type Windows,
 } from './messages.ts';
 import { amountOf, type PipelineParams, type PipelineTask, type StagePlan, stageOptions } from './params.ts';
+import { trafficNumbers } from './traffic.ts';
 import type { Entry, Handed, MicroBatch } from './work.ts';
 
 /** How often a worker looks for who has left or does not answer. */
@@ -273,7 +274,7 @@ class StageRound implements AtWork {
   async #finishedOne(): Promise<void> {
     this.#micro_batches++;
     if (this.#options.stage.pending >= this.#params.micro_batches) await this.#step();
-    await this.#options.device.progress(this.#told());
+    await this.#options.device.progress(this.#underWay());
   }
 
   async #step(): Promise<void> {
@@ -345,6 +346,13 @@ class StageRound implements AtWork {
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
+  }
+
+  /** What it tells while it works: beside what it will claim, what is on its way, for people to see (traffic.ts). */
+  #underWay(): Told {
+    const { amount, numbers } = this.#told();
+    const queued = this.#gradients.length + this.#forward.length;
+    return { amount, numbers: { ...numbers, ...trafficNumbers({ under_way: this.#flights.count, queued }) } };
   }
 
   #told(): Told {

@@ -21,9 +21,10 @@ import { describeRun } from './sentence.ts';
 import { Table } from './table.tsx';
 import { phaseWord } from './words.ts';
 
-// What few people press is fetched when they do.
+// What few people press is fetched when they do, what few runs have when one has it.
 const shareDialog = loadView(() => import('./share-dialog.tsx'), 'ShareDialog');
 const ownerTools = loadView(() => import('./owner-tools.tsx'), 'OwnerTools');
+const pipelineBox = loadView(() => import('./pipeline-box.tsx'), 'PipelineBox');
 const takeHome = loadView(() => import('./take-home.tsx'), 'TakeHome');
 
 export function RunView({ live, run: id }: ViewProps & { run: string }) {
@@ -39,6 +40,9 @@ export function RunView({ live, run: id }: ViewProps & { run: string }) {
   return (
     <article class="run">
       <Opening run={run} brought={brought} yours={own.owner === overview.owner} connection={live.connection} />
+      {overview.stages && overview.phase !== 'finished' && (
+        <LazyView connection={live.connection} load={pipelineBox} props={{ run, you }} />
+      )}
       {!cameToNothing(overview) && (
         <>
           <Figures run={run} />

@@ -53,6 +53,7 @@ function Facts({ peer, run }: { peer: PeerView; run: LiveRun }) {
   const { merged_amount, numbers } = run.overview;
   const unit = nameOf(run.overview.unit);
   const speed = run.speeds.get(peer.id)?.amount_per_second ?? 0;
+  const told = wordsOfNumbers(numbers.work, progress?.numbers ?? {});
   const facts: [string, string | null][] = [
     ['State', doing(peer, run.overview)],
     ['What holds it up', progress?.obstacle?.message ?? null],
@@ -61,9 +62,7 @@ function Facts({ peer, run }: { peer: PeerView; run: LiveRun }) {
     [
       'This round',
       progress && progress.state === 'working'
-        ? [`${formatCount(progress.amount)} ${unit}`, nameOf(wordsOfNumbers(numbers.work, progress.numbers))]
-            .filter(Boolean)
-            .join(', ')
+        ? `${formatCount(progress.amount)} ${unit}${told && `, ${nameOf(told)}`}`
         : null,
     ],
     [
