@@ -120,6 +120,38 @@ describe('a run in stages', () => {
     assert.ok(counts[0] > 0 && counts[1] > 0 && counts[1] < 10, counts.join());
   });
 
+  test('what a maker that leaves would have made, the other one makes, and judges take it for what it is', async () => {
+    const { air, first, params } = example;
+    air.stages.clear();
+    const workers = [0, 0, 1, 2].map((stage) => example.worker(stage));
+    const stop = new AbortController();
+    let heard = 0;
+    air.passes = (from) => {
+      if (from === workers[1].id && ++heard === 3) {
+        air.stages.delete(from);
+        stop.abort();
+      }
+      return true;
+    };
+    const [claim, , taken] = await Promise.all(
+      workers.map((worker, i) => work(worker, 12, first, i === 1 ? stop.signal : undefined)),
+    );
+    air.passes = () => true;
+    const made = claim!.numbers.micro_batches;
+    assert.ok(made > 10 && made <= 20, `${made} of 20`);
+    assert.ok(taken!.numbers.micro_batches >= made);
+    const judging = {
+      runtime: 'native-cpu',
+      repeat_permille: 0,
+      looks: false,
+      place: 0,
+      time_ms: 1000,
+      earlier: async () => [],
+    };
+    const task = game.task(params, example.round(12, 0), workers[0].id, sourceOf(first));
+    assert.equal((await game.check(task, claim!, example.worker(null).device, judging)).code, 'ok');
+  });
+
   test('a device that takes nothing and says nothing is passed by', async () => {
     const { air, first } = example;
     air.stages.clear();

@@ -11,6 +11,7 @@ import { deskOf } from './pipeline/desk.ts';
 import { dataOf } from './pipeline/device.ts';
 import { evaluate } from './pipeline/evaluate.ts';
 import {
+  mostMade,
   type PipelineParams,
   PipelineParamsSchema,
   type PipelineTask,
@@ -89,10 +90,7 @@ export const game = gameOf<StagedGame<PipelineParams, PipelineTask>>({
 });
 
 /** Micro-batches of all makers of a round may come through one worker: forward, back, and a step each at the most. */
-const mostEntries = ({ inner_steps, micro_batches }: PipelineParams): number =>
-  3 * inner_steps * micro_batches * MOST_MAKERS;
-/** Workers of the first stage whose micro-batches come through one worker of another stage. */
-const MOST_MAKERS = 16;
+const mostEntries = (params: PipelineParams): number => 3 * mostMade(params);
 
 function planAt(params: PipelineParams, stage: number): StagePlan {
   const plan = stagePlans(params)[stage];

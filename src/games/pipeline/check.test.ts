@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Claim } from '../game.ts';
 import { game } from '../pipeline.ts';
 import { type PipelineExample, pipelineExample, sourceOf, type Worker } from '../testing/example-pipeline.ts';
+import { mostMade } from './params.ts';
 import { decodeStageWork, type Entry, encodeStageWork, type StageWork } from './work.ts';
 
 let example: PipelineExample;
@@ -119,7 +120,8 @@ describe('the form of work', () => {
             : entry,
         ),
       );
-    for (const stage of [0, 1, 2]) assert.equal(await said(stage, of(stage, null, 4)), 'micro-batch-of-nobody');
+    for (const stage of [0, 1, 2])
+      assert.equal(await said(stage, of(stage, null, mostMade(example.params))), 'micro-batch-of-nobody');
     assert.equal(await said(0, of(0, workers[1].id, 3)), 'micro-batch-of-nobody');
   });
 

@@ -6,7 +6,7 @@ import { overlapOf } from '../../training/re-execution.ts';
 import { decodeUpdate } from '../../training/sparse.ts';
 import type { Claim, Device, Judging, Verdict } from '../game.ts';
 import { AFRESH, statesLeft } from '../pretrain/carried.ts';
-import { amountOf, type PipelineTask, type StagePlan } from './params.ts';
+import { amountOf, mostMade, type PipelineTask, type StagePlan } from './params.ts';
 import { endAt, planOf } from './perform.ts';
 import { Refused } from './refused.ts';
 import { type Judged, repeatWork } from './repeat.ts';
@@ -121,7 +121,7 @@ function checkTranscript({ params, peer }: PipelineTask, { range }: StagePlan, {
     return entry.kind === 'step' || (!last && (entry.went === null) === first);
   };
   if (!transcript.every(fits)) throw new Refused('entries-of-another-stage', true);
-  const most = params.inner_steps * params.micro_batches;
+  const most = mostMade(params);
   const seen = new Set<string>();
   let pending = 0;
   let isOver = false;

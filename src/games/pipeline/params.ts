@@ -103,6 +103,12 @@ export const stateTensors = (params: PipelineParams): TensorSpec[] =>
     [...specs, ...frozen].map(({ name, shape }) => ({ name, dtype: params.sparse.weights, shape })),
   );
 
+/** Workers of the first stage whose micro-batches come through one worker, or whose part one of them takes over when they leave. */
+const MOST_MAKERS = 16;
+/** How many micro-batches one worker has to do with in a round at the most. */
+export const mostMade = ({ inner_steps, micro_batches }: PipelineParams): number =>
+  inner_steps * micro_batches * MOST_MAKERS;
+
 /** Of a micro-batch's work, what the forward pass is: backward is that again, and twice as much for the gradients. */
 const FORWARD_PART = 1 / 4;
 

@@ -24,7 +24,7 @@ import {
   type PayloadShape,
   type Windows,
 } from './messages.ts';
-import { amountOf, type PipelineParams, type PipelineTask, type StagePlan, stageOptions } from './params.ts';
+import { amountOf, mostMade, type PipelineParams, type PipelineTask, type StagePlan, stageOptions } from './params.ts';
 import { trafficNumbers } from './traffic.ts';
 import type { Entry, Handed, MicroBatch } from './work.ts';
 
@@ -314,7 +314,8 @@ class StageRound implements AtWork {
       this.#makers.delete(maker);
       const { inner_steps, micro_batches } = this.#params;
       const left = Math.max(0, inner_steps * micro_batches - this.#made);
-      if (!this.#finished.has(maker)) this.#most += Math.ceil(left / Math.max(1, present.length));
+      if (this.#finished.has(maker)) continue;
+      this.#most = Math.min(mostMade(this.#params), this.#most + Math.ceil(left / Math.max(1, present.length)));
     }
   }
 
