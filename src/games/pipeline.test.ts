@@ -127,7 +127,7 @@ describe('a run in stages', () => {
     const stop = new AbortController();
     let heard = 0;
     air.passes = (from) => {
-      if (from === workers[1].id && ++heard === 3) {
+      if (from === workers[1].id && ++heard === 7) {
         air.stages.delete(from);
         stop.abort();
       }

@@ -15,8 +15,8 @@ import {
 export interface AtWork {
   /** Resolves when this device has done with it. Rejects with a CodedError for a message that cannot be. */
   handed(from: string, message: HandedOn): Promise<void>;
-  /** The other device takes no more of this round. */
-  finished(from: string): void;
+  /** The other device takes no more of this round. `unmade`: the micro-batches that it was to make and leaves to others. */
+  finished(from: string, unmade: number): void;
   /** Whether this device holds another stage by now: what comes is for its work there. */
   isMoved(): boolean;
 }
@@ -208,7 +208,7 @@ class OpenDesk implements Desk {
     if (kind === 'here') {
       if (finished) this.tell([from], { kind: 'finished', seed });
     } else if (this.#now?.seed === seed) {
-      if (kind === 'finished') this.#now.atWork.finished(from);
+      if (kind === 'finished') this.#now.atWork.finished(from, message.unmade ?? 0);
       else await this.#now.atWork.handed(from, message);
     }
   }

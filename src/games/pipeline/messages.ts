@@ -45,8 +45,8 @@ export const PipelineMessageSchema = z.discriminatedUnion('kind', [
   HandedSchema.extend({ kind: z.literal('gradient') }),
   /** This device has begun the round: who has finished it already says so. */
   z.strictObject({ kind: z.literal('here'), seed }),
-  /** It takes no more micro-batches of this round; one of the first stage makes no more. */
-  z.strictObject({ kind: z.literal('finished'), seed }),
+  /** It takes no more micro-batches of this round; one of the first stage leaves so many of its part to the others. */
+  z.strictObject({ kind: z.literal('finished'), seed, unmade: count.optional() }),
   /** A judge asks what was handed on in a finished round; `payloads`: whole, otherwise as hash and signature. */
   z.strictObject({
     ...{ kind: z.literal('show'), seed, ask: count, payloads: z.boolean() },

@@ -79,8 +79,9 @@ class StageRound implements AtWork {
   /** Fires when this worker has done with the round: nothing is sent after it. */
   readonly #over = new AbortController();
   readonly #flights: Flights;
-  /** Those that begin micro-batches, and how many this worker makes if it is one of them. */
+  /** Those that begin micro-batches and have not finished; how many are each one's part, and how many this worker makes if it is one. */
   readonly #makers: Set<string>;
+  readonly #part: number;
   #most: number;
   #made = 0;
   #steps = 0;
@@ -102,7 +103,8 @@ class StageRound implements AtWork {
     this.#shape = { ...task.params, vocab_size: task.params.model.vocab_size };
     this.#layouts = layoutsOf(task.params.model, stageOptions(task.params, plan));
     this.#makers = new Set(this.#inStage(0));
-    this.#most = this.#params.inner_steps * this.#params.micro_batches;
+    this.#part = this.#params.inner_steps * this.#params.micro_batches;
+    this.#most = this.#part;
     this.#flights = new Flights({
       ...{ channel: this.#channel, next: plan.stage + 1, finished: this.#finished, over: this.#over.signal },
     });
@@ -113,7 +115,7 @@ class StageRound implements AtWork {
     const desk = deskOf(device);
     const look = (): void => {
       this.#flights.look();
-      this.#takeOver();
+      this.#lookForMakers();
       this.#awake();
     };
     signal.addEventListener('abort', look, { once: true });
@@ -132,7 +134,8 @@ class StageRound implements AtWork {
       this.#over.abort();
       const moved = this.isMoved();
       desk.end(this.#seed, this.#kept, moved);
-      if (!moved) desk.tell(this.#others(), { kind: 'finished', seed: this.#seed });
+      const unmade = this.#options.plan.range.embedding ? Math.max(0, this.#most - this.#made) : 0;
+      if (!moved) desk.tell(this.#others(), { kind: 'finished', seed: this.#seed, unmade });
       for (const { settle } of [...this.#gradients, ...this.#forward]) settle();
     }
     return { transcript: this.#transcript, ...this.#told() };
@@ -155,7 +158,8 @@ class StageRound implements AtWork {
     return stage !== undefined && stage !== plan.stage;
   }
 
-  finished(from: string): void {
+  finished(from: string, unmade: number): void {
+    if (!this.#finished.has(from) && this.#makers.delete(from)) this.#takeOver(unmade);
     this.#finished.add(from);
     this.#flights.look();
     this.#awake();
@@ -306,17 +310,21 @@ class StageRound implements AtWork {
     return [...this.#channel.stages()].flatMap(([device, stage]) => (stage === wanted ? device : []));
   }
 
-  /** What a maker that has left would have made, the others make: as much is left of it as of this worker's own part. */
-  #takeOver(): void {
+  /** As much is left of the part of a maker that has left without a word as of this worker's own. */
+  #lookForMakers(): void {
     const present = this.#inStage(0);
     for (const maker of this.#makers) {
       if (present.includes(maker)) continue;
       this.#makers.delete(maker);
-      const { inner_steps, micro_batches } = this.#params;
-      const left = Math.max(0, inner_steps * micro_batches - this.#made);
-      if (this.#finished.has(maker)) continue;
-      this.#most = Math.min(mostMade(this.#params), this.#most + Math.ceil(left / Math.max(1, present.length)));
+      this.#takeOver(this.#part - this.#made);
     }
+  }
+
+  /** What another maker leaves unmade those that are left make, each a part of it. */
+  #takeOver(unmade: number): void {
+    const makers = Math.max(1, this.#makers.size);
+    const more = Math.ceil(Math.min(this.#part, Math.max(0, unmade)) / makers);
+    this.#most = Math.min(mostMade(this.#params), this.#most + more);
   }
 
   /**
