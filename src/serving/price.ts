@@ -82,6 +82,10 @@ export function chargeOf(price: TokenPrice, input_tokens: number, output_tokens:
   return exact('a charge', ceil(input + output, MILLION));
 }
 
+/** Who gets what of a charge for an answer of a run's model; of a model of no run (null) nobody holds shares. */
+export const splitOf = (split: Split, run: string | null): Split =>
+  run === null ? { ...split, holders_permille: 0 } : split;
+
 const takenOf = ({ holders_permille, gateway_permille }: Split): bigint =>
   whole('holders_permille', holders_permille) + whole('gateway_permille', gateway_permille);
 

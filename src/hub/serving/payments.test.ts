@@ -45,7 +45,8 @@ describe('an answer that is paid', () => {
     const [{ earns_micro, holders_micro, gateway_micro }] = added;
     assert.deepEqual(
       [earns_micro, holders_micro, gateway_micro],
-      [WHOLE_MICRO, 0, Math.ceil((WHOLE_MICRO * 50) / 850)],
+      [WHOLE_MICRO, 0, Math.ceil((WHOLE_MICRO * 50) / 950)],
+      'the price that is listed, of which the gateway has its thousandths',
     );
   });
 

@@ -8,7 +8,7 @@ import type { Offer } from '../../protocol/serving-from-peer.ts';
 import type { PayWords, UnpaidCode } from '../../protocol/serving-messages.ts';
 import type { AnswerRequest } from '../../serving/answers.ts';
 import { ServingError } from '../../serving/errors.ts';
-import { chargeOf, chargeOver, type Split, type TokenPrice } from '../../serving/price.ts';
+import { chargeOf, chargeOver, type Split, splitOf, type TokenPrice } from '../../serving/price.ts';
 import type { AnswerStream } from './answer-stream.ts';
 import type { Ticket } from './caller.ts';
 import { type ClaimTerms, type PartSeen, partEarns, wrongOfClaim } from './claim-check.ts';
@@ -128,7 +128,7 @@ export class Payments {
   bill(about: Billed, offers: Iterable<Prices>): Bill {
     const { ticket, request, context_tokens } = about;
     const most_input = Math.min(mostTokensOf(request.prompt), context_tokens);
-    const cost = (price: TokenPrice): number => this.#mostOf(price, most_input, longest(about, 0));
+    const cost = (price: TokenPrice): number => this.#mostOf(about, price, most_input, longest(about, 0));
     const caps = capsOf(offers, cost);
     for (const price of caps) {
       const most_micro = cost(price);
@@ -224,23 +224,27 @@ export class Payments {
     for (const part of this.#parts.values()) {
       if (part.bill !== bill) continue;
       const seen = this.#seen(part);
-      due_micro += sumOf(chargeOver(partEarns(part.terms, seen, seen.ids.length), this.#options.split));
+      due_micro += sumOf(chargeOver(partEarns(part.terms, seen, seen.ids.length), this.#splitOf(bill.about)));
     }
     return due_micro;
   }
 
   /** For a bill: the charge for so many tokens at a price, however many parts they are in. */
-  #mostOf(price: TokenPrice, input_tokens: number, output_tokens: number): number {
+  #mostOf(about: Billed, price: TokenPrice, input_tokens: number, output_tokens: number): number {
     const earns_micro = chargeOf(price, input_tokens, output_tokens);
     if (earns_micro === 0) return 0;
     const rounding_micro = PAYMENT_LIMITS.rounding_micro * ANSWER_RECEIPT_LIMITS.parts;
-    return sumOf(chargeOver(earns_micro, this.#options.split)) + rounding_micro;
+    return sumOf(chargeOver(earns_micro, this.#splitOf(about))) + rounding_micro;
+  }
+
+  #splitOf({ run }: Billed): Split {
+    return splitOf(this.#options.split, run);
   }
 
   /** For a bill: what is held once the prompt was counted. */
   holdExact({ about, price, held }: OpenBill, prompt_tokens: number): ServingError | null {
     if (!held) return null;
-    const exact_micro = this.#mostOf(price, prompt_tokens, longest(about, prompt_tokens));
+    const exact_micro = this.#mostOf(about, price, prompt_tokens, longest(about, prompt_tokens));
     if (held.hold(exact_micro)) return null;
     const left_micro = this.#options.receipts.available(held.account) + held.held_micro;
     return new ServingError('no-credit', creditWords(held.account, exact_micro, left_micro));
@@ -295,10 +299,10 @@ export class Payments {
       return;
     }
     part.paid = true;
-    const { receipts, split, onProblem } = this.#options;
+    const { receipts, onProblem } = this.#options;
     const { run, ticket } = bill.about;
-    const { earns_micro: _, ...shares } = chargeOver(newest.earns_micro, split);
-    const terms = { caller: ticket!.account, run, ...shares, ...(run === null && { holders_micro: 0 }) };
+    const { earns_micro: _, ...shares } = chargeOver(newest.earns_micro, this.#splitOf(bill.about));
+    const terms = { caller: ticket!.account, run, ...shares };
     const paying = receipts
       .add(newest.bytes, terms, bill.held ?? undefined)
       .then(() => {}, onProblem)

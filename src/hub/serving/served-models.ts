@@ -3,7 +3,7 @@ import type { Offer } from '../../protocol/serving-from-peer.ts';
 import type { UnpaidCode } from '../../protocol/serving-messages.ts';
 import { SAMPLING_PARAMETERS } from '../../serving/api/sampling-fields.ts';
 import { SERVING_LIMITS } from '../../serving/limits.ts';
-import { askedPrice, type Split } from '../../serving/price.ts';
+import { askedPrice, type Split, splitOf } from '../../serving/price.ts';
 import type { ServedModel } from '../../serving/provider-document.ts';
 import { type Devices, modelKey, type PoolDevice } from './devices.ts';
 import { type KnownModel, type OfferOf, offeredModels, type PoolModel } from './models.ts';
@@ -63,6 +63,5 @@ function priceOf(offers: readonly Offer[], split: Split | undefined, run: string
   const most = (of: 'price_in' | 'price_out'): number => Math.max(0, ...offers.map((offer) => offer[of]));
   const dearest = { input_micro: most('price_in'), output_micro: most('price_out') };
   if (!split) return dearest;
-  // Holders of no run get nothing.
-  return askedPrice(dearest, { ...split, ...(run === null && { holders_permille: 0 }) });
+  return askedPrice(dearest, splitOf(split, run));
 }
