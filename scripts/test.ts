@@ -21,15 +21,16 @@ const NAMED = 10;
 const SLOWEST = [
   'test/tab.test.ts',
   'test/demo.test.ts',
-  'test/rounds.test.ts',
   'test/page-work.test.ts',
+  'test/adversary.test.ts',
+  'test/rounds.test.ts',
   'test/page.test.ts',
   'test/cli.test.ts',
+  'test/sandbox.test.ts',
+  'test/own-game.test.ts',
+  'test/edges.test.ts',
+  'test/gpu.test.ts',
   'test/planted-faults.test.ts',
-  'test/adversary.test.ts',
-  'test/page-forms.test.ts',
-  'test/simulation.test.ts',
-  'test/plant.test.ts',
 ];
 
 type Step = readonly [command: string, ...args: string[]];

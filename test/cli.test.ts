@@ -112,20 +112,25 @@ test('--help on every command says what it does, shows examples, knows --json an
 });
 
 /**
- * Each case must fail with one line that fits; the same with --json as one object with that code. The first of a list has two processes of
- * its own, which must end with what the others only set: an exit code.
+ * Each case must fail with one line that fits; the same with --json as one object with that code. The first of a list that is `apart` has two
+ * processes of its own, which must end with what the others only set: an exit code.
  */
-async function failures(net: Network, cases: readonly [string[], string, RegExp][]): Promise<void> {
+async function failures(
+  net: Network,
+  processes: 'apart' | 'shared',
+  cases: readonly [string[], string, RegExp][],
+): Promise<void> {
   for (const [i, [args, code, message]] of cases.entries()) {
+    const own = processes === 'apart' && i === 0;
     const words = `potluck ${args.join(' ')}`;
-    const told = await run(net, args, i === 0);
+    const told = await run(net, args, own);
     assert.ok(told.code === 1 || told.code === 2, `${words} ended with ${told.code}: ${told.stderr}`);
     const lines = told.stderr.split('\n').filter(Boolean);
     assert.equal(lines.length, 1, `${words}: ${told.stderr}`);
     assert.match(lines[0], /^potluck: /);
     assert.match(lines[0], message, words);
     assert.doesNotMatch(lines[0], /\bat .*\.ts:\d+|defect/);
-    const asked = await run(net, [...args, '--json'], i === 0);
+    const asked = await run(net, [...args, '--json'], own);
     assert.equal(asked.code, told.code, words);
     assert.equal(asked.stderr, '', words);
     const objects = asked.stdout
@@ -145,7 +150,7 @@ const serve = (server: Server): Promise<number> =>
 describe('what is wrong', () => {
   test('with the words', async (t) => {
     const net = network(t);
-    await failures(net, [
+    await failures(net, 'apart', [
       [['dance'], 'usage', /unknown command 'dance'/],
       [['hub', '--prot', '1'], 'usage', /unknown option '--prot' .*Did you mean --port/],
       [['hub', '--port', 'many'], 'usage', /expected a whole number from 0 to 65535/],
@@ -170,7 +175,7 @@ describe('what is wrong', () => {
     const nobody = `http://127.0.0.1:${await serve(closed)}`;
     await new Promise((resolve) => closed.close(resolve));
     const text = join(net.folder, 'text.txt');
-    await failures(net, [
+    await failures(net, 'apart', [
       [['status', nobody], 'hub-unreachable', /no hub answers at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/],
       [['join', nobody, '--alone'], 'hub-unreachable', /no hub answers at/],
       [['run', 'create', '--hub', nobody, '--data', text], 'hub-unreachable', /no hub answers at/],
@@ -199,7 +204,7 @@ describe('what is wrong', () => {
     const small = join(net.folder, 'small');
     await exportModel(small, { config: SMALL, weights: initialWeights(SMALL, 'x'), tokenizer: byteTokenizer() });
     const create = (...more: string[]): string[] => ['run', 'create', '--hub', url, ...more];
-    await failures(net, [
+    await failures(net, 'shared', [
       [create('--data', '/nowhere/at/all'), 'missing-file', /no file or folder at \/nowhere\/at\/all/],
       [create('--data', empty), 'no-text', /./],
       [create('--data', parquet), 'bad-record', /bad\.parquet/],
@@ -257,7 +262,7 @@ describe('what is wrong', () => {
     const badHub = join(net.folder, 'bad-hub');
     mkdirSync(badHub);
     writeFileSync(join(badHub, 'hub.sqlite'), 'x'.repeat(4096));
-    await failures(net, [
+    await failures(net, 'apart', [
       [
         ['hub', '--port', port, '--folder', join(net.folder, 'hub2')],
         'port-taken',
@@ -298,7 +303,7 @@ test('two demos do not share a folder', async (t) => {
     '--json',
   );
   await first.line((line) => line.type === 'starting');
-  await failures(net, [
+  await failures(net, 'shared', [
     [['demo', '--folder', folder], 'in-use', /another demo runs in/],
     [
       ['demo', '--folder', join(net.folder, 'other'), '--data', '/nowhere'],
@@ -345,7 +350,7 @@ test('what join prints of a submission is enough to ask why; nothing is planted 
   const why = await run(net, ['why', shown, '--hub', url]);
   assert.equal(why.code, 0, why.stderr);
   assert.match(why.stdout, new RegExp(`${shown}.*was handed in by ada`, 's'));
-  await failures(net, [[['plant', id, '--hub', url], 'refused', /is finished: nothing is judged any more/]]);
+  await failures(net, 'shared', [[['plant', id, '--hub', url], 'refused', /is finished: nothing is judged any more/]]);
 });
 
 test('a hub logs as much as --log-level says, each line with its level and time', async (t) => {

@@ -98,7 +98,7 @@ describe('the page', { skip, concurrency: false }, () => {
         taken.set(name, readFileSync(await download.path()));
       }
       const folder = join(net.folder, 'taken');
-      const exported = net.start('export', run, folder, '--hub', url, '--json');
+      const exported = net.ask('export', run, folder, '--hub', url, '--json');
       assert.equal(await exported.ended, 0, exported.stdout() + exported.stderr());
       for (const [name, bytes] of taken) assert.deepEqual(bytes, readFileSync(join(folder, name)), name);
       await page.getByText(await nameOfFolder(folder)).waitFor();
