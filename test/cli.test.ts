@@ -335,7 +335,7 @@ test('everything that a hub, a run, a peer and status say with --json is one JSO
 test('what join prints of a submission is enough to ask why; nothing is planted in a finished run', async (t) => {
   const net = network(t);
   const { url } = await hubHere(t);
-  const id = await net.createRun(url, '--rounds', '1', '--steps', '2', '--round-seconds', '20');
+  const id = await net.createRun(url, '--rounds', '1', '--steps', '2', '--round-seconds', '120');
   const vera = net.join(url, 'vera', '--role', 'validator');
   await vera.line((line) => line.type === 'joined');
   const ada = net.start('join', url, '--name', 'ada', '--alone', '--folder', join(net.folder, 'ada'));

@@ -61,7 +61,7 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
   const net = network(t);
   const { url } = await net.hub();
   const run = await net.createRun(
-    ...[url, '--rounds', '3', '--steps', '6', '--round-seconds', '20', '--min-workers', '2', '--weights', 'bf16'],
+    ...[url, '--rounds', '3', '--steps', '6', '--round-seconds', '120', '--min-workers', '2', '--weights', 'bf16'],
   );
   const [adas, bobs] = ['ada.key', 'bob.key'].map((name) => join(net.folder, name));
   const peers = [
@@ -250,7 +250,7 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
     'a run that starts from this one: its part flows to who made the model, and everybody can see why',
     async () => {
       const text = ['--hub', url, '--data', join(net.folder, 'text.txt'), '--json'];
-      const size = ['--rounds', '1', '--steps', '4', '--context', '16', '--batch', '4', '--round-seconds', '20'];
+      const size = ['--rounds', '1', '--steps', '4', '--context', '16', '--batch', '4', '--round-seconds', '120'];
       const owed = ['--from-run', run, '--royalty-permille', '300'];
       const creating = net.ask('run', 'create', ...text, ...owed, ...size);
       const child = String((await creating.line(({ type }) => type === 'created')).run);

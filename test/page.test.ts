@@ -42,7 +42,7 @@ describe('the page', { skip, concurrency: false }, () => {
     await picture(page, 'no-run');
     await checkAccessibility(page, 'no run');
 
-    const run = await net.createRun(url, '--name', HOSTILE, '--rounds', '4', '--steps', '4', '--round-seconds', '20');
+    const run = await net.createRun(url, '--name', HOSTILE, '--rounds', '4', '--steps', '4', '--round-seconds', '120');
     await page.getByText(/waits for 1 worker/).waitFor();
     assert.equal(await page.getByRole('heading', { level: 1 }).textContent(), HOSTILE);
     const vera = net.join(url, 'vera', '--role', 'validator');

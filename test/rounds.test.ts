@@ -16,7 +16,7 @@ const credit = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): 
 test('two workers and a validator train a run to its end, and its model goes home', async (t) => {
   const net = network(t);
   const { url } = await hubHere(t);
-  const run = await net.createRun(url, '--rounds', '4', '--steps', '8', '--round-seconds', '20', '--min-workers', '2');
+  const run = await net.createRun(url, '--rounds', '4', '--steps', '8', '--round-seconds', '120', '--min-workers', '2');
   const vera = net.join(url, 'vera', '--role', 'validator');
   await judged(url, run);
   const peers = [vera, net.join(url, 'ada'), net.join(url, 'bob')];

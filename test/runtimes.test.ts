@@ -7,7 +7,7 @@ import { network, untilStatus } from './network.ts';
 test('a native and a WASM worker train one model, and agree on it by hash', async (t) => {
   const net = network(t);
   const { url } = await hubHere(t);
-  const run = await tinyRun(url, { rounds: 3, steps: 6, min_workers: 2 });
+  const run = await tinyRun(url, { rounds: 3, steps: 6, min_workers: 2, round_seconds: 120 });
   const peers = [
     net.join(url, 'native'),
     net.join(url, 'wasm', '--device', 'wasm'),

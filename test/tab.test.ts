@@ -115,7 +115,7 @@ describe('a tab', { skip }, () => {
       args: [...NO_GPU, UNOPTIMISED],
     });
     t.after(() => context.close());
-    const run = await tinyRun(tabs.hub.url, { rounds: 1, steps: 3 });
+    const run = await tinyRun(tabs.hub.url, { rounds: 1, steps: 3, round_seconds: 120 });
     const tab = await TabUnderTest.start(await opened(await context.newPage()), { run, name: 'guest' });
     const { temporary, handed_in } = await tab.until((s) => s.phase === 'finished');
     assert.deepEqual([temporary, handed_in.length], [true, 1]);
@@ -135,7 +135,7 @@ describe('a tab', { skip }, () => {
     const pages = await Promise.all([1, 2].map(() => context.newPage()));
     for (const page of pages) await page.goto(`${address}/start`);
     assert.deepEqual(await pages[0].evaluate('[isSecureContext, crossOriginIsolated]'), [false, false]);
-    const run = await tinyRun(hub.url, { rounds: 2, steps: 3, min_workers: 2 });
+    const run = await tinyRun(hub.url, { rounds: 2, steps: 3, min_workers: 2, round_seconds: 120 });
     const first = await TabUnderTest.start(pages[0], { run, name: 'plain' });
     const { device, runtime } = await first.until((s) => s.phase === 'waiting');
     assert.equal(runtime?.threads, 1);
