@@ -6,11 +6,13 @@ import type { Weights } from '../../model/config.ts';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
 import { createWasmRuntime } from '../../tensor/wasm-runtime.ts';
+import { HEADER_BYTES } from '../../training/shards.ts';
 import { decodeUpdate, encodeUpdate, type SparseTensor } from '../../training/sparse.ts';
 import type { Claim, Device, Judging, Verdict } from '../game.ts';
 import { game } from '../pipeline.ts';
 import { merged, type PipelineExample, pipelineExample, sourceOf, type Worker } from '../testing/example-pipeline.ts';
 import { type Lie, lyingRuntime } from '../testing/lying-runtime.ts';
+import { deskOf } from './desk.ts';
 import type { Shown } from './kept.ts';
 import { decodeMessage, encodeMessage, handedStatement, hashOfPayload, type PipelineMessage } from './messages.ts';
 import { stagePlans } from './params.ts';
@@ -262,6 +264,56 @@ describe('what was not computed as asked', () => {
     assert.equal(said(await judge(played[1], { repeat_permille: 100 })), 'other-outputs, fraud');
   });
 
+  test('is fraud of a maker that learns from other text, and of nobody who got it', async () => {
+    const [maker, ...others] = three();
+    const { fetchBlob } = maker.device;
+    const turned = async (hash: string): Promise<Uint8Array> => {
+      const blob = await fetchBlob(hash);
+      if (hash === example.params.dataset) return blob;
+      const shard = blob.slice();
+      new Uint16Array(shard.buffer, HEADER_BYTES).reverse();
+      return shard;
+    };
+    const played = await play([{ ...maker, device: { ...maker.device, fetchBlob: turned } }, ...others]);
+    assert.deepEqual(await Promise.all(played.map(async (one) => said(await judge(one)))), [
+      'other-outputs, fraud',
+      'ok',
+      'ok',
+    ]);
+  });
+
+  test('is fraud of who has done something else with the tokens, though all else is as it should be', async () => {
+    const [first, middle, last] = three();
+    const channel = middle.device.channel!;
+    const { seed } = example.round(0, 1);
+    const work = (played: Played) => decodeStageWork(played.claim.work);
+    const played = await play([first, middle, last]);
+    const entries = work(played[1]).transcript;
+    const at = entries.findIndex(({ kind }) => kind === 'forward');
+    const entry = entries[at];
+    assert.ok(entry.kind === 'forward');
+    const question = { seed, payloads: true, time_ms: 5000 };
+    const wanted = { kind: 'activations', by: middle.id, ...entry.of, hash: entry.went } as const;
+    const [shown] = await deskOf(example.worker(null).device).ask(middle.id, { ...question, wanted: [wanted] });
+    const other = shown!.payload!.with(0, shown!.payload![0] ^ 1);
+    const hash = hashOfPayload(other);
+    const transcript = entries.with(at, { ...entry, went: hash });
+    const { send } = channel;
+    Object.assign(channel, {
+      send: (to: string, encoded: Uint8Array, signal?: AbortSignal) => {
+        const message = decodeMessage(encoded);
+        const was = { hash, signature: new Uint8Array(64), payload: other };
+        const isAsked = message.kind === 'shown' && !message.was;
+        return send(to, isAsked ? encodeMessage({ ...message, was }) : encoded, signal);
+      },
+    });
+    const lie = encodeStageWork({ ...work(played[1]), transcript });
+    const verdict = await judge({ ...played[1], claim: { ...played[1].claim, work: lie } });
+    assert.equal(said(verdict), 'handed-on-another');
+    example.air.stages.delete(last.id);
+    assert.equal(said(await judge({ ...played[1], claim: { ...played[1].claim, work: lie } })), 'other-outputs, fraud');
+  });
+
   test('is fraud on WASM to the last bit', async () => {
     const workers = three();
     const middle = onWasm(workers[1]);
@@ -297,6 +349,35 @@ describe('what was not computed as asked', () => {
       numbers: { ...one.claim.numbers, loss_micro },
     };
     assert.equal(said(await judge({ ...one, claim })), 'other-losses, fraud');
+  });
+});
+
+describe('a run that diverges', () => {
+  test('has honest work refused on another runtime, and nobody is accused but who lies', async () => {
+    const calm = example;
+    example = await pipelineExample({ learning_rate: 1, min_learning_rate: 1, inner_steps: 20 });
+    weights = example.first;
+    try {
+      const on = () => ({ ...example.worker(null).device, runtime: wasm });
+      const honest = await Promise.all((await play(three())).map((one) => judge(one, {}, on())));
+      assert.ok(
+        honest.every(({ fraud }) => !fraud),
+        honest.map(said).join(),
+      );
+      const far = honest.filter(({ evidence }) => {
+        const refused = evidence.refused as { apart: number; limit: number } | undefined;
+        return refused && refused.apart > 3 * refused.limit;
+      });
+      assert.ok(far.length > 0, 'none of them was as far away as a lie');
+      example.air.stages.clear();
+      const [first, middle, last] = three();
+      const liar = lying(middle, (leaving, values) => (leaving === 'sent' ? values.map(() => 0) : values));
+      const played = await play([first, liar, last]);
+      assert.equal(said(await judge(played[1], {}, on())), 'other-outputs, fraud');
+    } finally {
+      await example.runtime.close();
+      example = calm;
+    }
   });
 });
 
