@@ -25,6 +25,7 @@ import {
 import { skip } from './tab-browser.ts';
 
 const HOSTILE = '<img src=x onerror="globalThis.hacked=1"><b>Ada</b>';
+/** Of the first view, and of all until the button that contributes is there. */
 const FIRST_LOAD_BYTES = 100_000;
 /** A flag makes the hub of the tests serve its page; this one also names it for links. */
 const SERVED = ['--public', 'https://potluck.example'];
@@ -212,7 +213,7 @@ describe('the page', { skip, concurrency: false }, () => {
     assert.equal(new URL(page.url()).pathname, '/ledger');
   });
 
-  test('the first load is small, and nothing that computes is in it', async (t) => {
+  test('the first load is small, also with the way to the button, and nothing that computes is in it', async (t) => {
     const url = await pageHub(t);
     await tinyRun(url);
     const page = await browser.open(t);
@@ -225,9 +226,15 @@ describe('the page', { skip, concurrency: false }, () => {
     await page.goto(url);
     await page.getByText(/waits for 1 worker/).waitFor();
     await page.waitForLoadState('networkidle');
-    const sum = [...loaded.values()].reduce((all, size) => all + size, 0);
+    const sumOf = (): number => [...loaded.values()].reduce((all, size) => all + size, 0);
+    const sum = sumOf();
     t.diagnostic(`first load: ${sum} bytes in ${loaded.size} files`);
     assert.ok(sum > 10_000 && sum <= FIRST_LOAD_BYTES, `${sum} bytes: ${JSON.stringify([...loaded])}`);
+    await page.getByRole('link', { name: 'Lend this device' }).click();
+    await page.getByRole('button', { name: 'Contribute from this tab' }).waitFor();
+    await page.waitForLoadState('networkidle');
+    t.diagnostic(`on the way to the button: ${sumOf()} bytes in ${loaded.size} files`);
+    assert.ok(sumOf() > sum && sumOf() <= FIRST_LOAD_BYTES, `${sumOf()} bytes: ${JSON.stringify([...loaded])}`);
     for (const path of loaded.keys()) assert.doesNotMatch(path, /wasm|ort|worker|pretrain/);
     assert.equal(await page.evaluate(() => crossOriginIsolated), true);
   });

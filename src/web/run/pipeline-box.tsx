@@ -1,11 +1,11 @@
 // A model in stages as it is trained: who holds which stage, what is under way between them, who has left and who took over.
 import { useEffect, useState } from 'preact/hooks';
-import { PipelineParamsSchema, stagePlans } from '../../games/pipeline/params.ts';
+import { z } from 'zod';
 import { countOf, formatWhole } from '../shell/format.ts';
 import type { LiveRun } from '../shell/live.ts';
 import { dishesOf } from './brought.ts';
 import css from './pipeline-box.css?inline';
-import { drawnOf, followPlaces, lossesOf, type Place, rangeWords, type StagePlaces, sumOf } from './stage-places.ts';
+import { drawnOf, followPlaces, lossesOf, type Place, type StagePlaces, sumOf } from './stage-places.ts';
 import { peerName } from './words.ts';
 
 // With this code, because a run without stages needs neither. A style element would need an exception in the Content-Security-Policy.
@@ -152,20 +152,24 @@ function Crossing({ places, dishes }: { places: readonly Place[]; dishes: Dishes
   );
 }
 
+const WordsSchema = z.array(z.string());
+
 /** What each stage has of the model; empty until it is known, and where the settings cannot be read. */
 function useStageWords(params: string): readonly string[] {
   const [words, setWords] = useState<readonly string[]>([]);
   useEffect(() => {
-    let wanted = true;
-    fetch(`/blobs/${params}`)
-      .then(async (response) => stagePlans(PipelineParamsSchema.parse(await response.json())))
-      .then(
-        (plans) => wanted && setWords(plans.map(({ range }) => rangeWords(range))),
-        () => {}, // the run is of another game, or the hub is away
-      );
-    return () => {
-      wanted = false;
+    const worker = new Worker(new URL('./stage-words-worker.ts', import.meta.url), { type: 'module' });
+    worker.onmessage = ({ data }) => {
+      setWords(WordsSchema.parse(data));
+      worker.terminate();
     };
+    fetch(`/blobs/${params}`)
+      .then((response) => response.json())
+      .then(
+        (settings) => worker.postMessage(settings),
+        () => {}, // the hub is away
+      );
+    return () => worker.terminate();
   }, [params]);
   return words;
 }
