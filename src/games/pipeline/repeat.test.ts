@@ -456,6 +456,23 @@ describe('what was not handed on so', () => {
     }
   });
 
+  test('is not believed of a neighbour that says it without a signature', async () => {
+    const [first, middle, last] = three();
+    const channel = middle.device.channel!;
+    const send: typeof channel.send = (to, encoded, signal) => {
+      const message = decodeMessage(encoded);
+      const isShown = message.kind === 'shown' && message.was;
+      const was = { ...(isShown ? message.was! : { signature: new Uint8Array(64) }), hash: 'f'.repeat(64) };
+      return channel.send(to, isShown ? encodeMessage({ ...message, was }) : encoded, signal);
+    };
+    const slanderer = { ...middle, device: { ...middle.device, channel: { ...channel, send } } };
+    const played = await play([first, slanderer, last]);
+    for (const one of [played[0], played[2]]) {
+      const verdict = await judge(one);
+      assert.deepEqual([said(verdict), repeated(verdict).agreed], ['ok', 0]);
+    }
+  });
+
   test('is refused where it is another’s: a replica’s work is shown by nobody as its own', async () => {
     const [replica, ...others] = [1, 0, 1, 2].map((stage) => example.worker(stage));
     const played = await play([replica, ...others]);
