@@ -30,7 +30,7 @@ export function PipelineBox({ run, you }: { run: LiveRun; you: string | null }) 
   const stages = Array.from({ length: overview.stages ?? 0 }, (_, stage) =>
     followed.places.filter((place) => place.stage === stage),
   );
-  const losses = lossesOf(followed.places, peerName).slice(-MOST_LOSSES);
+  const losses = lossesOf(overview, followed.places, peerName).slice(-MOST_LOSSES);
   return (
     <section class="pipeline" aria-labelledby="pipeline-title">
       <h2 id="pipeline-title">The model in {countOf(stages.length, 'stage')}</h2>

@@ -12,7 +12,7 @@ const worker = (id: string, stage: number | null, more: Partial<PeerView> = {}):
   ...(stage !== null && { stage }),
   ...more,
 });
-const working = (numbers: Record<string, number>, round = 3, state: 'working' | 'waiting' = 'working') => ({
+const working = (numbers: Record<string, number>, round = 3, state: 'working' | 'sending' | 'waiting' = 'working') => ({
   progress: { state, round, amount: 1, amount_per_second: 1, numbers },
 });
 
@@ -55,6 +55,13 @@ test('of two that have left a stage each has one that took over, and no third', 
   assert.deepEqual(told(places).slice(2), ['cyd 0 here after ada', 'dan 0 here after bob', 'eve 0 here']);
 });
 
+test('who comes to a stage takes over from one that left this stage, and no other', () => {
+  const gone = [worker('ada', null), worker('bob', null)];
+  const places = seen([worker('ada', 0), worker('bob', 1)], [...gone, worker('cyd', 1), worker('dan', 2)]);
+  assert.deepEqual(told(places).slice(2), ['cyd 1 here after bob', 'dan 2 here']);
+  assert.deepEqual(told(seen([worker('ada', 0, { present: false })])), [], 'who is not here holds none');
+});
+
 test('one that comes back is here again, at its own stage or at another', () => {
   const there = [worker('ada', 0), worker('bob', 1)];
   const away = [worker('ada', 0), worker('bob', null)];
@@ -91,6 +98,8 @@ test('what a device tells of this round is shown, and stays when it has handed i
   const there = [worker('ada', 0, working(numbers))];
   assert.deepEqual(seen(there).places[0].traffic, traffic);
   assert.deepEqual(seen([worker('ada', 0, working(numbers, 2))]).places[0].traffic, none, 'of the round before');
+  const sending = [worker('ada', 0, working({ micro_batches: 6, steps: 2 }, 3, 'sending'))];
+  assert.deepEqual(seen(there, sending).places[0].traffic, { micro_batches: 6, under_way: 0, queued: 0 });
   const waiting = [worker('ada', 0, working({}, 3, 'waiting'))];
   assert.deepEqual(seen(there, waiting).places[0].traffic, rest);
   assert.deepEqual(seen(there, [worker('ada', null)]).places[0].traffic, rest);
@@ -114,6 +123,8 @@ test('of many devices those are drawn of whom there is news, in their places, an
     ...['w0', 'w1', 'w2', 'w3', 'w4'].map((id) => `${id} 0 here`),
     ...['w9 0 gone', 'w11 0 here'],
   ]);
+  const taken = drawnOf(seen(crowd, gone, [...gone, worker('new', 0)]).places, null).drawn;
+  assert.deepEqual(told({ of: '', places: taken }).slice(-2), ['w9 0 gone', 'new 0 here after w9']);
   assert.deepEqual(
     rest.map(({ peer }) => peer.id),
     ['w5', 'w6', 'w7', 'w8', 'w10'],
@@ -121,7 +132,7 @@ test('of many devices those are drawn of whom there is news, in their places, an
 });
 
 test('a device that dies and the way round it are said in a sentence', () => {
-  const losses = (...moments: PeerView[][]): string[] => lossesOf(seen(...moments).places, ({ name }) => name);
+  const losses = (...moments: PeerView[][]): string[] => lossesOf(ROUND, seen(...moments).places, ({ name }) => name);
   const there = [worker('ada', 0), worker('bob', 0), worker('cyd', 1)];
   assert.deepEqual(losses(there), []);
   assert.deepEqual(losses(there, [worker('ada', 0), worker('bob', 1)]), [
@@ -136,6 +147,12 @@ test('a device that dies and the way round it are said in a sentence', () => {
   assert.deepEqual(losses(there, [worker('ada', 0), worker('bob', 0)]), [
     'cyd has left stage 2: nobody holds it now, and the others wait.',
   ]);
+  const { places } = seen(there, [worker('ada', 0), worker('cyd', 1)]);
+  assert.deepEqual(
+    lossesOf({ phase: 'judging' }, places, ({ name }) => name),
+    ['bob has left stage 1.'],
+    'its work is in or not: nothing of it goes to anybody',
+  );
 });
 
 test('layers are counted from 1, and an end of a model may have none', () => {

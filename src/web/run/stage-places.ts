@@ -85,10 +85,16 @@ export function drawnOf(places: readonly Place[], you: string | null): { drawn: 
   return { drawn, rest: places.filter((place) => !chosen.has(place)) };
 }
 
-/** Who has left in this round, and how it goes on, in a sentence for each; the newest last. */
-export function lossesOf(places: readonly Place[], nameOf: (peer: PeerView) => string): string[] {
+/** Who has left in this round, and while it is worked on how it goes on, in a sentence for each. */
+export function lossesOf(
+  { phase }: Pick<RunOverview, 'phase'>,
+  places: readonly Place[],
+  nameOf: (peer: PeerView) => string,
+): string[] {
   return places.flatMap(({ peer, stage, fate }) => {
     if (fate !== 'gone') return [];
+    const fact = `${nameOf(peer)} has left stage ${stage + 1}`;
+    if (phase !== 'working') return `${fact}.`;
     const there = places.filter((place) => place.stage === stage);
     const next = there.find(({ after }) => after?.id === peer.id);
     const others = there.filter((place) => place.fate === 'here').length;
@@ -97,7 +103,7 @@ export function lossesOf(places: readonly Place[], nameOf: (peer: PeerView) => s
       : others > 0
         ? `what it had goes to the other ${others === 1 ? 'device' : `${others} devices`} there.`
         : 'nobody holds it now, and the others wait.';
-    return `${nameOf(peer)} has left stage ${stage + 1}: ${goesOn}`;
+    return `${fact}: ${goesOn}`;
   });
 }
 
