@@ -125,8 +125,8 @@ function Told({ place, elsewhere }: { place: Place; elsewhere: number | undefine
 const trafficWords = ({ micro_batches, under_way, queued }: Place['traffic']): string =>
   [
     `${formatWhole(micro_batches)} done`,
-    under_way > 0 && `${formatWhole(under_way)} under way`,
-    queued > 0 && `${formatWhole(queued)} waiting`,
+    under_way > 0 && `${formatWhole(under_way)}\u00a0under way`,
+    queued > 0 && `${formatWhole(queued)}\u00a0waiting`,
   ]
     .filter(Boolean)
     .join(', ');
