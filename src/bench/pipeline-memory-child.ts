@@ -7,7 +7,7 @@ import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { add } from '../tensor/ops.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { createTrainer } from '../training/trainer.ts';
-import { ADAMW, batchOf, configOf, LEARNING_RATE, WORKLOADS } from './compute-workload.ts';
+import { ADAMW, batchOf, configOf, LEARNING_RATE } from './compute-workload.ts';
 import { type MemoryTask, MemoryTaskSchema } from './pipeline-memory.ts';
 
 const STEPS = 3;
@@ -25,16 +25,16 @@ async function startRuntime(runtime: Runtime): Promise<void> {
 
 const peakBytes = (): number => 1024 * process.resourceUsage().maxRSS;
 
-async function trainWhole(runtime: Runtime, { workload: name, batch }: MemoryTask): Promise<void> {
-  const workload = { ...WORKLOADS[name], batch };
+async function trainWhole(runtime: Runtime, { workload }: MemoryTask): Promise<void> {
+  const { batch } = workload;
   const config = configOf(workload);
   const trainer = await createTrainer(runtime, config, { batch, context: workload.context, adamw: ADAMW });
   await trainer.setWeights(initialWeights(config, SEED));
   for (let step = 0; step < STEPS; step++) await trainer.step(batchOf(workload, step), LEARNING_RATE);
 }
 
-async function trainStage(runtime: Runtime, { workload: name, batch, stages, stage: at }: MemoryTask): Promise<void> {
-  const workload = { ...WORKLOADS[name], batch };
+async function trainStage(runtime: Runtime, { workload, stages, stage: at }: MemoryTask): Promise<void> {
+  const { batch } = workload;
   const config = configOf(workload);
   const shape = { batch, context: workload.context };
   const range = splitModel(estimatedLoads(config, shape), stages)[at!];

@@ -4,17 +4,21 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { estimatedLoads, type Load, type ModelLoads, type StageRange, splitModel } from '../model/pipeline/split.ts';
-import { configOf, WORKLOADS } from './compute-workload.ts';
+import { configOf, WORKLOADS, type Workload } from './compute-workload.ts';
 import { BenchError } from './errors.ts';
 import { table } from './report.ts';
 
 const CHILD = join(import.meta.dirname, 'pipeline-memory-child.ts');
 const PeakSchema = z.object({ idle_bytes: z.number().positive(), peak_bytes: z.number().positive() });
 
-/** What the child is told: the workload of `bench compute`, sequences of a micro-batch, and a stage of so many; null: the whole model. */
+const size = z.int().min(1);
+const WorkloadSchema = z.object({
+  ...{ vocab: size, layers: size, heads: size, width: size, feed_forward: size, context: size, batch: size },
+}) satisfies z.ZodType<Workload>;
+
+/** What the child is told: a workload, whose batch is that of a micro-batch, and a stage of so many; null: the whole model. */
 export const MemoryTaskSchema = z.object({
-  workload: z.enum(['small', 'medium', 'tiny']),
-  batch: z.int().min(1),
+  workload: WorkloadSchema,
   stages: z.int().min(1),
   stage: z.int().min(0).nullable(),
 });
@@ -25,17 +29,17 @@ const BATCH = 2;
 
 /** Measures the workload `medium`, or the tiny one where the tiny model is asked for. */
 export async function memoryReport(model: string, stages: number) {
-  const workload = model === 'tiny' ? 'tiny' : 'medium';
-  const config = configOf(WORKLOADS[workload]);
-  const loads = estimatedLoads(config, { batch: BATCH, context: WORKLOADS[workload].context });
+  const name = model === 'tiny' ? 'tiny' : 'medium';
+  const workload = { ...WORKLOADS[name], batch: BATCH };
+  const loads = estimatedLoads(configOf(workload), workload);
   const ranges = splitModel(loads, stages);
-  const whole = await peakOf({ workload, batch: BATCH, stages, stage: null });
+  const whole = await peakOf({ workload, stages, stage: null });
   const rows = [{ what: 'whole', ...whole, estimated_bytes: null as number | null, parts: '' }];
   for (const [stage, range] of ranges.entries()) {
     const parts = [range.embedding && 'embedding', `${range.end - range.first} layers`, range.head && 'head'];
     rows.push({
       what: `stage ${stage + 1} of ${stages}`,
-      ...(await peakOf({ workload, batch: BATCH, stages, stage })),
+      ...(await peakOf({ workload, stages, stage })),
       estimated_bytes: bytesOf(loads, range),
       parts: parts.filter(Boolean).join(', '),
     });
@@ -44,7 +48,7 @@ export async function memoryReport(model: string, stages: number) {
   const cells = rows.map(({ what, parts, peak_bytes, idle_bytes, estimated_bytes }) => [
     ...[what, parts || 'all', megabytes(peak_bytes), megabytes(peak_bytes - idle_bytes), megabytes(estimated_bytes)],
   ]);
-  const headings = [`memory, ${workload}`, 'parts', 'peak of its process', 'above idle', 'estimated'];
+  const headings = [`memory, ${name}`, 'parts', 'peak of its process', 'above idle', 'estimated'];
   return { data: rows, text: table(headings, cells) };
 }
 
@@ -57,7 +61,8 @@ function bytesOf(loads: ModelLoads, { embedding, first, end, head }: StageRange)
   return parts.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-async function peakOf(task: MemoryTask) {
+/** Trains in a process of its own, and measures that. Throws BenchError `engine-failed`. */
+export async function peakOf(task: MemoryTask) {
   try {
     const args = ['--disable-warning=ExperimentalWarning', CHILD, JSON.stringify(task)];
     const { stdout } = await promisify(execFile)(process.execPath, args);

@@ -22,6 +22,7 @@ const usual = {
   threads: 1,
   replicas: 1,
   rounds: 2,
+  larger_rounds: 2,
   try: null,
   results: null,
 } as const;
@@ -66,6 +67,22 @@ test('rounds by the game itself: in stages it learns as well as on whole models,
   assert.equal(stages.kept_permille, 1000);
   assert.ok(dying.kept_permille < 1000, `${dying.kept_permille}`);
   assert.match(shown, /one device dies in each round/);
+});
+
+test('processes that hold a stage each train a model; the peak of each is measured, of the export’s and of the whole’s, too', async () => {
+  const { data, text: shown } = await pipeline.run({ ...usual, only: ['larger'], codings: [] });
+  const { larger } = data as { larger: Awaited<ReturnType<typeof import('./pipeline-larger.ts').runLarger>> };
+  const { rows, losses, merged_submissions } = larger;
+  assert.deepEqual(
+    rows.map(({ process, stage }) => (process.startsWith('worker') ? stage : process)),
+    ['training of the whole', 1, 2, 'validator', 'export', 'hub'],
+  );
+  // Less than that is no process of Node, and more is none of a tiny model.
+  for (const { process, peak_bytes } of rows)
+    assert.ok(peak_bytes > 3e7 && peak_bytes < 1e9, `${process} ${peak_bytes}`);
+  assert.equal(merged_submissions, 2 * 2);
+  assert.ok(losses.last! > 0 && losses.last! < losses.first!, JSON.stringify(losses));
+  assert.match(shown, /validator +– +\d+ MB +(yes|no)\n/);
 });
 
 test('a missing text and senseless trials are one clear line', async () => {

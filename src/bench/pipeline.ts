@@ -5,6 +5,7 @@ import { list, oneOf, type Report, text, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
 import { readCorpus, readText } from './parity-data.ts';
 import { MODEL_NAMES } from './parity-trial.ts';
+import { largerTable, runLarger } from './pipeline-larger.ts';
 import { memoryReport } from './pipeline-memory.ts';
 import { roundsTable, runRounds } from './pipeline-rounds.ts';
 import {
@@ -16,7 +17,9 @@ import {
 import { keptResults, table } from './report.ts';
 
 const TEXT_VARIABLE = 'POTLUCK_PARITY_TEXT';
-const PARTS = ['boundaries', 'memory', 'rounds'] as const;
+const PARTS = ['boundaries', 'memory', 'rounds', 'larger'] as const;
+/** What is measured where nothing is asked for: the last part starts a dozen processes. */
+const USUAL_PARTS = 'boundaries,memory,rounds';
 
 const tokens = 'trained' as const;
 /** The codings by name; the first is what the others are compared with. */
@@ -34,7 +37,7 @@ const QUICK = 'whole,f32,4-bits,tokens-16';
 
 export const options = {
   data: text(`Tiny Shakespeare (input.txt of char-rnn); otherwise the file that $${TEXT_VARIABLE} names`, 'FILE'),
-  only: list(oneOf('parts', PARTS, 'boundaries'), PARTS.join()),
+  only: list(oneOf('parts', PARTS, 'boundaries'), USUAL_PARTS),
   codings: list(oneOf('codings of boundaries', NAMES, 'whole'), NAMES.join(), QUICK),
   try: text(
     'one trial of your own beside the others: the keys of PipelineTrialSchema in src/bench/pipeline-trial.ts',
@@ -45,8 +48,9 @@ export const options = {
   stride: whole('every so many windows of the validation text count', { from: 1, to: 1000, usual: 1, quick: 4 }),
   model: oneOf('small has 0.82M parameters, pilot takes a seventh of its time', MODEL_NAMES, 'small', 'tiny'),
   stages: whole('stages of the model', { from: 2, to: 16, usual: 4, quick: 2 }),
-  replicas: whole('devices of each stage in --only rounds', { from: 1, to: 64, usual: 2 }),
+  replicas: whole('devices of each stage in --only rounds and larger', { from: 1, to: 64, usual: 2 }),
   rounds: whole('rounds of 30 steps in --only rounds', { from: 1, to: 1000, usual: 20, quick: 2 }),
+  larger_rounds: whole('rounds of two steps in --only larger', { from: 1, to: 1000, usual: 2, quick: 1 }),
   threads: whole('threads of the runtime', { from: 1, to: 1000, usual: 1 }),
 };
 
@@ -83,12 +87,14 @@ export async function run(given: Values<typeof options>): Promise<Report> {
   const boundaries = given.only.includes('boundaries') ? await boundariesReport(given) : null;
   const memory = given.only.includes('memory') ? await memoryReport(given.model, given.stages) : null;
   const rounds = given.only.includes('rounds') ? await roundsReport(given) : null;
-  const parts = [boundaries, memory, rounds].filter((part) => part !== null);
+  const larger = given.only.includes('larger') ? await largerReport(given) : null;
+  const parts = [boundaries, memory, rounds, larger].filter((part) => part !== null);
   return {
     data: {
       ...(boundaries && { boundaries: boundaries.data }),
       ...(memory && { memory: memory.data }),
       ...(rounds && { rounds: rounds.data }),
+      ...(larger && { larger: larger.data }),
     },
     text: parts.map(({ text }) => text).join('\n\n'),
   };
@@ -104,6 +110,12 @@ async function roundsReport(given: Values<typeof options>) {
   const { model, stages, replicas, rounds } = given;
   const results = await runRounds({ text: readText(textPath(given)), model, stages, replicas, rounds });
   return { data: results, text: roundsTable(results) };
+}
+
+async function largerReport(given: Values<typeof options>) {
+  const { model, stages, replicas, larger_rounds: rounds } = given;
+  const result = await runLarger({ text: readText(textPath(given)), model, stages, replicas, rounds });
+  return { data: result, text: largerTable(result) };
 }
 
 async function boundariesReport(given: Values<typeof options>) {
