@@ -131,12 +131,17 @@ async function trainInStages(
 /** Resolves when the run is over and its last model measured; with the stage that each worker held last. */
 function finished(url: string, run: string) {
   const stageOf = new Map<string, number>();
+  let told = '';
   return new Promise<{ status: RunStatus; stageOf: ReadonlyMap<string, number> }>((resolve, reject) => {
     const observer = observeHub(
       url,
       (runs) => {
         const status = runs.find((candidate) => candidate.run === run);
         if (!status) return;
+        const { phase, round, submitted } = status;
+        const now = `round ${round} ${phase}: ${submitted} handed in${status.problem ? `, ${status.problem}` : ''}`;
+        if (now !== told) console.error(now);
+        told = now;
         for (const { name, stage } of status.peers) if (stage !== undefined) stageOf.set(name, stage);
         if (status.phase !== 'finished' || status.evaluated_rounds !== status.rounds) return;
         observer.close();
