@@ -33,3 +33,21 @@ test('what was put is there at once, and `written` waits until it is in the draw
   await waiting;
   assert.deepEqual(await behind.get('thing'), one);
 });
+
+test('with more waiting for the disk than there is memory for, the next put waits until there is less', async () => {
+  const behind = memoryDrawer();
+  const commits: (() => void)[] = [];
+  const put = () => new Promise<void>((resolve) => void commits.push(resolve));
+  const { drawer } = writeBehind({ ...behind, put });
+  const part = new Uint8Array(16 << 20);
+  await drawer.put('1', part);
+  await drawer.put('2', part);
+  let isIn = false;
+  const third = drawer.put('3', part).then(() => {
+    isIn = true;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(isIn, false);
+  commits[0]();
+  await third;
+});

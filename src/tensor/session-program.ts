@@ -207,6 +207,7 @@ export class SessionProgram {
     for (const [name, data] of values) {
       const { cell } = this.#state('writeState', name);
       freeOnGpu(cell.current);
+      if (this.#settings.preallocate) letGo(cell, data);
       cell.current = new this.#ort.Tensor('float32', data, cell.shape);
     }
   }
@@ -373,6 +374,13 @@ function copyingGraph(states: readonly State[]): Uint8Array {
     constants: [],
     nodes: states.map((_, i) => ({ op: 'Identity', inputs: [`state ${i}`], outputs: [`copy ${i}`], attributes: {} })),
   });
+}
+
+/** Frees what a state was on the CPU: a collection of garbage may be long in coming, and states are most of what a runtime holds. */
+function letGo({ current }: Cell, now: Float32Array): void {
+  if (current.location !== 'cpu') return;
+  const { buffer } = current.data as Float32Array;
+  if (buffer !== now.buffer && buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
 }
 
 /** Frees the GPU memory of an unused tensor. */

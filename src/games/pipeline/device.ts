@@ -1,8 +1,9 @@
 // What a device keeps loaded between the rounds of a run in stages: its stage. It goes when the device goes, or gets another stage.
-import type { Weights } from '../../model/config.ts';
+import type { ParameterSpec, Weights } from '../../model/config.ts';
 import { openStage, type Stage } from '../../model/pipeline/stage.ts';
+import { sizeOf } from '../../tensor/shape.ts';
 import type { Device, TensorSource } from '../game.ts';
-import type { Carried } from '../pretrain/carried.ts';
+import { AFRESH, type Carried, type TakeCarried, type Taken } from '../pretrain/carried.ts';
 import type { PretrainParams } from '../pretrain/params.ts';
 import { inStage, inState, type PipelineParams, type StagePlan, stageOptions } from './params.ts';
 
@@ -35,15 +36,77 @@ export async function beginStage(loaded: Stage, { stage }: StagePlan, before: We
   });
 }
 
+/**
+ * Sets a stage to what its worker begins a round with, a few tensors at a time: training it takes most of what a device may have.
+ * @returns the hash of what it begins with, and its error feedback
+ */
+export async function beginRound(
+  loaded: Stage,
+  { stage, specs, frozen }: StagePlan,
+  state: TensorSource,
+  start: (take: TakeCarried) => Promise<Taken | null>,
+): Promise<{ readonly hash: Uint8Array; readonly error: Map<string, Float32Array> }> {
+  const error = new Map<string, Float32Array>();
+  const set = (kind: 'first' | 'second', name: string, values: Float32Array): Promise<void> =>
+    loaded.setSome(kind, new Map([[inStage(stage, name), values]]));
+  await loaded.forget();
+  // The runtime's own errors are none of a damaged state.
+  let failed: { readonly error: unknown } | null = null;
+  const begun = await start(async (group, name, values) => {
+    if (group === 'error') error.set(name, values);
+    else
+      await set(group, name, values).catch((error) => {
+        failed ??= { error };
+      });
+  });
+  if (failed !== null) throw (failed as { readonly error: unknown }).error;
+  if (begun === null) {
+    error.clear();
+    for (const some of fewAtATime(specs)) {
+      const zeros = new Map(some.map(({ name, shape }) => [inStage(stage, name), new Float32Array(sizeOf(shape))]));
+      for (const kind of ['first', 'second'] as const) await loaded.setSome(kind, zeros);
+    }
+  }
+  loaded.steps = begun?.steps ?? 0;
+  for (const some of fewAtATime([...specs, ...frozen])) {
+    await loaded.setSome('weights', namedInStage(stage, await state.read(some.map(({ name }) => name))));
+  }
+  return { hash: begun?.hash ?? AFRESH, error };
+}
+
+/** What is read together is no larger than this, or one tensor: a part of a state, which has 16 MiB, is read two or three times. */
+const TOGETHER_BYTES = 8 << 20;
+
+/** All of them in order, a few at a time. */
+export function* fewAtATime(specs: readonly ParameterSpec[]): Generator<readonly ParameterSpec[]> {
+  let some: ParameterSpec[] = [];
+  let bytes = 0;
+  for (const spec of specs) {
+    const more = 4 * sizeOf(spec.shape);
+    if (some.length > 0 && bytes + more > TOGETHER_BYTES) {
+      yield some;
+      some = [];
+      bytes = 0;
+    }
+    some.push(spec);
+    bytes += more;
+  }
+  if (some.length > 0) yield some;
+}
+
 /** The moments that a stage has now. */
 export async function momentsOf(loaded: Stage, { stage }: StagePlan): Promise<Carried['moments']> {
   const { steps, first, second } = await loaded.optimiserState();
   return { steps, first: namedInState(stage, first), second: namedInState(stage, second) };
 }
 
-/** What a round has changed, weights before minus weights now; null where that is not finite. */
-export async function changeOf(loaded: Stage, { stage, specs }: StagePlan, before: Weights): Promise<Weights | null> {
-  const after = namedInState(stage, await loaded.weights());
+/** What a round has changed of these tensors, weights before minus weights now; null where that is not finite. */
+export async function changeOf(
+  loaded: Stage,
+  { stage, specs }: Pick<StagePlan, 'stage' | 'specs'>,
+  before: Weights,
+): Promise<Weights | null> {
+  const after = namedInState(stage, await loaded.weights(specs.map(({ name }) => inStage(stage, name))));
   const delta = new Map<string, Float32Array>();
   for (const { name } of specs) {
     const [was, is] = [before.get(name)!, after.get(name)!];

@@ -1,11 +1,12 @@
 // A worker's round in a run in stages: its stage as the log names it, micro-batches from others, and the sparse update of its tensors.
-import { compressUpdate, encodeUpdate } from '../../training/sparse.ts';
+import type { Stage } from '../../model/pipeline/stage.ts';
+import { compressTensor, encodeUpdate, type SparseTensor } from '../../training/sparse.ts';
 import { GameError } from '../errors.ts';
 import type { Claim, Device } from '../game.ts';
-import { type Carried, type EndOf, keepCarried, keptPieces, startOf } from '../pretrain/carried.ts';
+import { type EndOf, keepCarriedTensors, keptPieces, takeStart } from '../pretrain/carried.ts';
 import { openData, WORKER_DATA } from '../pretrain/device.ts';
-import { beginStage, changeOf, dataOf, momentsOf, stageOn, weightsOf } from './device.ts';
-import { type PipelineTask, type StagePlan, stagePlans } from './params.ts';
+import { beginRound, changeOf, dataOf, fewAtATime, stageOn } from './device.ts';
+import { inStage, type PipelineTask, type StagePlan, stagePlans } from './params.ts';
 import { workRound } from './round.ts';
 import { decodeStageWork, encodeStageWork } from './work.ts';
 
@@ -28,31 +29,60 @@ export function planOf({ params, round }: Pick<PipelineTask, 'params' | 'round'>
 export async function perform(task: PipelineTask, device: Device, signal: AbortSignal): Promise<Claim | null> {
   const { params, round } = task;
   const plan = planOf(task);
+  const { specs } = plan;
   const stage = await stageOn(device, params, plan);
-  const { hash, carried } = await startOf(plan.specs, device, round, endAt(plan.stage));
-  const before = await weightsOf(task.state, plan);
-  await beginStage(stage, plan, before, carried);
+  const { hash, error } = await beginRound(stage, plan, task.state, (take) =>
+    takeStart(specs, device, round, endAt(plan.stage), take),
+  );
   const data = plan.range.embedding ? await openData(device, dataOf(params), round, task.peer, WORKER_DATA) : null;
   const windows = data && ((number: number) => data.batch(number));
-  const done = await workRound({
-    task,
-    plan,
-    stage,
-    device,
-    windows,
-    began: keptPieces(device, round.number + 1),
-    signal,
-  });
+  const began = keptPieces(device, round.number + 1);
+  const done = await workRound({ task, plan, stage, device, windows, began, signal });
   if (done.amount === 0) return null;
-  const delta = await changeOf(stage, plan, before);
-  if (delta === null) {
-    const message = `training left the finite numbers in round ${round.number}, so there is nothing to hand in`;
-    throw new GameError('diverged', message, { round: round.number });
-  }
-  const error = new Map(carried.error);
-  const update = encodeUpdate(plan.specs, compressUpdate(plan.specs, delta, error, params.sparse), params.sparse);
-  const left: Carried = { moments: await momentsOf(stage, plan), error };
-  const end = await keepCarried(plan.specs, device, round.number, left);
+  const learned = new Map<string, SparseTensor>();
+  const left = leftAfter({ task, plan, stage, error, learned });
+  const end = await keepCarriedTensors(specs, device, round.number, left);
+  const update = encodeUpdate(specs, learned, params.sparse);
   const { transcript, amount, numbers } = done;
   return { work: encodeStageWork({ stage: plan.stage, start: hash, end, transcript, update }), amount, numbers };
+}
+
+interface Leaving {
+  readonly task: PipelineTask;
+  readonly plan: StagePlan;
+  readonly stage: Stage;
+  /** The error feedback that the round began with, which is let go on the way. */
+  readonly error: Map<string, Float32Array>;
+  /** Gets the update. */
+  readonly learned: Map<string, SparseTensor>;
+}
+
+/**
+ * What a worker carries into its next round, in the order in which it is kept, read from the runtime and the round's state a few tensors at a time:
+ * with all of it at once a device would need twice what training takes. Throws GameError `diverged`.
+ */
+async function* leftAfter({ task, plan, stage, error, learned }: Leaving): AsyncGenerator<Float32Array> {
+  yield Float32Array.of(stage.steps);
+  for (const kind of ['first', 'second'] as const) {
+    for (const specs of fewAtATime(plan.specs)) {
+      const names = specs.map(({ name }) => inStage(plan.stage, name));
+      yield* (await stage.moments(kind, names)).values();
+    }
+  }
+  for (const specs of fewAtATime(plan.specs)) {
+    const before = await task.state.read(specs.map(({ name }) => name));
+    const change = await changeOf(stage, { stage: plan.stage, specs }, before);
+    if (change === null) {
+      const { number } = task.round;
+      const message = `training left the finite numbers in round ${number}, so there is nothing to hand in`;
+      throw new GameError('diverged', message, { round: number });
+    }
+    for (const spec of specs) {
+      const { name } = spec;
+      const { tensor, rest } = compressTensor(spec, change.get(name), error.get(name), task.params.sparse);
+      error.delete(name);
+      learned.set(name, tensor);
+      yield rest;
+    }
+  }
 }

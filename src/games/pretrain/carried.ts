@@ -33,14 +33,15 @@ export function afresh(specs: readonly ParameterSpec[]): Carried {
   return { moments: { steps: 0, first: zeros(specs), second: zeros(specs) }, error: zeros(specs) };
 }
 
-const GROUPS = ['first.', 'second.', 'error.'] as const;
+const CARRIED_GROUPS = ['first', 'second', 'error'] as const;
+export type CarriedGroup = (typeof CARRIED_GROUPS)[number];
 
 /** A state's tensors: how many steps were taken, then three for each weight. */
 const tensorsOf = (specs: readonly ParameterSpec[]): TensorSpec[] => [
   // A whole number as a tensor beside the others; float32 holds every integer up to 2^24.
   { name: 'steps', dtype: 'f32', shape: [1] },
-  ...GROUPS.flatMap((prefix) =>
-    specs.map(({ name, shape }) => ({ name: prefix + name, dtype: 'f32' as const, shape })),
+  ...CARRIED_GROUPS.flatMap((group) =>
+    specs.map(({ name, shape }) => ({ name: `${group}.${name}`, dtype: 'f32' as const, shape })),
   ),
 ];
 
@@ -76,11 +77,22 @@ const slotOf = (round: number): string => `carried.${round % 2}`;
 const partOf = (slot: string, part: number): string => `${slot}.${part}`;
 
 /** Keeps what a worker has after a round, part by part; the hash of its manifest. The arrays are not to be changed afterwards. */
-export async function keepCarried(
+export const keepCarried = (
+  specs: readonly ParameterSpec[],
+  device: Pick<Device, 'drawer'>,
+  round: number,
+  carried: Carried,
+): Promise<Uint8Array> => keepCarriedTensors(specs, device, round, valuesOf(specs, carried));
+
+/**
+ * The same for tensors that come one after the other: how many steps were taken, as one value, then of all weights the first moments, of all the
+ * second ones, of all the error feedback.
+ */
+export async function keepCarriedTensors(
   specs: readonly ParameterSpec[],
   { drawer }: Pick<Device, 'drawer'>,
   round: number,
-  carried: Carried,
+  tensors: Iterable<Float32Array> | AsyncIterable<Float32Array>,
 ): Promise<Uint8Array> {
   const slot = slotOf(round);
   let parts = 0;
@@ -88,7 +100,7 @@ export async function keepCarried(
     await drawer.put(partOf(slot, parts++), bytes);
     return bytesToHex(await sha256Beside(bytes));
   };
-  const manifest = encodeModelManifest(await writeParts(tensorsOf(specs), valuesOf(specs, carried), put));
+  const manifest = encodeModelManifest(await writeParts(tensorsOf(specs), tensors, put));
   await drawer.put(slot, manifest);
   return sha256Beside(manifest);
 }
@@ -101,12 +113,34 @@ export const keptPieces =
   (part) =>
     drawer.get(part === null ? slotOf(round) : partOf(slotOf(round), part));
 
+/** Gets a tensor of a state that is read; whoever takes it may keep it. */
+export type TakeCarried = (group: CarriedGroup, name: string, values: Float32Array) => Promise<void> | void;
+
 /** A state of these tensors from its pieces; null where one is missing or damaged. `wanted` says by the hash whether it is to be read at all. */
 export async function readCarried(
   specs: readonly ParameterSpec[],
   piece: KeptPieces,
   wanted: (hash: string) => Promise<boolean>,
 ): Promise<Start | null> {
+  const [first, second, error] = CARRIED_GROUPS.map(() => new Map<string, Float32Array>());
+  const found = { first, second, error };
+  const read = await takeCarried(specs, piece, wanted, (group, name, values) => void found[group].set(name, values));
+  return read && { hash: read.hash, carried: { moments: { steps: read.steps, first, second }, error } };
+}
+
+/** A state as it is read tensor by tensor, for who has no room for all of it. */
+export interface Taken {
+  readonly hash: Uint8Array;
+  readonly steps: number;
+}
+
+/** The same, tensor by tensor. That a piece is damaged may show after some tensors were taken. */
+async function takeCarried(
+  specs: readonly ParameterSpec[],
+  piece: KeptPieces,
+  wanted: (hash: string) => Promise<boolean>,
+  take: TakeCarried,
+): Promise<Taken | null> {
   const bytes = await piece(null);
   const hash = bytes && (await sha256Beside(bytes));
   if (!hash || !(await wanted(bytesToHex(hash)))) return null;
@@ -119,21 +153,18 @@ export async function readCarried(
       if (found && bytesToHex(await sha256Beside(found)) === part) return found;
       throw new ModelError('wrong-parts', `part ${part} of what was carried is gone or damaged`);
     };
-    const tensors: Float32Array[] = [];
-    for await (const values of readParts(manifest, fetch)) tensors.push(values);
-    return { hash, carried: carriedFrom(specs, tensors) };
+    let steps = 0;
+    let at = -1; // the first tensor is the number of steps
+    for await (const values of readParts(manifest, fetch)) {
+      if (at < 0) steps = values[0];
+      else await take(CARRIED_GROUPS[Math.floor(at / specs.length)], specs[at % specs.length].name, values);
+      at++;
+    }
+    return { hash, steps };
   } catch (error) {
     if (error instanceof CodedError) return null;
     throw error;
   }
-}
-
-/** What the tensors of a state say. */
-function carriedFrom(specs: readonly ParameterSpec[], [steps, ...values]: readonly Float32Array[]): Carried {
-  const [first, second, error] = GROUPS.map(
-    (_, group) => new Map(specs.map(({ name }, i) => [name, values[group * specs.length + i]])),
-  );
-  return { moments: { steps: steps[0], first, second }, error };
 }
 
 /** What a worker begins a round with. A drawer that is empty or damaged means afresh, never an error. */
@@ -143,11 +174,25 @@ export async function startOf(
   round: Round,
   endOf?: EndOf,
 ): Promise<Start> {
-  const isLeft = async (hash: string): Promise<boolean> => (await statesLeft(device, round, endOf)).has(hash);
-  return (
-    (await readCarried(specs, keptPieces(device, round.number + 1), isLeft)) ?? { hash: AFRESH, carried: afresh(specs) }
-  );
+  const known = await readCarried(specs, keptPieces(device, round.number + 1), isLeftBefore(device, round, endOf));
+  return known ?? { hash: AFRESH, carried: afresh(specs) };
 }
+
+/** The same, tensor by tensor; null: afresh, also where some tensors were taken before damage showed. */
+export const takeStart = (
+  specs: readonly ParameterSpec[],
+  device: Pick<Device, 'drawer' | 'fetchBlob'>,
+  round: Round,
+  endOf: EndOf,
+  take: TakeCarried,
+): Promise<Taken | null> =>
+  takeCarried(specs, keptPieces(device, round.number + 1), isLeftBefore(device, round, endOf), take);
+
+/** Whether a state is one of statesLeft. */
+const isLeftBefore =
+  (device: Pick<Device, 'fetchBlob'>, round: Round, endOf?: EndOf) =>
+  async (hash: string): Promise<boolean> =>
+    (await statesLeft(device, round, endOf)).has(hash);
 
 function zeros(specs: readonly ParameterSpec[]): Map<string, Float32Array> {
   return new Map(specs.map(({ name, shape }) => [name, new Float32Array(sizeOf(shape))]));

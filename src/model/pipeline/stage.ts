@@ -32,6 +32,8 @@ export interface StageOptimiser {
   readonly second: Weights;
 }
 
+export type StageTensor = 'weights' | 'first' | 'second';
+
 /**
  * A stage in training. It remembers nothing of a micro-batch between calls: who passes one on keeps the input for the backward pass.
  * Bytes of a wrong length or with values that are not finite are ModelErrors `bad-activations`, tokens outside the vocabulary `bad-input`.
@@ -58,11 +60,20 @@ export interface Stage {
   gradients(): Promise<Weights>;
   /** Empties the sums without a step. */
   forget(): Promise<void>;
-  /** The values of `specs` and `frozen`. */
-  weights(): Promise<Weights>;
+  /** The values of `specs` and `frozen`, or of those named among them. */
+  weights(names?: readonly string[]): Promise<Weights>;
   setWeights(weights: Weights): Promise<void>;
   optimiserState(): Promise<StageOptimiser>;
   setOptimiserState(state: StageOptimiser): Promise<void>;
+  /**
+   * Some tensors alone, by the names of `specs` or, of the weights, `frozen`: for who has no room for all of them. Throws TensorError `unknown-name`,
+   * `bad-length`.
+   */
+  setSome(kind: StageTensor, values: Weights): Promise<void>;
+  /** The moments of some parameters. */
+  moments(kind: 'first' | 'second', names: readonly string[]): Promise<Weights>;
+  /** Steps that the moments have seen. */
+  steps: number;
   close(): Promise<void>;
 }
 
@@ -95,6 +106,9 @@ interface Programs {
   readonly losses: Program | null;
 }
 
+/** What is sent to the runtime at once, where a tensor is not larger: a message for each tensor would take longer than small ones themselves. */
+const ON_THE_WAY_BYTES = 8 << 20;
+
 class LoadedStage implements Stage {
   readonly specs: readonly ParameterSpec[];
   readonly frozen: readonly ParameterSpec[];
@@ -103,7 +117,7 @@ class LoadedStage implements Stage {
   readonly #sums: readonly GradientSum[];
   readonly #programs: Programs;
   readonly #layouts: ReturnType<typeof layoutsOf>;
-  #steps = 0;
+  steps = 0;
   #pending = 0;
 
   constructor(config: LlamaConfig, options: StageOptions, { sums, frozen }: StageGraphs, programs: Programs) {
@@ -153,13 +167,13 @@ class LoadedStage implements Stage {
     if (!Number.isFinite(learning_rate)) {
       throw new ModelError('bad-input', `step: expected a finite learning rate, got ${learning_rate}`);
     }
-    this.#steps++;
+    this.steps++;
     this.#pending = 0;
     const outputs = await this.#programs.step.run({
       share: scalar(1 / micro_batches),
       learning_rate: scalar(learning_rate),
-      bias_correction1: scalar(1 - beta1 ** this.#steps),
-      bias_correction2: scalar(1 - beta2 ** this.#steps),
+      bias_correction1: scalar(1 - beta1 ** this.steps),
+      bias_correction2: scalar(1 - beta2 ** this.steps),
     });
     return { gradient_norm: outputs.gradient_norm.data[0], micro_batches };
   }
@@ -176,12 +190,13 @@ class LoadedStage implements Stage {
 
   async forget(): Promise<void> {
     this.#pending = 0;
-    const zeros = this.#sums.map(({ name, shape }) => [name, new Float32Array(sizeOf(shape))] as const);
-    await this.#programs.backward.writeState(new Map(zeros));
+    const zeros = new Float32Array(Math.max(...this.#sums.map(({ shape }) => sizeOf(shape))));
+    const sums = new Map(this.#sums.map(({ name, shape }) => [name, zeros.subarray(0, sizeOf(shape))]));
+    await this.#writeEach(this.#programs.backward, sums, (name) => name);
   }
 
-  weights(): Promise<Weights> {
-    return this.#programs.backward.readState([...this.specs, ...this.frozen].map(({ name }) => name));
+  weights(names = [...this.specs, ...this.frozen].map(({ name }) => name)): Promise<Weights> {
+    return this.#programs.backward.readState(names);
   }
 
   async setWeights(weights: Weights): Promise<void> {
@@ -189,17 +204,29 @@ class LoadedStage implements Stage {
   }
 
   async optimiserState(): Promise<StageOptimiser> {
-    const read = async (which: 'first' | 'second') => {
-      const values = await this.#programs.step.readState(this.specs.map(({ name }) => momentNames(name)[which]));
-      return new Map(this.specs.map(({ name }) => [name, values.get(momentNames(name)[which])!]));
+    const names = this.specs.map(({ name }) => name);
+    return {
+      steps: this.steps,
+      first: await this.moments('first', names),
+      second: await this.moments('second', names),
     };
-    return { steps: this.#steps, first: await read('first'), second: await read('second') };
+  }
+
+  async moments(kind: 'first' | 'second', names: readonly string[]): Promise<Weights> {
+    const values = await this.#programs.step.readState(names.map((name) => momentNames(name)[kind]));
+    return new Map(names.map((name) => [name, values.get(momentNames(name)[kind])!]));
+  }
+
+  async setSome(kind: StageTensor, values: Weights): Promise<void> {
+    const { backward, step } = this.#programs;
+    if (kind === 'weights') await this.#writeEach(backward, values, (name) => name);
+    else await this.#writeEach(step, values, (name) => momentNames(name)[kind]);
   }
 
   async setOptimiserState({ steps, first, second }: StageOptimiser): Promise<void> {
     await this.#write(this.#programs.step, this.specs, first, (name) => momentNames(name).first);
     await this.#write(this.#programs.step, this.specs, second, (name) => momentNames(name).second);
-    this.#steps = steps;
+    this.steps = steps;
   }
 
   async close(): Promise<void> {
@@ -214,7 +241,23 @@ class LoadedStage implements Stage {
     stateOf: (name: string) => string,
   ): Promise<void> {
     checkWeights(specs, weights);
-    await program.writeState(new Map(specs.map(({ name }) => [stateOf(name), weights.get(name)!])));
+    await this.#writeEach(program, new Map(specs.map(({ name }) => [name, weights.get(name)!])), stateOf);
+  }
+
+  /** A few at a time: what is on its way to the runtime is copied. */
+  async #writeEach(program: Program, values: Weights, stateOf: (name: string) => string): Promise<void> {
+    let some = new Map<string, Float32Array>();
+    let bytes = 0;
+    for (const [name, tensor] of values) {
+      if (some.size > 0 && bytes + tensor.byteLength > ON_THE_WAY_BYTES) {
+        await program.writeState(some);
+        some = new Map();
+        bytes = 0;
+      }
+      some.set(stateOf(name), tensor);
+      bytes += tensor.byteLength;
+    }
+    await program.writeState(some);
   }
 
   #inputs({ tokens, activations }: StageInput): Record<string, TensorData> {
