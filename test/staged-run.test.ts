@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { StagesOfRun } from '../src/audit/held-stages.ts';
+import type { WeighedStages } from '../src/cli/held-stages.ts';
 import type { Device, TensorSource } from '../src/games/game.ts';
 import { catchUp } from '../src/games/history.ts';
 import { memoryDrawer } from '../src/games/memory-drawer.ts';
@@ -31,12 +33,17 @@ test('a run in stages has the first model of the whole one, stored whole, and is
   const net = network(t);
   const { url } = await net.hub();
   const whole = await net.createRun(url);
-  const cut = await net.createRun(url, '--stages', '3', '--micro-batches', '2');
+  const cut = await net.createRun(url, '--stages', '3', '--micro-batches', '2', '--apart-rounds', '7');
   const cache = join(net.folder, 'cache');
   const [{ view: one }, { view, blobs }] = [await openRun(url, whole, cache), await openRun(url, cut, cache)];
   assert.equal(view.game, 'pipeline');
   assert.equal(view.model, one.model, 'the same tensors under the same names');
   assert.equal(view.checkpoint.model, view.model);
+
+  const shares = net.ask('shares', cut, '--hub', url, '--json');
+  assert.equal(await shares.ended, 0, shares.stderr());
+  const { stages } = shares.lines.at(-1)! as { readonly stages: StagesOfRun };
+  assert.deepEqual([stages.stages, stages.apart_rounds, stages.accounts], [3, 7, []]);
 
   const folder = join(net.folder, 'model');
   const exported = net.ask('export', cut, folder, '--hub', url, '--json', '--format', 'gguf');
@@ -78,6 +85,24 @@ test('a run in stages learns; anybody can repeat its merges, verify what is take
     // What stages handed to each other is in no log.
     assert.equal((await errorOf(again)).code, 'not-in-the-log');
   }
+
+  const counted = net.ask('shares', run, '--hub', url, '--json');
+  assert.equal(await counted.ended, 0, counted.stderr());
+  const { stages } = counted.lines.at(-1)! as { readonly stages: WeighedStages };
+  // Both devices are bound to one owner here.
+  const seen = stages.accounts.map(({ devices, held, weights_permille }) => [
+    [...devices].sort(),
+    held,
+    weights_permille,
+  ]);
+  assert.deepEqual(seen, [[['ada', 'bob'], [0, 1], 1000]]);
+  const told = net.ask('shares', run, '--hub', url);
+  assert.equal(await told.ended, 0, told.stderr());
+  assert.match(
+    told.stdout(),
+    /2 stages\. Any account may be given all of them\. What each has held in the last 100 rounds:/,
+  );
+  assert.match(told.stdout(), /(ada, bob|bob, ada): has held 2 of 2 stages \(100 % of the model's weights\)/);
 
   const folder = join(net.folder, 'learned');
   const exported = net.ask('export', run, folder, '--hub', url, '--json');

@@ -7,6 +7,7 @@ import { accountOf, type NetworkState, type Phase, type RunState } from '../core
 import { clockAhead } from '../protocol/clock.ts';
 import { runMeant } from '../protocol/run-handle.ts';
 import { LookupError } from './errors.ts';
+import { type StagesOfRun, stagesHeldIn } from './held-stages.ts';
 import type { PublicLog } from './public-log.ts';
 import { type Replay, type ReplayOptions, replayLog } from './replay.ts';
 
@@ -49,6 +50,8 @@ export interface Holdings {
   /** The largest first. */
   readonly holders: readonly Holding[];
   readonly forfeits: readonly Forfeit[];
+  /** Who has been given which stages of the model lately; null where it is not cut. */
+  readonly stages: StagesOfRun | null;
   /** A warning that the hub's clock is ahead of the reader's; null where it is not. Such a log is otherwise valid. */
   readonly warning: string | null;
 }
@@ -88,6 +91,7 @@ export async function holdingsOf(log: PublicLog, wanted: string, now_ms = Date.n
     forfeits: [...run.peers.values()]
       .filter(({ forfeited_shares, plants_wrong }) => forfeited_shares > 0 || plants_wrong > 0)
       .map(({ id, name, role, forfeited_shares: shares, plants_wrong }) => ({ id, name, role, shares, plants_wrong })),
+    stages: stagesHeldIn(state, run),
     warning: clockAhead(state.time_ms, now_ms),
   };
 }

@@ -429,6 +429,7 @@ export const JSON_OBJECTS = {
     lineage: nested.nullable(),
     holders: z.array(nested),
     forfeits: z.array(nested),
+    stages: nested.nullable(),
     warning,
   }),
   credit: object('credit: what answers have cost and brought an account', {

@@ -8,7 +8,18 @@ const OF_A_NEW_MODEL = ['layers', 'width', 'heads', 'kvHeads', 'feedForward', 't
 /** Flags of pre-training only; other games take their settings from --params. */
 const OF_PRETRAIN = [
   ...['data', 'textField', 'skipBad', 'validation', 'dryRun', 'tokenizer', 'from', 'fromRun', 'royaltyPermille'],
-  ...['steps', 'context', 'batch', 'learningRate', 'merge', 'weights', 'stages', 'microBatches', ...OF_A_NEW_MODEL],
+  ...[
+    'steps',
+    'context',
+    'batch',
+    'learningRate',
+    'merge',
+    'weights',
+    'stages',
+    'microBatches',
+    'apartRounds',
+    ...OF_A_NEW_MODEL,
+  ],
 ];
 
 interface DecidingFlags {
@@ -39,6 +50,9 @@ export function checkCreateFlags(flags: DecidingFlags, given: (name: string) => 
   }
   if (given('microBatches') && stages === undefined) {
     throw new CliError('bad-argument', '--micro-batches goes with --stages: other workers step after each batch');
+  }
+  if (given('apartRounds') && stages === undefined) {
+    throw new CliError('bad-argument', '--apart-rounds goes with --stages: a model that is not cut is held whole');
   }
   if (stages !== undefined && given('minWorkers') && minWorkers < stages) {
     throw contradiction('minWorkers', `--stages ${stages}`, 'nothing is learned while nobody holds a stage');

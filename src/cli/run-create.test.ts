@@ -113,6 +113,7 @@ test('stages that cannot be are refused with what they contradict', async () => 
   );
   await refused(/--stages 2: a model whose head is its embedding \(--tied\)/, '--stages', '2', '--tied');
   await refused(/--micro-batches goes with --stages/, '--micro-batches', '2');
+  await refused(/--apart-rounds goes with --stages/, '--apart-rounds', '2');
   await refused(/--min-workers and --stages 3 contradict/, '--stages', '3', '--min-workers', '2');
   const other = (message: RegExp, ...words: string[]) => assert.rejects(create(...words), { message });
   await other(/--stages and --game addition-chain contradict/, '--game', 'addition-chain', '--stages', '2');

@@ -40,6 +40,7 @@ export interface RunFlags extends JudgesFlags {
   minWorkers: number;
   stages?: number;
   microBatches?: number;
+  apartRounds?: number;
   seed: string;
   json: boolean;
 }
@@ -136,7 +137,8 @@ export function trainingOf(flags: RunFlags, validators: readonly string[]): Retu
       ...(stages !== undefined && { stages, micro_batches: flags.microBatches }),
     }),
   );
-  return { training, schedule: flags.keep === 'recent' ? { ...schedule, keep: 'recent' } : schedule };
+  const apart = flags.apartRounds === undefined ? {} : { apart_rounds: flags.apartRounds };
+  return { training, schedule: { ...schedule, ...apart, ...(flags.keep === 'recent' && { keep: 'recent' }) } };
 }
 
 /** Says where the run is, and how devices join it. */

@@ -67,6 +67,11 @@ function createCommand(): Command {
       integer(2, CORE_LIMITS.stages),
     )
     .option('--micro-batches <n>', 'batches of a step of a stage (4)', integer(1, 1024))
+    .option(
+      '--apart-rounds <n>',
+      'give no account but yours all stages within so many rounds (with --stages)',
+      integer(1, CORE_LIMITS.apart_rounds),
+    )
     .option('--dry-run', 'read the text and say what the run will be; send nothing', false);
   return runOptions(command)
     .option('--from-run <id>', 'go on from the last whole model of another run on the hub')

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { type Forfeit, type Holding, type Holdings, holdingsOf } from '../audit/shares.ts';
 import { nameOf } from '../protocol/shown-name.ts';
+import { linesOfStages, type WeighedStages, weigh } from './held-stages.ts';
 import { A_RUN, DEFAULT_HUB, jsonOption, logPlace, runHandle } from './options.ts';
 import { formatCount, openOutput } from './output.ts';
 import { withLog } from './with-log.ts';
@@ -16,12 +17,17 @@ export function sharesCommand(): Command {
       '\nExamples:\n  $ potluck shares 3fa9c1\n  $ potluck shares 3fa9c1 --hub ./potluck-data/demo/hub',
     )
     .action(async (run: string, flags: { hub: string; json: boolean }) => {
-      const holdings = await withLog(flags.hub, (log) => holdingsOf(log, run));
-      openOutput(flags.json).say(describe(holdings), { type: 'shares', ...holdings });
+      const shown = await withLog(flags.hub, async (log) => {
+        const holdings = await holdingsOf(log, run);
+        return { ...holdings, stages: holdings.stages && (await weigh(log, holdings.stages)) };
+      });
+      openOutput(flags.json).say(describe(shown), { type: 'shares', ...shown });
     });
 }
 
-function describe(holdings: Holdings): string {
+type Shown = Omit<Holdings, 'stages'> & { readonly stages: WeighedStages | null };
+
+function describe(holdings: Shown): string {
   const { run, name, phase, merged_rounds, rounds, emitted, unearned, to_come, lineage, holders, forfeits, warning } =
     holdings;
   const row = (shares: number, what: string) => {
@@ -41,6 +47,7 @@ function describe(holdings: Holdings): string {
   if (unearned > 0) lines.push(row(unearned, 'unearned: nobody had a claim to it'));
   lines.push(row(emitted, `in all${to_come > 0 ? `, ${formatCount(to_come)} to come` : ''}`));
   if (forfeits.length > 0) lines.push('', ...forfeits.map(describeForfeit));
+  if (holdings.stages) lines.push('', ...linesOfStages(holdings.stages));
   if (warning) lines.push('', `Warning: ${warning}.`);
   return lines.join('\n');
 }

@@ -5,7 +5,7 @@ import type { PeerRole } from './events/peer-joined.ts';
 import type { EventBody, LoggedEvent } from './events.ts';
 import { CORE_LIMITS } from './limits.ts';
 import { contestProblems } from './rounds/contest-invariants.ts';
-import { openedStageProblems, stageProblems } from './rounds/stage-invariants.ts';
+import { haveHeldAll, openedStageProblems, stageProblems } from './rounds/stage-invariants.ts';
 import type { Rules } from './rules.ts';
 import { judgedProblems } from './serving/judged.ts';
 import { paidProblems, sumsOf } from './serving/paid-invariants.ts';
@@ -52,7 +52,7 @@ function* problemsOfRun(state: NetworkState, run: RunState): Problems {
   yield* peerProblems(run);
   yield* submissionProblems(run);
   yield* attendanceProblems(run);
-  yield* stageProblems(run);
+  yield* stageProblems(state, run);
   yield* shareProblems(run);
   yield* stakeProblems(run);
   yield* contestProblems(run);
@@ -264,12 +264,16 @@ interface StepOfRun {
   readonly submissions: number;
   readonly peers: number;
   readonly least_session: number;
+  /** Accounts that have held all stages of a run that keeps them apart, before an event that may give some. */
+  readonly held_all: readonly string[];
 }
+
+const GIVES_STAGES: readonly EventBody['type'][] = ['peer.joined', 'peer.left', 'round.opened', 'round.merged'];
 
 const runOf = (state: NetworkState, body: EventBody): RunState | undefined =>
   'run' in body ? state.runs.get(body.run) : undefined;
 
-/** Call it before an event is applied. Its cost does not grow with the state. */
+/** Call it before an event is applied. Its cost does not grow with the state, but for runs that keep stages apart. */
 export function stepOf(state: NetworkState, { body }: LoggedEvent): Step {
   const { events, time_ms, runs } = state;
   const run = runOf(state, body);
@@ -277,7 +281,8 @@ export function stepOf(state: NetworkState, { body }: LoggedEvent): Step {
   if (!run) return { events, time_ms, runs: runs.size, ...money, run: null };
   const { phase, round, attempt, rules, emitted_shares, unearned_shares, merged_amount, submissions } = run;
   const shares = { emitted_shares, unearned_shares, merged_amount };
-  const known = { peers: run.peers.size, least_session: run.forgetting.least_session };
+  const held_all = GIVES_STAGES.includes(body.type) ? haveHeldAll(state, run) : [];
+  const known = { peers: run.peers.size, least_session: run.forgetting.least_session, held_all };
   const before = { phase, round, attempt, rules, ...shares, submissions: submissions.size, ...known };
   return { events, time_ms, runs: runs.size, ...money, run: before };
 }
@@ -304,7 +309,7 @@ function* stepProblems(before: Step, state: NetworkState, { body }: LoggedEvent)
   const run = runOf(state, body);
   if (!run || !before.run) return;
   const where = `${body.type} in round ${before.run.round}.${before.run.attempt} (${before.run.phase})`;
-  for (const problem of runStepProblems(before.run, run, body)) yield `${where}: ${problem}`;
+  for (const problem of runStepProblems(before.run, state, run, body)) yield `${where}: ${problem}`;
 }
 
 /** Which phases may follow each phase. */
@@ -321,7 +326,7 @@ const TRIES_AGAIN: readonly EventBody['type'][] = ['round.merged', 'run.paused',
 const MOVES_MONEY: readonly EventBody['type'][] = ['credit.granted', 'answers.settled', 'earnings.paid'];
 const MOVES_SHARES: readonly EventBody['type'][] = ['round.merged', 'plant.revealed'];
 
-function* runStepProblems(before: StepOfRun, run: RunState, body: EventBody): Problems {
+function* runStepProblems(before: StepOfRun, state: NetworkState, run: RunState, body: EventBody): Problems {
   const { phase, round, attempt } = run;
   if (phase !== before.phase && !FOLLOWING[before.phase].includes(phase)) yield `it is ${phase} now`;
   const merged = body.type === 'round.merged' && body.bundle !== null;
@@ -339,7 +344,11 @@ function* runStepProblems(before: StepOfRun, run: RunState, body: EventBody): Pr
   if (run.peers.size < before.peers && (body.type !== 'peer.left' || run.forgetting.leaves > 0))
     yield 'somebody is forgotten';
   if (looked && body.type !== 'peer.left') yield 'the forgotten go on elsewhere';
-  if (body.type === 'round.opened') yield* openedStageProblems(run);
+  if (body.type === 'round.opened') yield* openedStageProblems(state, run);
+  if (GIVES_STAGES.includes(body.type)) {
+    const given = haveHeldAll(state, run).find((account) => !before.held_all.includes(account));
+    if (given) yield `${short(given)} was given all stages`;
+  }
   if (body.type === 'work.submitted' && run.submissions.size !== before.submissions + 1) yield 'work is lost';
   const { workers, handed_in, seals_due, verdicts_due } = run.attendance;
   if (

@@ -9,6 +9,8 @@ export const CORE_LIMITS = {
   leaves_until_forgotten: 1024, // some seconds of the worst flood that a hub admits, which is longer than a newcomer's join takes
   shares_per_round: 1_000_000_000, // times a million rounds is still a safe integer
   staged_workers: 4096, // of a run in stages at a time: every device that takes part is told who holds what
+  held_rounds: 100, // weights of a stage that was held longer ago are old ones
+  apart_rounds: 10_000, // for so many rounds a run may keep stages apart: two months of ten-minute rounds
   stages: 64, // a model of a hundred layers on devices of two layers each
   submissions_per_peer_and_round: 1, // a second submission would only be a second chance
   judges: 16, // more than an honest majority needs

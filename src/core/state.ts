@@ -24,6 +24,8 @@ export interface PeerState {
   handed_in: boolean;
   /** In a run whose model is cut into stages: the one that a worker holds, or held when it left. Else null. */
   stage: number | null;
+  /** By stage of such a run, the last round at which it held it, as far as the run remembers (rounds/held-stages.ts). */
+  held: Map<number, number>;
   /** The amount of its verified and merged work, in the run's unit. */
   credit_amount: number;
   merged_submissions: number;
@@ -357,10 +359,15 @@ export function initialState(hub: string): NetworkState {
   return { hub, events: 0, time_ms: 0, runs: new Map(), ...people, paid, judged };
 }
 
-/** How many workers must be present before the next round may open: with an empty stage, nobody could train anything. */
-export function workersNeeded({ round, attempt, spec }: RunState): number {
+/**
+ * How many workers must be present before the next round may open. With an empty stage nobody could train anything: if those who are here
+ * may not hold it (rounds/held-stages.ts), it takes others.
+ */
+export function workersNeeded({ round, attempt, spec, stage_workers, attendance }: RunState): number {
   const stages = spec.stages ?? 1;
-  return round === 0 && attempt === 0 ? Math.max(spec.min_workers, stages) : stages;
+  const needed = round === 0 && attempt === 0 ? Math.max(spec.min_workers, stages) : stages;
+  const empty = stage_workers.filter((workers) => workers === 0).length;
+  return empty === 0 ? needed : Math.max(needed, attendance.workers + empty);
 }
 
 /** Whether a round may open now. */

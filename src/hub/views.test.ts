@@ -91,6 +91,7 @@ test('who holds which stage is told to all who take part, a worker its own apart
   const [status] = runStatuses(history.state, time, new Map(), () => 0);
   const shown = RunStatusSchema.parse(status);
   assert.ok(!('roster' in shown));
+  assert.ok(!status.peers.some((peer) => 'held' in peer), 'which stages it has held is read in the log');
   assert.deepEqual([shown.stages, shown.workers_needed], [2, 2]);
   assert.deepEqual(
     shown.peers.map((peer) => peer.stage),

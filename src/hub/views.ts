@@ -127,7 +127,7 @@ export function runStatuses(
 ): RunStatus[] {
   return [...state.runs.values()].map((run) => {
     const peers = [...run.peers.values()].map((peer): PeerView => {
-      const { stage: _, ...known } = peer;
+      const { stage: _, held: __, ...known } = peer;
       const seen = telemetry.get(peer.id);
       return {
         ...known,

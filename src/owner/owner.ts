@@ -51,7 +51,7 @@ interface PlannedNewRun {
   readonly seed: string;
   readonly schedule: Pick<
     RunCreated,
-    'rounds' | 'round_ms' | 'judging_ms' | 'min_workers' | 'checkpoint_every' | 'rules' | 'keep'
+    'rounds' | 'round_ms' | 'judging_ms' | 'min_workers' | 'checkpoint_every' | 'rules' | 'keep' | 'apart_rounds'
   >;
   /** Called with what the run will be, after its text was read and before anything is sent. */
   readonly onPrepared?: (run: PreparedRun) => void;

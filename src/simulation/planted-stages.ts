@@ -3,13 +3,14 @@ import type { PlantedFault } from './planted-rules.ts';
 
 const file = 'core/rounds/stages.ts';
 const of = (name: string): readonly [string, string] => ['core/rounds/stages.test.ts', name];
+const held = (name: string): readonly [string, string] => ['core/rounds/held-stages.test.ts', name];
 
 export const STAGES: readonly PlantedFault[] = [
   {
     name: 'an-empty-stage-stays-empty',
     file,
-    find: 'if (workers[left] === 0 && Math.max(...workers) > 1)',
-    replace: 'if (workers[left] < 0)',
+    find: 'if (!workers.includes(0) || Math.max(...workers) < 2) return;',
+    replace: 'if (workers.length > 0) return;',
     by: 'rules',
     unit: of('a stage that nobody holds any more gets a worker at once'),
   },
@@ -24,8 +25,8 @@ export const STAGES: readonly PlantedFault[] = [
   {
     name: 'a-round-opens-with-an-empty-stage',
     file: 'core/state.ts',
-    find: 'Math.max(spec.min_workers, stages) : stages;',
-    replace: 'Math.max(spec.min_workers, stages) : 1;',
+    find: 'return empty === 0 ? needed :',
+    replace: 'return stages > 1 && attempt > 0 ? 1 : empty === 0 ? needed :',
     by: 'rules',
     unit: of('every round waits for as many workers as there are stages'),
   },
@@ -40,15 +41,15 @@ export const STAGES: readonly PlantedFault[] = [
   {
     name: 'who-comes-goes-where-most-are',
     file,
-    find: 'const fewest = Math.min(...workers);\n  if (peer.stage === null',
-    replace: 'const fewest = Math.max(...workers);\n  if (peer.stage === null',
+    find: 'const fewest = Math.min(...open',
+    replace: 'const fewest = Math.max(...open',
     by: 'rules',
     unit: of('each worker that comes gets a stage that the fewest hold'),
   },
   {
     name: 'who-comes-back-gets-another-stage',
     file,
-    find: 'if (peer.stage === null || workers[peer.stage] > fewest) {',
+    find: 'if (peer.stage === null || !free.includes(peer.stage)) {',
     replace: '{',
     by: 'rules',
     unit: of('a worker that comes back keeps its stage while no other needs it more'),
@@ -56,7 +57,7 @@ export const STAGES: readonly PlantedFault[] = [
   {
     name: 'who-comes-back-crowds-its-stage',
     file,
-    find: 'if (peer.stage === null || workers[peer.stage] > fewest) {',
+    find: 'if (peer.stage === null || !free.includes(peer.stage)) {',
     replace: 'if (peer.stage === null) {',
     by: 'rules',
     unit: of('a worker that comes back keeps its stage while no other needs it more'),
@@ -69,6 +70,62 @@ export const STAGES: readonly PlantedFault[] = [
       'if (peer.credit_amount < least_amount && spare.length > 0) continue;\n    if (peer.credit_amount > least_amount)',
     by: 'rules',
     unit: of('the one with the least verified work is moved'),
+  },
+  {
+    name: 'an-account-gets-its-last-stage',
+    file: 'core/rounds/held-stages.ts',
+    find: 'own.size + 1 < stages!',
+    replace: 'own.size < stages!',
+    by: 'rules',
+    unit: held('gives no device the last stage that its account lacks'),
+  },
+  {
+    name: 'what-other-devices-of-an-account-held-does-not-count',
+    file: 'core/rounds/held-stages.ts',
+    find: 'const account = accountOf(state, peer.id);',
+    replace: 'const account = peer.id;',
+    by: 'rules',
+    unit: held('gives no device the last stage that its account lacks'),
+  },
+  {
+    name: 'who-is-moved-may-not-hold-the-stage',
+    file,
+    find: ' || !mayHold(peer, to)) continue;',
+    replace: ') continue;',
+    by: 'rules',
+    unit: held('moves a worker whose account may hold the stage'),
+  },
+  {
+    name: 'the-owner-waits-for-others',
+    file: 'core/rounds/held-stages.ts',
+    find: 'account === owner || ',
+    replace: '',
+    by: 'rules',
+    unit: held('lets its owner hold all'),
+  },
+  {
+    name: 'what-is-held-all-the-time-is-forgotten',
+    file: 'core/rounds/held-stages.ts',
+    find: "    if (peer.present && peer.role === 'worker') noteHeld(run, peer);\n",
+    replace: '',
+    by: 'rules',
+    unit: held('does not forget what is held all the time'),
+  },
+  {
+    name: 'what-was-held-is-remembered-too-long',
+    file: 'core/rounds/held-stages.ts',
+    find: 'run.round - round >= rememberedRounds(run)',
+    replace: 'run.round - round > rememberedRounds(run)',
+    by: 'rules',
+    unit: held('forgets what was held as many rounds ago'),
+  },
+  {
+    name: 'who-is-moved-is-not-remembered-to-hold-it',
+    file,
+    find: '  noteHeld(run, moved);\n',
+    replace: '',
+    by: 'rules',
+    unit: of('a stage that nobody holds any more gets a worker at once'),
   },
   {
     name: 'work-of-another-stage-is-taken',

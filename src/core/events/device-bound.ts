@@ -1,6 +1,7 @@
 // A device begins to work for its owner.
 import { z } from 'zod';
 import { applyDevice, refusalOfDevice } from '../devices.ts';
+import { fillStages } from '../rounds/stages.ts';
 import { v1 } from './fields.ts';
 import { networkEvent } from './kind.ts';
 
@@ -22,5 +23,9 @@ export const deviceBound = networkEvent(DeviceBoundSchema, {
   about: 'device',
   words: (_body, who) => `${who} now works for its owner`,
   refusalOf: (state, { author, body }) => refusalOfDevice(state, author, body),
-  apply: (state, { author, body }) => applyDevice(state, author, body),
+  apply(state, { author, body }) {
+    applyDevice(state, author, body);
+    // As a device of its run's owner it may hold what nobody else may.
+    for (const run of state.runs.values()) fillStages(state, run);
+  },
 });

@@ -50,6 +50,11 @@ export const RunCreatedSchema = z.strictObject({
   rules: RulesSchema,
   /** Into how many stages the game cuts its model; missing: it does not. Each worker is given one of them (core/rounds/stages.ts). */
   stages: z.int().min(2).max(CORE_LIMITS.stages).optional(),
+  /**
+   * Goes with `stages`: no account but the owner's is given all of them within so many merged rounds (core/rounds/held-stages.ts). Missing:
+   * anybody may get each.
+   */
+  apart_rounds: z.int().min(1).max(CORE_LIMITS.apart_rounds).optional(),
   ancestor: AncestorSchema.optional(),
   /** Without it every blob is kept, and every model version can be computed again by anybody. */
   keep: z.literal('recent').optional(),
@@ -76,11 +81,17 @@ function refusalOfRun(state: NetworkState, { id, author, body }: Logged<RunCreat
     return refuse('too-many-runs', `a hub has at most ${CORE_LIMITS.runs} unfinished runs`);
   const owner = accountOf(state, author);
   const own = going.filter((run) => accountOf(state, run.owner) === owner).length;
-  return refusalOfAnotherRun(own) ?? refusalOfLineage(state, body) ?? refusalOfCheckpoints(body);
+  return refusalOfAnotherRun(own) ?? refusalOfLineage(state, body) ?? refusalOfStages(body);
 }
 
 /** Who holds one stage cannot merge the others, so every model of a run in stages is stored whole. */
-function refusalOfCheckpoints({ stages, checkpoint_every }: RunCreated): Refusal | null {
+function refusalOfStages({ stages, checkpoint_every, apart_rounds }: RunCreated): Refusal | null {
+  if (stages === undefined && apart_rounds !== undefined) {
+    return refuse(
+      'wrong-stage',
+      `a run without stages keeps none apart: expected no apart_rounds, got ${apart_rounds}`,
+    );
+  }
   if (stages === undefined || checkpoint_every === 1) return null;
   return refuse(
     'wrong-checkpoints',

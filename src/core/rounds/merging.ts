@@ -10,9 +10,11 @@ import { settleAppeals } from './appeal.ts';
 import { clearSubmissions } from './attendance.ts';
 import { forgetDecided, rememberAccepted, rememberFraud, settleContests } from './contest.ts';
 import { settleSilence } from './eligible.ts';
+import { passRound } from './held-stages.ts';
 import { noteIdle, notIdle } from './idle-rounds.ts';
 import { acceptedSubmissions, judgementOf, rememberVerdicts } from './judging.ts';
 import { closeRound } from './run-life.ts';
+import { fillStages } from './stages.ts';
 
 /** Whether this is the only merge that follows from the log. */
 export function refusalOfMerge(state: NetworkState, run: RunState, body: RoundMerged): Refusal | null {
@@ -102,6 +104,8 @@ export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged
   run.round++;
   run.attempt = 0;
   run.model = model;
+  passRound(run);
+  fillStages(state, run);
   if (body.checkpoint) {
     const { merged_rounds } = run.checkpoint;
     run.recent = run.recent.filter((merged) => merged.round >= merged_rounds);

@@ -86,7 +86,7 @@ function arriveOrLeave(state: NetworkState, run: RunState, peer: PeerState, chan
 const newPeer = (id: string): PeerState => ({
   ...{ id, role: 'worker', name: '', runtime: '', present: false, joins: 0 },
   ...{ handed_in: false, evaluated_rounds: null, credit_amount: 0, merged_submissions: 0, refused_submissions: 0 },
-  ...{ merged_round: null, stage: null },
+  ...{ merged_round: null, stage: null, held: new Map() },
   ...{ judged: false, consecutive_valid: 0, plants_right: 0, plants_wrong: 0, forfeited_shares: 0 },
   ...{ openings: 0, strikes: 0, struck_round: 0, suspended_until: 0, warned_until: 0 },
 });

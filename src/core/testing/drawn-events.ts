@@ -187,10 +187,11 @@ const numbersOf = (fresh: string): Measures => ({
   [fresh[4] === '0' ? 'other' : 'loss_micro']: Number.parseInt(fresh.slice(5, 9), 16),
 });
 
-/** A quarter of all runs have stages. Decided by the name, too. */
-function someStages(fresh: string): Partial<Pick<RunCreated, 'stages' | 'checkpoint_every'>> {
-  const digit = Number.parseInt(fresh[11], 16);
-  return digit < 4 ? { stages: 2 + (digit % 2), checkpoint_every: 1 } : {};
+/** A quarter of all runs have stages, half of those keep them apart for a few rounds. Decided by the name, too. */
+function someStages(fresh: string): Partial<Pick<RunCreated, 'stages' | 'checkpoint_every' | 'apart_rounds'>> {
+  const [digit, apart] = [fresh[11], fresh[12]].map((one) => Number.parseInt(one, 16));
+  if (digit >= 4) return {};
+  return { stages: 2 + (digit % 2), checkpoint_every: 1, ...(apart < 8 && { apart_rounds: 1 + (apart % 4) }) };
 }
 
 /** The stage that a worker names: now and then none, or one where there are none. */

@@ -10,7 +10,7 @@ import { countJudged, pay as payForAnswers } from './what-answers-pay.ts';
 import { countStakes, earn, forfeit, giveBack, lock, payable, release } from './what-is-at-stake.ts';
 import { certificateIn, type InRun, mayNotFollow } from './what-may-follow.ts';
 import { endWork, goOn, tick } from './when.ts';
-import { fill, give, level } from './who-holds-which-stage.ts';
+import { fill, give, level, passOn } from './who-holds-which-stage.ts';
 import { acceptedWork, decide } from './who-is-accepted.ts';
 import { settleAppeals, settleSilence } from './who-is-appealed.ts';
 import { contest, forget, noteAccepted, noteFraud, seatJuries, settleContests } from './who-is-contested.ts';
@@ -44,6 +44,7 @@ export class Auditor {
       case 'device.bound': {
         const { owner, expires_ms } = certificateIn(body.certificate)!;
         books.devices.set(author, { owner, expires_ms, revoked: false });
+        for (const run of books.runs.values()) fill(books, run);
         return;
       }
       case 'device.revoked':
@@ -114,13 +115,14 @@ const FOLLOWS: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun,
     run.peers.set(author, Object.assign(peer, { role, joins: peer.joins + 1 }));
     give(books, run, peer);
     peer.present = true;
+    fill(books, run);
     Object.assign(run, { opens_ms: 0, empty_ms: 0 });
     if (role === 'validator') appointAgain(books, run, false);
   },
   'peer.left'({ books, run }, body) {
     const peer = run.peers.get(body.peer)!;
     peer.present = false;
-    fill(books, run, peer);
+    fill(books, run);
     if (peer.role !== 'validator') return;
     peer.openings = 0;
     appointAgain(books, run, false);
@@ -282,6 +284,8 @@ function merge(books: Books, run: RunBook, { bundle, model, checkpoint, step, re
     return;
   }
   Object.assign(run, { idle_rounds: 0, opens_ms: 0, round: run.round + 1, attempt: 0, model });
+  passOn(run);
+  fill(books, run);
   run.step = step ?? null;
   if (checkpoint) Object.assign(run, { whole_rounds: run.round, rest: rest ?? null });
   if (run.pending && run.round >= run.pending.from_round) {

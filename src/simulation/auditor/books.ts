@@ -15,6 +15,8 @@ export interface Peer {
   joins: number;
   /** As a worker, where the model is cut into stages. */
   stage: number | null;
+  /** By stage that it has held, the round at which it last did. */
+  held: Map<number, number>;
   /** Whether it has ever sealed a verdict. */
   judged: boolean;
   /** The last model that it has measured, by the rounds in it. */
@@ -253,6 +255,7 @@ export const newPeer = (id: string): Peer => ({
     present: false,
     joins: 0,
     stage: null,
+    held: new Map(),
     judged: false,
     measured: null,
     credit_amount: 0,

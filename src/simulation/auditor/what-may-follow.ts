@@ -13,6 +13,7 @@ import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
 import { accountOf, type Books, present, type RunBook } from './books.ts';
 import { type AboutMoney, mayNotCount, mayNotPay } from './what-answers-pay.ts';
 import { balance, isBacked, mayNotLock, mayNotRelease, payable } from './what-is-at-stake.ts';
+import { holders } from './who-holds-which-stage.ts';
 import { acceptedWork, stakeOf } from './who-is-accepted.ts';
 import { mayNotContest, mayNotSealContest, mayNotShowContest } from './who-is-contested.ts';
 import { mayClaim, mayNotDraw, mayNotSeal, mayNotShow, strangeName } from './who-judges.ts';
@@ -90,7 +91,7 @@ const mayNotMove = (books: Books, author: string, body: AccountAddress): string 
   );
 
 function mayNotCreate(books: Books, { id, author }: LoggedEvent, body: RunCreated): string | null {
-  const { ancestor, model, stages, checkpoint_every } = body;
+  const { ancestor, model, stages, checkpoint_every, apart_rounds } = body;
   const owner = accountOf(books, author);
   const going = [...books.runs.values()].filter(({ phase }) => phase !== 'finished');
   const own = going.filter((run) => accountOf(books, run.owner) === owner);
@@ -105,6 +106,7 @@ function mayNotCreate(books: Books, { id, author }: LoggedEvent, body: RunCreate
       'not from a stated model',
     ],
     [stages !== undefined && checkpoint_every > 1, 'in stages, and not every model is kept whole'],
+    [stages === undefined && apart_rounds !== undefined, 'no stages to keep apart'],
   );
 }
 
@@ -183,6 +185,7 @@ const IN_RUN: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun, 
       another(run, body),
       [statementIsDue(run), 'shares must be stated first'],
       [present(run, 'worker').length < needed, 'too few workers'],
+      [holders(run).some(({ length }) => length === 0), 'a stage that nobody holds'],
     );
   },
   'work.submitted'({ run, author, peer }, body) {
