@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
+import { signEvent } from '../../protocol/envelope.ts';
 import { sha256Hex, utf8 } from '../../protocol/hash.ts';
+import { identityFromSecret } from '../../protocol/identity.ts';
 import { bindDevice } from '../devices.ts';
 import { brokenState } from '../invariants.ts';
 import { mayOpenRound, workersNeeded } from '../state.ts';
@@ -126,6 +128,22 @@ describe('a run that keeps its stages apart', () => {
     assert.deepEqual(haveHeldAll(h.state, h.run), [ANN], 'keys are free: this cannot be known before');
     assert.equal(brokenState(h.state), null);
     assert.equal(stageOf(key('b')), other);
+  });
+
+  test('sends a device where only its owner’s may go as soon as it is known to be one', async () => {
+    const [owner, device] = [1, 2].map((byte) => identityFromSecret(new Uint8Array(32).fill(byte)));
+    h.happen(owner.id, created({ stages: 2, min_workers: 1, checkpoint_every: 1, apart_rounds: 5 }), RUN);
+    const first = comes('a', ANN);
+    h.happen(device.id, joined());
+    comes('b', ANN);
+    comes('x', BEN);
+    for (const anns of ['a', 'b']) goes(anns);
+    assert.deepEqual([at(first).length, at(1 - first).length], [0, 2], 'neither account may have both');
+    const expires_ms = 1e9;
+    const body = { type: 'device.certificate', version: 1, device: device.id, expires_ms } as const;
+    const certificate = await signEvent(owner, body);
+    h.happen(device.id, { type: 'device.bound', version: 1, certificate });
+    assert.deepEqual(at(first), [device.id]);
   });
 
   test('forgets what was held as many rounds ago as it says, and not before', () => {
