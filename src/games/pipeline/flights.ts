@@ -107,14 +107,14 @@ export class Flights {
     }
   }
 
-  /** To the device of the next stage that is likely to be done first. Where there is none, it waits for one. */
-  #handOn(flight: Under): void {
+  /** To the device of the next stage that is likely to be done first, again if need be. Where there is none, it waits for one. */
+  #handOn(flight: Under, again = true): void {
     const { channel, over, next, finished } = this.#options;
     const takers = [...channel.stages()].flatMap(([device, stage]) =>
       stage === next && !finished.has(device) ? device : [],
     );
     const untried = takers.filter((device) => !flight.tried.has(device));
-    const to = this.#routes.choose(untried.length > 0 ? untried : takers);
+    const to = this.#routes.choose(untried.length > 0 || !again ? untried : takers);
     if (to === null) return;
     const sent_ms = performance.now();
     Object.assign(flight, { to, sent_ms });
@@ -136,8 +136,8 @@ export class Flights {
     flight.to = null;
     // It counts as slow in this round, also where it failed at once.
     this.#routes.over(by, patience(this.#taken, LIMITS.taken_times, LIMITS.taken_least_ms));
-    // At the next look, if it failed at once: a device that is alone and cannot be reached is not asked all the time.
-    if (performance.now() > flight.sent_ms + 1) this.#handOn(flight);
+    // One that had it already gets it at the next look: a device that is alone and cannot be reached would be asked without a pause.
+    this.#handOn(flight, false);
   }
 }
 
