@@ -1,6 +1,6 @@
 // The sources as JavaScript and declarations, file by file in the folders that they have under src/ (docs/decisions/0023).
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build, type OutputChunk, type Plugin } from 'rolldown';
 
@@ -52,7 +52,7 @@ export async function compile(
   return new Set(packages.filter((path) => path !== undefined));
 }
 
-/** Writes the declarations that the files in `entries` need into `folder`. */
+/** Writes the declarations that the files in `entries` need into `folder`; the compiler writes also those of what they only compute with. */
 export function declare(folder: string, entries: readonly string[]): void {
   const config = join(dirname(folder), 'tsconfig.json');
   const compilerOptions = {
@@ -66,6 +66,26 @@ export function declare(folder: string, entries: readonly string[]): void {
     stdio: 'inherit',
   });
   rmSync(config);
+  const needed = reachable(entries.map((file) => join(folder, file.replace(/\.ts$/, '.d.ts'))));
+  for (const file of globSync('**/*.d.ts', { cwd: folder })) {
+    if (!needed.has(join(folder, file))) rmSync(join(folder, file));
+  }
+}
+
+/** Names of files in a declaration: of its imports, and of types that it writes out. */
+const NAMED = /(?:from |import\()['"](\.[^'"]+)\.ts['"]/g;
+
+/** These declarations, and all that they name. */
+function reachable(from: readonly string[]): Set<string> {
+  const found = new Set<string>();
+  const waiting = [...from];
+  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+    if (found.has(file)) continue;
+    found.add(file);
+    for (const [, name] of readFileSync(file, 'utf8').matchAll(NAMED))
+      waiting.push(`${join(dirname(file), name)}.d.ts`);
+  }
+  return found;
 }
 
 /** The licences of packages whose code is in the compiled files, as most of them ask for. */

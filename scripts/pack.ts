@@ -30,7 +30,8 @@ export async function makePackage(folder: string, platform = `${process.platform
   cpSync(PAGE_FOLDER, join(dist, 'web'), { recursive: true });
   const inside = await compile(dist, ['cli/main.ts', ...entries], OUTSIDE);
   writeFileSync(join(dist, 'LICENCES.txt'), licencesOf(inside));
-  declare(dist, entries);
+  // Declarations name some files as the package's manifest does.
+  declare(dist, [...entries, ...Object.values(manifest.imports).map((file) => file.default.replace('./src/', ''))]);
   const texts: string[] = [];
   for await (const text of defaultCorpus()) texts.push(text);
   writeFileSync(join(dist, 'training', PACKED), gzipSync(JSON.stringify(texts)));

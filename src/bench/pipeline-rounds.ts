@@ -4,7 +4,9 @@
 import { encodeBundle } from '../games/bundle.ts';
 import type { Claim } from '../games/game.ts';
 import { dataOf } from '../games/pipeline/device.ts';
+import { nameOf } from '../games/pipeline/flights.ts';
 import { amountOf, stagePlans } from '../games/pipeline/params.ts';
+import { decodeStageWork } from '../games/pipeline/work.ts';
 import { game as pipeline } from '../games/pipeline.ts';
 import { game as pretrain } from '../games/pretrain.ts';
 import { mergeState } from '../games/state.ts';
@@ -116,10 +118,11 @@ async function inStages(
   const workers = plans.flatMap(({ stage }) => Array.from({ length: replicas }, () => example.worker(stage)));
   const random = seededRandom('who dies, and when', rounds);
   const micro_batches = INNER_STEPS * MICRO_BATCHES;
-  const asked = plans.reduce((sum, plan) => sum + amountOf(params, plan, { finished: 1, forward: 0 }), 0);
+  const costs = plans.map((plan) => amountOf(params, plan, { finished: 1, forward: 0 }));
+  const asked = micro_batches * replicas * costs.reduce((sum, cost) => sum + cost, 0);
   let weights = example.first;
   let last: string | null = null;
-  let amount = 0;
+  let done = 0;
   for (let number = 0; number < rounds; number++) {
     const dies = dying ? random.below(workers.length) : -1;
     const never = new AbortController().signal;
@@ -133,12 +136,30 @@ async function inStages(
       }),
     );
     const alive = claims.filter((claim, i) => claim !== null && i !== dies) as Claim[];
-    amount += alive.reduce((sum, claim) => sum + claim.amount, 0);
+    // What makers take over of one another is a guess, and may be a little more than was asked for.
+    done += Math.min(
+      asked,
+      [...finishedIn(alive)].reduce((sum, [, stage]) => sum + costs[stage], 0),
+    );
     weights = merged(params, weights, alive);
     last = kept(example, alive);
     if (dies >= 0) workers[dies] = example.worker(workers[dies].stage);
   }
-  return { weights, kept_permille: Math.round((1000 * amount) / (asked * micro_batches * replicas * rounds)) };
+  return { weights, kept_permille: Math.round((1000 * done) / (asked * rounds)) };
+}
+
+/** The micro-batches that were finished at a stage, each once, with the stage. */
+function finishedIn(claims: readonly Claim[]): Map<string, number> {
+  const finished = new Map<string, number>();
+  for (const { work } of claims) {
+    const { stage, transcript } = decodeStageWork(work);
+    for (const entry of transcript) {
+      const of = entry.kind === 'backward' ? transcript[entry.forward] : entry;
+      if (entry.kind === 'forward' || !('of' in of)) continue;
+      finished.set(`${stage} ${nameOf(of.of)}`, stage);
+    }
+  }
+  return finished;
 }
 
 /** The same worker, until it has finished so many micro-batches: then it is gone, with all that it has done. */
