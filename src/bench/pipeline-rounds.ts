@@ -19,7 +19,8 @@ import {
   type Worker,
 } from '../games/testing/example-pipeline.ts';
 import type { Weights } from '../model/config.ts';
-import { sha256Hex } from '../protocol/hash.ts';
+import { sha256, sha256Hex, utf8 } from '../protocol/hash.ts';
+import { identityFromSecret } from '../protocol/identity.ts';
 import { seededRandom } from '../protocol/random.ts';
 import { MODELS } from './parity-trial.ts';
 import { table } from './report.ts';
@@ -81,12 +82,15 @@ interface Trained {
   readonly kept_permille: number;
 }
 
+/** The same keys in every run, and for those who make micro-batches as for workers of the whole model: so all learn from the same text. */
+const keyOf = (i: number) => identityFromSecret(sha256(utf8(`bench pipeline ${i}`)));
+
 /** Workers with the whole model: a step's micro-batches are one batch there. */
 async function wholeTrial(example: PipelineExample, { replicas, rounds }: RoundsOptions): Promise<Trained> {
   const params = { ...dataOf(example.params), batch: example.params.batch * MICRO_BATCHES };
   const names = new Set(pretrain.tensors(params).map(({ name }) => name));
   let weights: Weights = new Map([...example.first].filter(([name]) => names.has(name)));
-  const workers = Array.from({ length: replicas }, () => example.worker(null));
+  const workers = Array.from({ length: replicas }, (_, i) => example.worker(null, keyOf(i)));
   let last: string | null = null;
   for (let number = 0; number < rounds; number++) {
     const round = { ...example.round(number, 0, last), rounds };
@@ -113,9 +117,12 @@ async function inStages(
   dying: boolean,
 ): Promise<Trained> {
   const { params, air } = example;
-  air.stages.clear();
+  air.clear();
   const plans = stagePlans(params);
-  const workers = plans.flatMap(({ stage }) => Array.from({ length: replicas }, () => example.worker(stage)));
+  let keys = 0;
+  const workers = plans.flatMap(({ stage }) =>
+    Array.from({ length: replicas }, () => example.worker(stage, keyOf(keys++))),
+  );
   const random = seededRandom('who dies, and when', rounds);
   const micro_batches = INNER_STEPS * MICRO_BATCHES;
   const costs = plans.map((plan) => amountOf(params, plan, { finished: 1, forward: 0 }));
@@ -143,7 +150,7 @@ async function inStages(
     );
     weights = merged(params, weights, alive);
     last = kept(example, alive);
-    if (dies >= 0) workers[dies] = example.worker(workers[dies].stage);
+    if (dies >= 0) workers[dies] = example.worker(workers[dies].stage, keyOf(keys++));
   }
   return { weights, kept_permille: Math.round((1000 * done) / (asked * rounds)) };
 }

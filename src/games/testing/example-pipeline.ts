@@ -37,6 +37,13 @@ export class Air {
     this.run = run;
   }
 
+  /** Nobody is here any more, and nothing is under way: keys may come again. */
+  clear(): void {
+    this.stages.clear();
+    this.#listeners.clear();
+    this.#lanes.clear();
+  }
+
   channel(identity: Identity): DeviceChannel {
     const from = identity.id;
     return {
