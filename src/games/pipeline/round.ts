@@ -329,7 +329,7 @@ class StageRound implements AtWork {
 
   /**
    * The micro-batches of a step are under way together, those of the next one when all are back: a gradient that comes after a step would be that of
-   * weights that are gone, which cost 2 % of the loss (docs/experiments.md).
+   * weights that are gone, which cost 1 % of the loss (docs/experiments.md).
    */
   #mayMake(): boolean {
     if (!this.#options.plan.range.embedding || this.#made >= this.#most) return false;
