@@ -3,9 +3,8 @@
 //
 // Which bytes a part contains follows from the tensors alone, so parts cannot overlap, leave gaps or claim another size.
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
-import { CodedError } from '../errors.ts';
 import { HASH_FORM } from '../protocol/hash.ts';
-import { decodeStrict, type EventValue } from '../protocol/strict-cbor.ts';
+import { decodeStrictMap, type EventValue } from '../protocol/strict-cbor.ts';
 import { encodeStrict } from '../protocol/strict-cbor-encode.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { DTYPES, type Dtype, widthOf } from './dtypes.ts';
@@ -99,7 +98,7 @@ export function encodeModelManifest({ tensors, parts }: ModelManifest): Uint8Arr
 export function decodeModelManifest(bytes: Uint8Array): ModelManifest {
   // MOST_MODEL_BYTES and MOST_TENSORS bound a manifest to the size of a part.
   if (bytes.length > PART_BYTES) throw tooLarge(`${bytes.length} bytes, at most ${PART_BYTES} are read`);
-  const { version, tensors, parts, ...rest } = fieldsOf(bytes);
+  const { version, tensors, parts, ...rest } = decodeStrictMap(bytes, bad);
   if (version !== VERSION) {
     throw new ModelError('unsupported', `manifest: expected version ${VERSION}, got ${JSON.stringify(version)}`);
   }
@@ -110,20 +109,6 @@ export function decodeModelManifest(bytes: Uint8Array): ModelManifest {
   checkTensors(read.tensors);
   checkParts(read.tensors, read.parts.length);
   return read;
-}
-
-function fieldsOf(bytes: Uint8Array): Record<string, EventValue> {
-  let value: EventValue;
-  try {
-    value = decodeStrict(bytes);
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    throw bad(error.message);
-  }
-  if (value && typeof value === 'object' && !Array.isArray(value) && !(value instanceof Uint8Array)) {
-    return value as Record<string, EventValue>;
-  }
-  throw bad('expected a map');
 }
 
 function tensorOf(value: EventValue, at: number): TensorSpec {

@@ -2,6 +2,7 @@
 //
 // It makes one pass, and accepts bytes only when they are the encoding that @ipld/dag-cbor gives the decoded value (tested against it):
 // shortest integers and lengths, map keys sorted by length and then by byte, no duplicates, well-formed UTF-8, nothing indefinite.
+import { CodedError } from '../errors.ts';
 import { ProtocolError } from './errors.ts';
 
 /** What an event may hold. Amounts are integers; fractions are excluded, because two machines might round them differently. */
@@ -29,6 +30,21 @@ const TAG = 6;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Reading a shorter ASCII text letter by letter is faster than a call into TextDecoder. */
 const SHORT_TEXT_BYTES = 24;
+
+/** decodeStrict for a map. Throws what `bad` makes of the words for what is wrong. */
+export function decodeStrictMap(bytes: Uint8Array, bad: (fact: string) => Error): Record<string, EventValue> {
+  let value: EventValue;
+  try {
+    value = decodeStrict(bytes);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    throw bad(error.message);
+  }
+  if (value && typeof value === 'object' && !Array.isArray(value) && !(value instanceof Uint8Array)) {
+    return value as Record<string, EventValue>;
+  }
+  throw bad('expected a map');
+}
 
 /**
  * Decodes one value that fills `bytes` exactly. Byte strings in it are copies.

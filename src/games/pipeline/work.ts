@@ -1,8 +1,7 @@
 // What a worker of a stage hands in: which state it went on from and which it leaves, as hashes, the transcript of its round, and its sparse
 // update. The transcript says in order what it did, with the hash of all that came in and went out: whoever has what came in can do it again.
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
-import { CodedError } from '../../errors.ts';
-import { decodeStrict, type EventValue } from '../../protocol/strict-cbor.ts';
+import { decodeStrictMap, type EventValue } from '../../protocol/strict-cbor.ts';
 import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
 import { GameError } from '../errors.ts';
 
@@ -83,7 +82,7 @@ export function encodeStageWork({ stage, start, end, transcript, update }: Stage
 
 /** Reads what encodeStageWork wrote; the update is not looked into. Throws GameError `bad-work`. */
 export function decodeStageWork(bytes: Uint8Array): StageWork {
-  const { version, stage, start, end, partners, entries, update, ...rest } = fieldsOf(bytes);
+  const { version, stage, start, end, partners, entries, update, ...rest } = decodeStrictMap(bytes, bad);
   if (version !== VERSION) throw bad(`expected version ${VERSION}, got ${JSON.stringify(version)}`);
   const [extra] = Object.keys(rest);
   if (extra !== undefined) throw bad(`expected nothing but its fields, got "${extra}"`);
@@ -97,20 +96,6 @@ export function decodeStageWork(bytes: Uint8Array): StageWork {
     transcript,
     update: bytesOf(update, 'update'),
   };
-}
-
-function fieldsOf(bytes: Uint8Array): Record<string, EventValue> {
-  let value: EventValue;
-  try {
-    value = decodeStrict(bytes);
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    throw bad(error.message);
-  }
-  if (value && typeof value === 'object' && !Array.isArray(value) && !(value instanceof Uint8Array)) {
-    return value as Record<string, EventValue>;
-  }
-  throw bad('expected a map');
 }
 
 function entryOf(value: EventValue, keys: readonly string[], before: readonly Entry[]): Entry {
