@@ -6,9 +6,9 @@ import { overlapOf } from '../../training/re-execution.ts';
 import { decodeUpdate } from '../../training/sparse.ts';
 import type { Claim, Device, Judging, Verdict } from '../game.ts';
 import { AFRESH, statesLeft } from '../pretrain/carried.ts';
+import { orRefused, Refused } from '../refused.ts';
 import { amountOf, mostMade, type PipelineTask, type StagePlan } from './params.ts';
 import { endAt, planOf } from './perform.ts';
-import { Refused } from './refused.ts';
 import { type Judged, repeatWork } from './repeat.ts';
 import { decodeStageWork, type Entry, type StageWork } from './work.ts';
 
@@ -155,12 +155,3 @@ const lossOf = (entries: readonly Entry[]): number => {
   const losses = entries.map((entry) => (entry.kind === 'learn' ? entry.loss_micro : 0));
   return Math.round(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
 };
-
-function orRefused<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof CodedError) throw new Refused(error.code, true);
-    throw error;
-  }
-}

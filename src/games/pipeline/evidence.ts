@@ -2,11 +2,11 @@
 // end; each is what its hash says and its sender has signed, whoever shows it.
 import { isSigned } from '../../protocol/game-statement.ts';
 import type { Device } from '../game.ts';
+import { Refused } from '../refused.ts';
 import { deskOf } from './desk.ts';
 import type { Shown } from './kept.ts';
 import { handedStatement, hashOfPayload, MOST_ASKED, type Wanted } from './messages.ts';
 import type { PipelineTask, StagePlan } from './params.ts';
-import { Refused } from './refused.ts';
 import type { Entry, Handed, MicroBatch } from './work.ts';
 
 /** An answer to one question: its payloads together are about so large, and it may take so long. */

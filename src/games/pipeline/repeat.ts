@@ -17,6 +17,7 @@ import { type Followed, follow, followedOf, openData, WORKER_DATA } from '../pre
 import { learningRateAt, parameterCount } from '../pretrain/params.ts';
 import { shaken } from '../pretrain/rounding.ts';
 import { toldMicro } from '../pretrain/work.ts';
+import { Refused } from '../refused.ts';
 import { deskOf } from './desk.ts';
 import { beginStage, changeOf, dataOf, momentsOf, stageOn, weightsOf } from './device.ts';
 import { Evidence } from './evidence.ts';
@@ -30,7 +31,6 @@ import {
   windowBytes,
 } from './messages.ts';
 import { amountOf, type PipelineTask, type StagePlan, stageOptions } from './params.ts';
-import { Refused } from './refused.ts';
 import type { Entry, StageWork } from './work.ts';
 
 /** Work whose form is right. */

@@ -11,6 +11,7 @@ import type { SparseUpdate } from '../../training/sparse.ts';
 import { mean } from '../../training/statistics.ts';
 import { besideLoss, toleranceOf } from '../../training/tolerances.ts';
 import type { Claim, Device, Judging, Verdict } from '../game.ts';
+import { orRefused, Refused } from '../refused.ts';
 import { AFRESH, statesLeft } from './carried.ts';
 import { loadedOf, updateOf } from './device.ts';
 import { lookAtJumps } from './jumps.ts';
@@ -27,17 +28,6 @@ const OVERLAP = { copied: 0.85, fraud: 0.92 } as const;
 
 /** What the model itself says of the data is no number: nothing can be said of work on it. */
 const NOT_FINITE = 'model-not-finite';
-
-/** Why work is not accepted, with the measurements so far. */
-class Refused extends Error {
-  readonly code: string;
-  readonly fraud: boolean;
-  constructor(code: string, fraud: boolean) {
-    super(code);
-    this.code = code;
-    this.fraud = fraud;
-  }
-}
 
 /** What checks measure. */
 interface Measuring {
@@ -109,15 +99,6 @@ function openClaim({ params }: PretrainTask, claim: Claim): PretrainWork {
 
 const openUpdate = ({ params }: PretrainTask, { work }: Claim, device: Device): SparseUpdate =>
   orRefused(() => updateOf(device, params, work));
-
-function orRefused<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof CodedError) throw new Refused(error.code, true);
-    throw error;
-  }
-}
 
 /** Whether a mean loss can be that of a trace: where the trace is cut off, it is a larger one. */
 function lossFollows(losses: PretrainWork['losses'], claimed: number): boolean {

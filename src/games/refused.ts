@@ -1,4 +1,5 @@
-// Why work of a stage is not accepted.
+// Why work is not accepted: what a check of a game throws, and makes a verdict of.
+import { CodedError } from '../errors.ts';
 
 export class Refused extends Error {
   readonly code: string;
@@ -10,5 +11,15 @@ export class Refused extends Error {
     this.code = code;
     this.fraud = fraud;
     this.evidence = evidence;
+  }
+}
+
+/** Reads what honest software never gets wrong. */
+export function orRefused<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof CodedError) throw new Refused(error.code, true);
+    throw error;
   }
 }
