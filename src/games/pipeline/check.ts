@@ -7,9 +7,10 @@ import { decodeUpdate } from '../../training/sparse.ts';
 import type { Claim, Device, Judging, Verdict } from '../game.ts';
 import { AFRESH, statesLeft } from '../pretrain/carried.ts';
 import { orRefused, Refused } from '../refused.ts';
-import { amountOf, mostMade, type PipelineTask, type StagePlan } from './params.ts';
+import { mostMade, type PipelineTask, type StagePlan } from './params.ts';
 import { endAt, planOf } from './perform.ts';
 import { type Judged, repeatWork } from './repeat.ts';
+import { Tally } from './tally.ts';
 import { decodeStageWork, type Entry, type StageWork } from './work.ts';
 
 export async function checkWork(task: PipelineTask, claim: Claim, device: Device, judging: Judging): Promise<Verdict> {
@@ -97,16 +98,14 @@ function openClaim(task: PipelineTask, plan: StagePlan, { work: bytes, amount, n
   const update = orRefused(() => decodeUpdate(plan.specs, work.update, task.params.sparse));
   if (work.stage !== plan.stage) throw new Refused('another-stage', true);
   checkTranscript(task, plan, work);
-  const { transcript } = work;
-  const back = transcript.filter(isBack);
-  const steps = transcript.filter(({ kind }) => kind === 'step');
-  if (numbers.micro_batches !== back.length) throw new Refused('micro-batches-do-not-follow', true);
-  if (numbers.steps !== steps.length) throw new Refused('steps-do-not-follow', true);
-  const last = plan.range.head;
-  const forward = transcript.filter(({ kind }) => kind === 'forward').length - (last ? 0 : back.length);
-  if (amount !== amountOf(task.params, plan, { finished: back.length, forward }))
-    throw new Refused('amount-does-not-follow', true);
-  if (last && numbers.loss_micro !== lossOf(back)) throw new Refused('loss-does-not-follow', true);
+  const tally = new Tally(task.params, plan);
+  for (const entry of work.transcript) tally.add(entry);
+  const told = tally.told();
+  if (numbers.micro_batches !== told.numbers.micro_batches) throw new Refused('micro-batches-do-not-follow', true);
+  if (numbers.steps !== told.numbers.steps) throw new Refused('steps-do-not-follow', true);
+  if (amount !== told.amount) throw new Refused('amount-does-not-follow', true);
+  if (plan.range.head && numbers.loss_micro !== told.numbers.loss_micro)
+    throw new Refused('loss-does-not-follow', true);
   return { work, update };
 }
 
@@ -149,9 +148,3 @@ function keyOf(entry: Exclude<Entry, { kind: 'step' }>): string {
   if (entry.kind === 'backward') return `back ${entry.forward}`;
   return `${entry.of.origin} ${entry.of.number} ${entry.came?.by ?? ''}`;
 }
-
-/** The mean of what the entries tell, to what it was rounded. */
-const lossOf = (entries: readonly Entry[]): number => {
-  const losses = entries.map((entry) => (entry.kind === 'learn' ? entry.loss_micro : 0));
-  return Math.round(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
-};

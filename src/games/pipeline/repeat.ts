@@ -30,7 +30,8 @@ import {
   type Windows,
   windowBytes,
 } from './messages.ts';
-import { amountOf, type PipelineTask, type StagePlan, stageOptions } from './params.ts';
+import { type PipelineTask, type StagePlan, stageOptions } from './params.ts';
+import { Tally } from './tally.ts';
 import type { Entry, StageWork } from './work.ts';
 
 /** Work whose form is right. */
@@ -157,22 +158,21 @@ class Repetition {
     const { task, plan, work, device } = this.#judged;
     await beginStage(this.#stage, plan, from, this.#start.carried);
     const passes = new Map<number, StageInput>();
-    const counts = { finished: 0, forward: 0, steps: 0 };
+    const tally = new Tally(task.params, plan);
     for (const [at, entry] of work.transcript.slice(0, end).entries()) {
       if (performance.now() > this.#until_ms) return;
       if (entry.kind === 'step') {
         const { gradient_norm } = await this.#finite(() =>
-          this.#stage.step(learningRateAt(task.params, task.round, counts.steps++)),
+          this.#stage.step(learningRateAt(task.params, task.round, tally.steps)),
         );
         if (!Number.isFinite(gradient_norm)) throw new Refused('diverged', false);
+        tally.add(entry);
         await done(at, { out: null, loss: null });
         continue;
       }
       await done(at, await this.#finite(() => this.#again(at, entry, passes)));
-      if (entry.kind === 'forward') counts.forward++;
-      else counts.finished++;
-      if (entry.kind === 'backward') counts.forward--;
-      await device.progress({ amount: amountOf(task.params, plan, counts), numbers: { steps: counts.steps } });
+      tally.add(entry);
+      await device.progress({ amount: tally.told().amount, numbers: { steps: tally.steps } });
     }
   }
 

@@ -24,7 +24,8 @@ import {
   type PayloadShape,
   type Windows,
 } from './messages.ts';
-import { amountOf, mostMade, type PipelineParams, type PipelineTask, type StagePlan, stageOptions } from './params.ts';
+import { mostMade, type PipelineParams, type PipelineTask, type StagePlan, stageOptions } from './params.ts';
+import { Tally } from './tally.ts';
 import { trafficNumbers } from './traffic.ts';
 import type { Entry, Handed, MicroBatch } from './work.ts';
 
@@ -69,6 +70,7 @@ class StageRound implements AtWork {
   readonly #shape: PayloadShape;
   readonly #layouts: ReturnType<typeof layoutsOf>;
   readonly #transcript: Entry[] = [];
+  readonly #tally: Tally;
   readonly #kept: Kept;
   /** Gradients go before micro-batches: they free who waits. */
   readonly #gradients: Job[] = [];
@@ -84,12 +86,6 @@ class StageRound implements AtWork {
   readonly #part: number;
   #most: number;
   #made = 0;
-  #steps = 0;
-  #micro_batches = 0;
-  /** Micro-batches that were taken forward, and those that came back. */
-  #taken = 0;
-  #back = 0;
-  readonly #losses = { sum_micro: 0, count: 0 };
   #woken = false;
   #wake = (): void => {};
 
@@ -98,6 +94,7 @@ class StageRound implements AtWork {
     this.#options = options;
     this.#kept = new Kept(began);
     this.#params = task.params;
+    this.#tally = new Tally(task.params, plan);
     this.#seed = task.round.seed;
     this.#channel = device.channel!; // the game names it among its needs
     this.#shape = { ...task.params, vocab_size: task.params.model.vocab_size };
@@ -138,7 +135,7 @@ class StageRound implements AtWork {
       if (!moved) desk.tell(this.#others(), { kind: 'finished', seed: this.#seed, unmade });
       for (const { settle } of [...this.#gradients, ...this.#forward]) settle();
     }
-    return { transcript: this.#transcript, ...this.#told() };
+    return { transcript: this.#transcript, ...this.#tally.told() };
   }
 
   async handed(from: string, message: HandedOn): Promise<void> {
@@ -237,7 +234,6 @@ class StageRound implements AtWork {
     const input = { tokens: windows.tokens, activations, name: nameOf(of) };
     const payload = encodeForward(this.#shape, windows, await this.#options.stage.forward(input));
     const went = hashOfPayload(payload);
-    this.#taken++;
     const forward = this.#enter({ kind: 'forward', of, came, went });
     const message = (to: string) => this.#signed('activations', to, of, payload, went);
     this.#flights.begin({ of, input, forward, from: came?.by ?? null, message });
@@ -252,8 +248,6 @@ class StageRound implements AtWork {
     const went = hashOfPayload(gradient!);
     const loss_micro = toldMicro(loss!);
     this.#enter({ kind: 'learn', of, came: { by: from, hash }, went, loss_micro });
-    this.#losses.sum_micro += loss_micro;
-    this.#losses.count++;
     await this.#reply(from, of, gradient!, went);
     await this.#finishedOne();
   }
@@ -262,7 +256,6 @@ class StageRound implements AtWork {
     const flight = this.#flights.landed(nameOf(message), from);
     if (!flight) return;
     const { gradient } = await this.#options.stage.backward(flight.input, message.payload);
-    this.#back++;
     const went = gradient && hashOfPayload(gradient);
     this.#enter({ kind: 'backward', forward: flight.forward, came: { by: from, hash }, went });
     if (gradient) await this.#reply(flight.from!, flight.of, gradient, went!);
@@ -276,21 +269,20 @@ class StageRound implements AtWork {
   }
 
   async #finishedOne(): Promise<void> {
-    this.#micro_batches++;
     if (this.#options.stage.pending >= this.#params.micro_batches) await this.#step();
     await this.#options.device.progress(this.#underWay());
   }
 
   async #step(): Promise<void> {
     const { task, stage } = this.#options;
-    const { gradient_norm } = await stage.step(learningRateAt(task.params, task.round, this.#steps));
+    const { gradient_norm } = await stage.step(learningRateAt(task.params, task.round, this.#tally.steps));
     if (!Number.isFinite(gradient_norm)) throw diverged(task.round.number, this.#params);
-    this.#steps++;
     this.#enter({ kind: 'step' });
   }
 
   /** @returns the entry's index in the transcript */
   #enter(entry: Entry): number {
+    this.#tally.add(entry);
     return this.#transcript.push(entry) - 1;
   }
 
@@ -359,17 +351,9 @@ class StageRound implements AtWork {
 
   /** What it tells while it works: beside what it will claim, what is on its way, for people to see (traffic.ts). */
   #underWay(): Told {
-    const { amount, numbers } = this.#told();
+    const { amount, numbers } = this.#tally.told();
     const queued = this.#gradients.length + this.#forward.length;
     return { amount, numbers: { ...numbers, ...trafficNumbers({ under_way: this.#flights.count, queued }) } };
-  }
-
-  #told(): Told {
-    const { sum_micro, count } = this.#losses;
-    const numbers: Record<string, number> = { micro_batches: this.#micro_batches, steps: this.#steps };
-    if (count > 0) numbers.loss_micro = Math.round(sum_micro / count);
-    const done = { finished: this.#micro_batches, forward: this.#taken - this.#back };
-    return { amount: amountOf(this.#params, this.#options.plan, done), numbers };
   }
 }
 
