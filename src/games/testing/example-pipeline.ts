@@ -2,20 +2,17 @@
 import type { z } from 'zod';
 import type { LlamaConfigInput, Weights } from '../../model/config.ts';
 import { initialStageWeights } from '../../model/pipeline/initial.ts';
-import { byteTokenizer } from '../../model/tokenizer.ts';
 import { gameStatement } from '../../protocol/game-statement.ts';
-import { sha256Hex } from '../../protocol/hash.ts';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
 import { createNativeRuntime } from '../../tensor/native-runtime.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
-import { buildDataset } from '../../training/dataset.ts';
-import { encodeManifest } from '../../training/shards.ts';
 import { encodeBundle } from '../bundle.ts';
 import type { Claim, Device, DeviceChannel, Round, TensorSource } from '../game.ts';
 import { memoryDrawer } from '../memory-drawer.ts';
 import { namedInState } from '../pipeline/device.ts';
 import { type PipelineParams, PipelineParamsSchema, stagePlans, stateTensors } from '../pipeline/params.ts';
 import { game } from '../pipeline.ts';
+import { exampleData } from './example-data.ts';
 
 type Listener = (from: string, message: Uint8Array) => Promise<void>;
 
@@ -125,36 +122,25 @@ export type ExampleSettings = Partial<Omit<z.input<typeof PipelineParamsSchema>,
   readonly model?: Partial<LlamaConfigInput>;
 };
 
-const SENTENCES = Array.from(
-  { length: 300 },
-  (_, i) => `Sentence ${i}: the quick brown fox jumps over ${i * 7} lazy dogs. `,
-).join('');
-
 /** `settings`: beside those of the example. The caller closes its runtime. */
 export async function pipelineExample(
   { model, ...settings }: ExampleSettings = {},
-  text = SENTENCES,
+  text?: string,
 ): Promise<PipelineExample> {
   const runtime = await createNativeRuntime({ threads: 1 });
-  const blobs = new Map<string, Uint8Array>();
-  const keep = (blob: Uint8Array): string => {
-    blobs.set(sha256Hex(blob), blob);
-    return sha256Hex(blob);
-  };
-  const tokenizer = byteTokenizer();
-  const manifest = await buildDataset([text], tokenizer, async (blob) => keep(blob));
+  const { blobs, keep, dataset, vocab_size } = await exampleData(text);
   const params = PipelineParamsSchema.parse({
     ...{ batch: 4, context: 16, inner_steps: 5, micro_batches: 2, stages: 3 },
     ...{ learning_rate: 0.01, min_learning_rate: 0.01, warmup_steps: 0 },
     sparse: { step: null },
     ...settings,
-    dataset: keep(encodeManifest(manifest)),
-    model: { ...TINY, vocab_size: tokenizer.vocab_size, tie_word_embeddings: false, ...model },
+    dataset,
+    model: { ...TINY, vocab_size, tie_word_embeddings: false, ...model },
   });
   const first = new Map<string, Float32Array>();
-  for (const { stage, range, incoming, outgoing } of stagePlans(params)) {
-    const sides = { ...(incoming && { incoming }), ...(outgoing && { outgoing }) };
-    for (const [name, values] of namedInState(stage, initialStageWeights(params.model, range, sides, 'test'))) {
+  for (const plan of stagePlans(params)) {
+    const own = initialStageWeights(params.model, plan.range, plan, 'test');
+    for (const [name, values] of namedInState(plan.stage, own)) {
       first.set(name, values);
     }
   }

@@ -2,17 +2,15 @@
 
 import type { Weights } from '../../model/config.ts';
 import { initialWeights } from '../../model/init.ts';
-import { byteTokenizer } from '../../model/tokenizer.ts';
-import { sha256Hex } from '../../protocol/hash.ts';
 import { createNativeRuntime } from '../../tensor/native-runtime.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
-import { buildDataset } from '../../training/dataset.ts';
-import { type DatasetManifest, encodeManifest } from '../../training/shards.ts';
+import type { DatasetManifest } from '../../training/shards.ts';
 import { encodeBundle } from '../bundle.ts';
 import type { Claim, Device, Judging, Round } from '../game.ts';
 import { memoryDrawer } from '../memory-drawer.ts';
 import { type PretrainParams, PretrainParamsSchema } from '../pretrain/params.ts';
 import { decodeWork, encodeWork } from '../pretrain/work.ts';
+import { exampleData } from './example-data.ts';
 
 /** A device that writes down what it fetches. */
 export type ExampleDevice = Device & { readonly fetched: Set<string> };
@@ -31,26 +29,16 @@ export interface PretrainExample {
 /** The caller closes its runtime. */
 export async function pretrainExample(): Promise<PretrainExample> {
   const runtime = await createNativeRuntime({ threads: 1 });
-  const blobs = new Map<string, Uint8Array>();
-  const keep = (blob: Uint8Array): string => {
-    blobs.set(sha256Hex(blob), blob);
-    return sha256Hex(blob);
-  };
-  const tokenizer = byteTokenizer();
-  const texts = Array.from(
-    { length: 300 },
-    (_, i) => `Sentence ${i}: the quick brown fox jumps over ${i * 7} lazy dogs. `,
-  );
-  const manifest = await buildDataset([texts.join('')], tokenizer, async (blob) => keep(blob));
+  const { blobs, keep, manifest, dataset, vocab_size } = await exampleData();
   const params = PretrainParamsSchema.parse({
     model: {
-      vocab_size: tokenizer.vocab_size,
+      vocab_size,
       hidden_size: 16,
       intermediate_size: 32,
       num_hidden_layers: 1,
       num_attention_heads: 2,
     },
-    dataset: keep(encodeManifest(manifest)),
+    dataset,
     batch: 4,
     context: 16,
     inner_steps: 20,
