@@ -72,16 +72,21 @@ export async function trainSteps(trainer: Trainer, weights: Weights, plan: Inner
     losses.push(loss);
     await plan.progress(losses.length, loss);
   }
-  const after = await trainer.weights();
+  const delta = changeBetween(weights.keys(), weights, await trainer.weights());
+  return delta && { losses, delta };
+}
+
+/** What has become of these weights: before minus after, in new memory; null where that is not finite. */
+export function changeBetween(names: Iterable<string>, before: Weights, after: Weights): Weights | null {
   const delta = new Map<string, Float32Array>();
-  for (const [name, before] of weights) {
-    const now = after.get(name)!;
-    const change = new Float32Array(before.length);
+  for (const name of names) {
+    const [was, is] = [before.get(name)!, after.get(name)!];
+    const change = new Float32Array(was.length);
     for (let i = 0; i < change.length; i++) {
-      change[i] = before[i] - now[i];
+      change[i] = was[i] - is[i];
       if (!Number.isFinite(change[i])) return null;
     }
     delta.set(name, change);
   }
-  return { losses, delta };
+  return delta;
 }

@@ -2,6 +2,7 @@
 import type { ParameterSpec, Weights } from '../../model/config.ts';
 import { openStage, type Stage } from '../../model/pipeline/stage.ts';
 import { sizeOf } from '../../tensor/shape.ts';
+import { changeBetween } from '../../training/inner.ts';
 import type { Device, TensorSource } from '../game.ts';
 import { AFRESH, type Carried, type TakeCarried, type Taken } from '../pretrain/carried.ts';
 import type { PretrainParams } from '../pretrain/params.ts';
@@ -106,18 +107,9 @@ export async function changeOf(
   { stage, specs }: Pick<StagePlan, 'stage' | 'specs'>,
   before: Weights,
 ): Promise<Weights | null> {
-  const after = namedInState(stage, await loaded.weights(specs.map(({ name }) => inStage(stage, name))));
-  const delta = new Map<string, Float32Array>();
-  for (const { name } of specs) {
-    const [was, is] = [before.get(name)!, after.get(name)!];
-    const change = new Float32Array(was.length);
-    for (let i = 0; i < change.length; i++) {
-      change[i] = was[i] - is[i];
-      if (!Number.isFinite(change[i])) return null;
-    }
-    delta.set(name, change);
-  }
-  return delta;
+  const names = specs.map(({ name }) => name);
+  const after = namedInState(stage, await loaded.weights(names.map((name) => inStage(stage, name))));
+  return changeBetween(names, before, after);
 }
 
 /** Weights under the names of the run's state, and under a stage's own. */
