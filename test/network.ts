@@ -192,7 +192,9 @@ class CommandsProcess {
 
   /** Resolves when the process has ended by itself: a command that left something open would keep it, as it would keep its own. */
   async close(): Promise<void> {
-    this.#child.disconnect();
+    // One that is cut off before its end leaves its own code as that of the process.
+    await Promise.all(this.#asked.map(({ told }) => told.ended));
+    if (this.#child.connected) this.#child.disconnect();
     assert.equal(await this.#over, 0, 'the process of many commands');
   }
 }

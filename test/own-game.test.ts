@@ -94,7 +94,8 @@ test('a worker plays it by its hash, and not without', async (t) => {
   assert.match(JSON.stringify(error), new RegExp(`no game .*zero-bits.*--game ${game_file} runs it with your rights`));
   assert.equal(await stranger.ended, 1);
   const worker = net.join(url, 'ada', '--run', run, '--game', game_file);
-  const done = await untilStatus(url, run, ({ phase }) => phase === 'finished');
+  // A validator measures what was merged last after the run has finished.
+  const done = await untilStatus(url, run, ({ phase, metrics }) => phase === 'finished' && metrics[0]?.last === 3);
   assert.ok(creditOf(done, 'worker') > 0);
   assert.deepEqual([done.unit, done.metrics.length], ['hashes', 1]);
   const [{ first, last, ...metric }] = done.metrics;

@@ -167,13 +167,14 @@ test('a device that is killed in mid-answer is paid for its part, and the one th
     .create({ ...pool.ask(140), stream: true as const })
     .withResponse();
   const [{ request }] = receiptsOf(response.headers);
-  const begun_ms = Date.now();
+  let begun_ms: number | null = null;
   let tokens = 0;
   let late = 0;
   let second: Promise<unknown> | null = null;
   for await (const chunk of data) {
     tokens += chunk.choices[0]?.logprobs?.tokens?.length ?? 0;
-    // It signs with the first token after two seconds; what was signed comes before the next ones.
+    // It signs with the first token after two seconds of its own time, which began before the first token; what was signed comes before the next ones.
+    begun_ms ??= Date.now();
     if (second || Date.now() - begun_ms < 2000 || ++late < 4) continue;
     first.process.kill('SIGKILL');
     second = pool.device('second');
