@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { LlamaConfig, Weights } from '../model/config.ts';
 import type { TensorSpec } from '../model/tensor-manifest.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
+import type { Clock } from '../protocol/clock.ts';
 import type { Metric, Named } from '../protocol/measures.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import type { Drawer } from './drawer.ts';
@@ -55,6 +56,8 @@ export interface Device {
 
 /** Between devices of one run: the hub passes on what it cannot read, and keeps nothing. */
 export interface DeviceChannel {
+  /** By which it is waited for other devices. */
+  readonly clock: Clock;
   /**
    * Sends a message to a device by its id; resolves when that device has done with it. Messages to one device come in order. Rejects with
    * PeerError `peer-not-here`, `peer-busy`, `channel-broken`, `disconnected`: then nobody knows whether it came. `too-large`. With the signal's

@@ -69,11 +69,13 @@ interface Partner {
 }
 
 class Relaying implements RelayChannel {
+  readonly clock: Clock;
   readonly #options: RelayChannelOptions;
   readonly #partners = new Map<string, Partner>();
   readonly #incoming: InMessages;
 
   constructor(options: RelayChannelOptions) {
+    this.clock = options.clock;
     this.#options = options;
     this.#incoming = new InMessages(
       (from, number, opened) => void options.send({ type: 'relay-taken', from, number, opened }),

@@ -148,10 +148,11 @@ class OpenDesk implements Desk {
   }
 
   async askCarried(device: string, seed: string, { part, most_bytes, time_ms }: CarriedPiece) {
-    const until_ms = performance.now() + time_ms;
+    const { clock } = this.#channel;
+    const until_ms = clock.elapsed_ms() + time_ms;
     let whole: Uint8Array | null = null;
     for (let slice = 0; slice * SLICE_BYTES < (whole?.length ?? 1); slice++) {
-      const was = await this.#askSlice(device, until_ms - performance.now(), { seed, part, slice });
+      const was = await this.#askSlice(device, until_ms - clock.elapsed_ms(), { seed, part, slice });
       if (!was || was.size_bytes > most_bytes || (whole && was.size_bytes !== whole.length)) return null;
       whole ??= new Uint8Array(was.size_bytes);
       if (was.slice.length !== Math.min(SLICE_BYTES, whole.length - slice * SLICE_BYTES)) return null;
@@ -184,10 +185,11 @@ class OpenDesk implements Desk {
     const { promise, resolve } = Promise.withResolvers<void>();
     const { hear, question } = open(ask, resolve);
     this.#asked.set(ask, { device, hear });
-    const timer = setTimeout(resolve, Math.max(0, time_ms));
+    const { clock } = this.#channel;
+    const timer = clock.setTimeout(resolve, Math.max(0, time_ms));
     this.#channel.send(device, encodeMessage(question), over.signal).catch(() => resolve());
     await promise;
-    clearTimeout(timer);
+    clock.clearTimeout(timer);
     over.abort();
     this.#asked.delete(ask);
   }

@@ -174,10 +174,11 @@ export class Evidence {
   async #ask(device: string, wanted: readonly Wanted[], payloads: boolean, use: 'payloads' | 'neighbours') {
     if (this.#silent.has(device)) return wanted.map(() => null);
     const { task } = this.#options;
-    const began_ms = performance.now();
+    const { clock } = this.#options.device.channel!;
+    const began_ms = clock.elapsed_ms();
     const time_ms = Math.min(PIECE.time_ms, this.#left_ms[use]);
     const shown = await deskOf(this.#options.device).ask(device, { seed: task.round.seed, wanted, payloads, time_ms });
-    const took_ms = performance.now() - began_ms;
+    const took_ms = clock.elapsed_ms() - began_ms;
     this.#left_ms[use] -= took_ms;
     // Who says that it does not have something has answered.
     if (took_ms >= time_ms * NEARLY && shown.every((one) => one === null)) this.#silent.add(device);

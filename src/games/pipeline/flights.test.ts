@@ -1,6 +1,7 @@
 // How long a micro-batch's next device is waited for.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../../protocol/clock.ts';
 import { Flights, patience } from './flights.ts';
 import { UsualTime } from './routes.ts';
 
@@ -20,6 +21,7 @@ test('a device that is alone and cannot be reached is asked again at a look, and
   const over = new AbortController();
   const flights = new Flights({
     channel: {
+      clock: systemClock,
       stages: () => new Map([['alone', 1]]),
       // With no end to it, nothing else would ever run in this process.
       send: async () => (++sent < 100 ? Promise.reject(new Error('not here')) : new Promise(() => {})),

@@ -34,7 +34,7 @@ interface Under extends Flight {
 }
 
 export interface FlightsOptions {
-  readonly channel: Pick<DeviceChannel, 'stages' | 'send'>;
+  readonly channel: Pick<DeviceChannel, 'stages' | 'send' | 'clock'>;
   /** The stage that gets them. */
   readonly next: number;
   /** Devices that take no more in this round. */
@@ -61,6 +61,10 @@ export class Flights {
     return this.#under.size;
   }
 
+  #now_ms(): number {
+    return this.#options.channel.clock.elapsed_ms();
+  }
+
   /** Whether all devices of the next stage have finished the round, so that nobody will take a micro-batch. */
   get hopeless(): boolean {
     const { channel, next, finished } = this.#options;
@@ -69,7 +73,7 @@ export class Flights {
   }
 
   begin(flight: Flight): void {
-    const now_ms = performance.now();
+    const now_ms = this.#now_ms();
     const under: Under = { ...flight, since_ms: now_ms, tried: new Set(), to: null, sent_ms: now_ms };
     this.#under.set(nameOf(flight.of), under);
     this.#handOn(under);
@@ -85,7 +89,7 @@ export class Flights {
     const flight = this.#under.get(name);
     if (!flight) return null;
     this.#under.delete(name);
-    const now_ms = performance.now();
+    const now_ms = this.#now_ms();
     // One that was passed by may still be the first to answer; the other one has it for nothing then.
     if (flight.to === from) this.#routes.over(from, now_ms - flight.sent_ms);
     else if (flight.to !== null) this.#routes.forget(flight.to);
@@ -99,7 +103,7 @@ export class Flights {
     const patience_ms = patience(this.#back, LIMITS.back_times, LIMITS.back_least_ms);
     for (const [name, flight] of this.#under) {
       const { to, since_ms } = flight;
-      if (performance.now() - since_ms > patience_ms) {
+      if (this.#now_ms() - since_ms > patience_ms) {
         if (to !== null) this.#routes.over(to, patience_ms);
         this.#under.delete(name);
       } else if (to === null) this.#handOn(flight);
@@ -116,19 +120,26 @@ export class Flights {
     const untried = takers.filter((device) => !flight.tried.has(device));
     const to = this.#routes.choose(untried.length > 0 || !again ? untried : takers);
     if (to === null) return;
-    const sent_ms = performance.now();
+    const sent_ms = this.#now_ms();
     Object.assign(flight, { to, sent_ms });
     flight.tried.add(to);
     this.#routes.sent(to);
     const patient_ms = patience(this.#taken, LIMITS.taken_times, LIMITS.taken_least_ms);
-    const patient = AbortSignal.any([over, AbortSignal.timeout(patient_ms)]);
-    const sent = flight.message(to).then((message) => channel.send(to, message, patient));
-    sent.then(
-      () => this.#taken.add(performance.now() - sent_ms),
-      () => {
-        if (!over.aborted && flight.to === to) this.#passBy(flight, to);
-      },
+    const late = new AbortController();
+    const timer = channel.clock.setTimeout(
+      () => late.abort(new Error(`not taken within ${patient_ms} ms`)),
+      patient_ms,
     );
+    const patient = AbortSignal.any([over, late.signal]);
+    const sent = flight.message(to).then((message) => channel.send(to, message, patient));
+    sent
+      .finally(() => channel.clock.clearTimeout(timer))
+      .then(
+        () => this.#taken.add(this.#now_ms() - sent_ms),
+        () => {
+          if (!over.aborted && flight.to === to) this.#passBy(flight, to);
+        },
+      );
   }
 
   /** The device has left, or does not take it: somebody else gets it. */

@@ -88,11 +88,12 @@ const STATE_BYTES_PER_MS = 500;
 /** The state as the worker shows it, proven by the hash in its work; null: it is too large to be shown in the time for judging. */
 async function shownStart({ task, plan, work, device, judging }: Judged): Promise<Followed | null> {
   const { seed, number } = task.round;
-  const until_ms = performance.now() + judging.time_ms * STATE_PART;
+  const { clock } = device.channel!; // without one nothing is repeated
+  const until_ms = clock.elapsed_ms() + judging.time_ms * STATE_PART;
   const size_bytes = 3 * 4 * parameterCount(plan.specs);
   const desk = deskOf(device);
   const piece = (part: number | null) =>
-    desk.askCarried(task.peer, seed, { part, most_bytes: PART_BYTES, time_ms: until_ms - performance.now() });
+    desk.askCarried(task.peer, seed, { part, most_bytes: PART_BYTES, time_ms: until_ms - clock.elapsed_ms() });
   const start = bytesToHex(work.start);
   const shown = await readCarried(plan.specs, piece, async (hash) => hash === start);
   if (shown) return { round: number - 1, carried: shown.carried, apart: 0 };
@@ -127,7 +128,7 @@ class Repetition {
     this.#shape = { ...task.params, vocab_size: task.params.model.vocab_size };
     this.#layouts = layoutsOf(task.params.model, stageOptions(task.params, plan));
     this.#start = start;
-    this.#until_ms = performance.now() + judging.time_ms * REPEATING_PART;
+    this.#until_ms = device.channel!.clock.elapsed_ms() + judging.time_ms * REPEATING_PART;
     const drawn = Math.ceil((work.transcript.length * judging.repeat_permille) / 1000);
     const step = work.transcript.findIndex(({ kind }) => kind === 'step');
     this.#end = this.#start.limits || step < 0 ? drawn : Math.min(drawn, step);
@@ -160,7 +161,7 @@ class Repetition {
     const passes = new Map<number, StageInput>();
     const tally = new Tally(task.params, plan);
     for (const [at, entry] of work.transcript.slice(0, end).entries()) {
-      if (performance.now() > this.#until_ms) return;
+      if (device.channel!.clock.elapsed_ms() > this.#until_ms) return;
       if (entry.kind === 'step') {
         const { gradient_norm } = await this.#finite(() =>
           this.#stage.step(learningRateAt(task.params, task.round, tally.steps)),

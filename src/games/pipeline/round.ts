@@ -116,7 +116,12 @@ class StageRound implements AtWork {
       this.#awake();
     };
     signal.addEventListener('abort', look, { once: true });
-    const looking = setInterval(look, LOOK_MS);
+    const { clock } = this.#channel;
+    const lookAgain = (): void => {
+      look();
+      looking = clock.setTimeout(lookAgain, LOOK_MS);
+    };
+    let looking = clock.setTimeout(lookAgain, LOOK_MS);
     desk.begin(this.#seed, this);
     desk.tell(this.#others(), { kind: 'here', seed: this.#seed });
     try {
@@ -126,7 +131,7 @@ class StageRound implements AtWork {
       }
       if (stage.pending > 0) await this.#step();
     } finally {
-      clearInterval(looking);
+      clock.clearTimeout(looking);
       signal.removeEventListener('abort', look);
       this.#over.abort();
       const moved = this.isMoved();

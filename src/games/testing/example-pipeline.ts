@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { LlamaConfigInput, Weights } from '../../model/config.ts';
 import { initialStageWeights } from '../../model/pipeline/initial.ts';
+import { systemClock } from '../../protocol/clock.ts';
 import { gameStatement } from '../../protocol/game-statement.ts';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
 import { createNativeRuntime } from '../../tensor/native-runtime.ts';
@@ -44,6 +45,7 @@ export class Air {
   channel(identity: Identity): DeviceChannel {
     const from = identity.id;
     return {
+      clock: systemClock,
       stages: () => this.stages,
       held: () => this.held,
       sign: (statement) => identity.sign(gameStatement(this.run, statement)),
