@@ -7,7 +7,7 @@ import type { Attribute, Constant, DType, GraphData, NamedTensor } from './ir.ts
 import { createNativeRuntime } from './native-runtime.ts';
 import { elementCount, encodeOnnx } from './onnx.ts';
 import { decodeOnnx } from './onnx-reader.ts';
-import { encodeVarint } from './protobuf.ts';
+import { encodeVarint, Message, WIRE } from './protobuf.ts';
 import { accumulator } from './testing/runtime-compliance.ts';
 
 /** The value of a varint by its definition: seven bits a byte, two's complement over 64 bits. */
@@ -48,6 +48,43 @@ describe('varints', () => {
       assert.throws(() => encodeVarint(value), TensorError);
     }
   });
+});
+
+test('a message is its fields in their order, whatever their sizes, and nested ones are their bytes', () => {
+  const value = fc.oneof(
+    fc.string({ unit: 'grapheme' }),
+    fc.string({ minLength: 60, maxLength: 200 }),
+    fc.integer({ min: 4000, max: 4200 }).map((length) => new Uint8Array(length).fill(7)),
+  );
+  type Field = string | Uint8Array | readonly Field[];
+  const { field } = fc.letrec<{ field: Field }>((tie) => ({
+    field: fc.oneof({ depthSize: 'small' }, value, fc.array(tie('field'), { maxLength: 4 })),
+  }));
+  const written = (fields: readonly Field[]): Message => {
+    const message = new Message();
+    for (const [i, of] of fields.entries()) {
+      if (typeof of === 'string') message.text(i + 1, of);
+      else if (of instanceof Uint8Array) message.bytes(i + 1, of);
+      else message.message(i + 1, written(of));
+    }
+    return message;
+  };
+  const expected = (fields: readonly Field[]): Uint8Array =>
+    Buffer.concat(
+      fields.flatMap((of, i) => {
+        const bytes = typeof of === 'string' ? Buffer.from(of) : of instanceof Uint8Array ? of : expected(of);
+        return [encodeVarint((i + 1) * 8 + WIRE.bytes), encodeVarint(bytes.length), bytes];
+      }),
+    );
+  fc.assert(
+    fc.property(fc.array(field, { maxLength: 20 }), (fields) => {
+      const message = written(fields);
+      assert.deepEqual(Buffer.from(message.finish()), expected(fields));
+      assert.deepEqual(Buffer.concat(message.pieces), expected(fields));
+      assert.equal(message.length, expected(fields).length);
+    }),
+    { examples: [[['é', 'aÿ']]] },
+  );
 });
 
 /** Plain objects, as the reader makes them. */
