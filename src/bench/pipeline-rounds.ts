@@ -55,7 +55,7 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsResult[]>
       ...{ learning_rate: 2e-3, min_learning_rate: 2e-4, warmup_steps: Math.ceil((rounds * INNER_STEPS) / 20) },
       ...{ evaluation_sequences: 192, model: { ...MODELS[model], max_position_embeddings: context } },
     },
-    text,
+    { text },
   );
   try {
     const results: RoundsResult[] = [];

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import type { Weights } from '../../model/config.ts';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
-import type { Runtime } from '../../tensor/runtime.ts';
+import { createNativeRuntime } from '../../tensor/native-runtime.ts';
+import { type ReusingRuntime, reusingRuntime } from '../../tensor/testing/reusing-runtime.ts';
 import { createWasmRuntime } from '../../tensor/wasm-runtime.ts';
 import { HEADER_BYTES } from '../../training/shards.ts';
 import { decodeUpdate, encodeUpdate, type SparseTensor } from '../../training/sparse.ts';
@@ -18,23 +19,29 @@ import { decodeMessage, encodeMessage, handedStatement, hashOfPayload, type Pipe
 import { stagePlans } from './params.ts';
 import { decodeStageWork, encodeStageWork } from './work.ts';
 
+// Time for everything, also where ten programs share a core: who shall be out of time is given less.
 const WHOLE: Judging = {
-  ...{ runtime: 'native-cpu', repeat_permille: 1000, looks: true, place: 0, time_ms: 60_000 },
+  ...{ runtime: 'native-cpu', repeat_permille: 1000, looks: true, place: 0, time_ms: 600_000 },
   earlier: async () => [],
 };
 
 let example: PipelineExample;
-let wasm: Runtime;
+let native: ReusingRuntime;
+let wasm: ReusingRuntime;
 let weights: Weights;
 before(async () => {
-  example = await pipelineExample();
-  wasm = await createWasmRuntime({ threads: 1 });
+  native = reusingRuntime(await createNativeRuntime({ threads: 1 }));
+  wasm = reusingRuntime(await createWasmRuntime({ threads: 1 }));
+  example = await pipelineExample({}, { on: native });
 });
 after(async () => {
-  await example.runtime.close();
+  await native.close();
   await wasm.close();
 });
 beforeEach(() => {
+  // Each device loads its stage, and no test needs those of another.
+  native.reclaim();
+  wasm.reclaim();
   example.air.stages.clear();
   example.air.passes = () => true;
   weights = example.first;
@@ -144,7 +151,7 @@ describe('honest work', () => {
     assert.equal(said(await judge(next)), 'state-withheld');
     const small = example;
     const model = { ...small.params.model, hidden_size: 128, intermediate_size: 256 };
-    example = await pipelineExample({ model, inner_steps: 2 });
+    example = await pipelineExample({ model, inner_steps: 2 }, { on: native });
     weights = example.first;
     try {
       const { next: large } = await twoRounds(example.worker(null).device);
@@ -154,7 +161,6 @@ describe('honest work', () => {
       const until = transcript.findIndex(({ kind }) => kind === 'step');
       assert.deepEqual([said(verdict), repeated(verdict).entries, repeated(verdict).update], ['ok', until, undefined]);
     } finally {
-      await example.runtime.close();
       example = small;
     }
   });
@@ -170,19 +176,15 @@ describe('honest work', () => {
   });
 
   test('of many micro-batches is shown piece by piece', async () => {
-    const many = await pipelineExample({ inner_steps: 20 });
-    try {
-      const workers = [0, 1, 2].map((stage) => many.worker(stage));
-      const task = (worker: Worker) =>
-        game.task(many.params, many.round(0, worker.stage), worker.id, sourceOf(many.first));
-      const running = new AbortController().signal;
-      const claims = await Promise.all(workers.map((worker) => game.perform(task(worker), worker.device, running)));
-      const verdict = await game.check(task(workers[1]), claims[1]!, many.worker(null).device, WHOLE);
-      const { entries, same, agreed } = repeated(verdict);
-      assert.deepEqual([said(verdict), entries, same, agreed], ['ok', 100, 80, 80]);
-    } finally {
-      await many.runtime.close();
-    }
+    const many = await pipelineExample({ inner_steps: 20 }, { on: native });
+    const workers = [0, 1, 2].map((stage) => many.worker(stage));
+    const task = (worker: Worker) =>
+      game.task(many.params, many.round(0, worker.stage), worker.id, sourceOf(many.first));
+    const running = new AbortController().signal;
+    const claims = await Promise.all(workers.map((worker) => game.perform(task(worker), worker.device, running)));
+    const verdict = await game.check(task(workers[1]), claims[1]!, many.worker(null).device, WHOLE);
+    const { entries, same, agreed } = repeated(verdict);
+    assert.deepEqual([said(verdict), entries, same, agreed], ['ok', 100, 80, 80]);
   });
 
   test('is not judged from the log alone, where nobody can be asked', async () => {
@@ -355,7 +357,7 @@ describe('what was not computed as asked', () => {
 describe('a run that diverges', () => {
   test('has honest work refused on another runtime, and nobody is accused but who lies', async () => {
     const calm = example;
-    example = await pipelineExample({ learning_rate: 1, min_learning_rate: 1, inner_steps: 20 });
+    example = await pipelineExample({ learning_rate: 1, min_learning_rate: 1, inner_steps: 20 }, { on: native });
     weights = example.first;
     try {
       const on = () => ({ ...example.worker(null).device, runtime: wasm });
@@ -375,7 +377,6 @@ describe('a run that diverges', () => {
       const played = await play([first, liar, last]);
       assert.equal(said(await judge(played[1], {}, on())), 'other-outputs, fraud');
     } finally {
-      await example.runtime.close();
       example = calm;
     }
   });

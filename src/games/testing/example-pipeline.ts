@@ -124,12 +124,12 @@ export type ExampleSettings = Partial<Omit<z.input<typeof PipelineParamsSchema>,
   readonly model?: Partial<LlamaConfigInput>;
 };
 
-/** `settings`: beside those of the example. The caller closes its runtime. */
+/** `settings`: beside those of the example. Its runtime is `on`, or a native one of its own; the caller closes it. */
 export async function pipelineExample(
   { model, ...settings }: ExampleSettings = {},
-  text?: string,
+  { text, on }: { readonly text?: string; readonly on?: Runtime } = {},
 ): Promise<PipelineExample> {
-  const runtime = await createNativeRuntime({ threads: 1 });
+  const runtime = on ?? (await createNativeRuntime({ threads: 1 }));
   const { blobs, keep, dataset, vocab_size } = await exampleData(text);
   const params = PipelineParamsSchema.parse({
     ...{ batch: 4, context: 16, inner_steps: 5, micro_batches: 2, stages: 3 },
