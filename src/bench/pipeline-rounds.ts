@@ -3,6 +3,7 @@
 
 import { encodeBundle } from '../games/bundle.ts';
 import type { Claim } from '../games/game.ts';
+import type { Air } from '../games/memory-channel.ts';
 import { dataOf } from '../games/pipeline/device.ts';
 import { nameOf } from '../games/pipeline/flights.ts';
 import { amountOf, stagePlans } from '../games/pipeline/params.ts';
@@ -11,7 +12,6 @@ import { game as pipeline } from '../games/pipeline.ts';
 import { game as pretrain } from '../games/pretrain.ts';
 import { mergeState } from '../games/state.ts';
 import {
-  type Air,
   merged,
   type PipelineExample,
   pipelineExample,

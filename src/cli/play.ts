@@ -1,5 +1,6 @@
 // `potluck play GAME`: sets a crowd of liars on a game before anybody launches it, and says whether lying pays.
 import { Command, Option } from 'commander';
+import { isStaged } from '../games/game.ts';
 import { isGameFile, loadGameFile } from '../games/game-file.ts';
 import { loadGame } from '../games/registry.ts';
 import { formatDuration } from '../protocol/duration.ts';
@@ -15,7 +16,7 @@ interface PlayFlags {
   share: number;
   rounds: number;
   quick: boolean;
-  workers: number;
+  workers?: number;
   validators: number;
   lyingStake?: number;
   open: boolean;
@@ -31,6 +32,10 @@ const ROUNDS = 2 + Math.max(...ADVERSARIES.map(({ honest_rounds = 0 }) => honest
 /** Enough for what pays at once; who is honest for longer is not tried. */
 const QUICK_ROUNDS = 3;
 
+const WORKERS = 6;
+/** Two honest devices and a liar at each of three stages. */
+const STAGED_WORKERS = 9;
+
 /** A strategy that pays better than honesty was found. */
 const EXIT_EXPLOIT = 3;
 
@@ -38,13 +43,17 @@ export function playCommand(): Command {
   return new Command('play')
     .argument(
       '<game>',
-      'a game of this build (pretrain, addition-chain, serve), or the path of a file that exports one',
+      'a game of this build (pretrain, pipeline, addition-chain, serve), or the path of a file that exports one',
     )
     .option('--adversaries <list>', 'names, divided by commas (default: all that can play the game)')
     .option('--share <part>', 'the part of the devices of a role that lie', decimal(0.01, 0.9), 0.33)
     .option('--rounds <n>', 'rounds', integer(1, 10_000), ROUNDS)
     .addOption(new Option('--quick', `a first look: ${QUICK_ROUNDS} rounds`).default(false).conflicts('rounds'))
-    .option('--workers <n>', 'workers, liars included', integer(2, 1000), 6)
+    .option(
+      '--workers <n>',
+      `workers, liars included (default: ${WORKERS}; ${STAGED_WORKERS} of a game in stages)`,
+      integer(2, 1000),
+    )
     .option('--validators <n>', 'validators, liars included', integer(2, 256), 3)
     .addOption(
       new Option(
@@ -75,7 +84,9 @@ cost, pay and gain (pay for cost) are those of an honest device times so much. E
     .action(async (game: string, flags: PlayFlags) => {
       const output = openOutput(flags.json);
       const rounds = flags.quick ? QUICK_ROUNDS : flags.rounds;
-      const { name } = isGameFile(game) ? await loadGameFile(game, flags.callSeconds * 1000) : await loadGame(game);
+      const loaded = isGameFile(game) ? await loadGameFile(game, flags.callSeconds * 1000) : await loadGame(game);
+      const { name } = loaded;
+      const { workers = isStaged(loaded) ? STAGED_WORKERS : WORKERS } = flags;
       const adversaries = flags.adversaries?.split(',').map(adversaryNamed) ?? adversariesOf(name);
       const unfit = adversaries.find(({ games }) => games && !games.includes(name));
       if (unfit) throw new CliError('bad-argument', `${unfit.name} has to know the game; it plays ${unfit.games}`);
@@ -92,7 +103,7 @@ cost, pay and gain (pay for cost) are those of an honest device times so much. E
       const { exploits } = await playGame({
         ...{ game, adversaries: tried, settings: flags.params ? readSettings(flags.params) : null },
         crowd: {
-          ...{ workers: flags.workers, validators: flags.validators, share: flags.share },
+          ...{ workers, validators: flags.validators, share: flags.share },
           ...{ lying_stake: flags.lyingStake, open: flags.open },
         },
         ...{ rounds, seed: flags.seed, call_ms: flags.callSeconds * 1000 },

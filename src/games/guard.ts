@@ -116,7 +116,16 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
       read(where, schema, answer);
   const guarded: Omit<
     AnyGame,
-    'merge' | 'encodeState' | 'decodeState' | 'tensors' | 'openMerge' | 'openCut' | 'openFollow' | 'cut' | 'follow'
+    | 'merge'
+    | 'encodeState'
+    | 'decodeState'
+    | 'stages'
+    | 'tensors'
+    | 'openMerge'
+    | 'openCut'
+    | 'openFollow'
+    | 'cut'
+    | 'follow'
   > = {
     name,
     ...{ needs: game.needs, unit: game.unit, metrics: game.metrics, numbers: game.numbers },
@@ -176,6 +185,7 @@ export function guardGame(game: AnyGame, limits: Partial<GuardLimits> = {}): Any
       openMerge: game.openMerge,
       openCut: game.openCut,
       openFollow: game.openFollow,
+      ...(game.stages && { stages: game.stages }),
     } as AnyGame;
   }
   return {

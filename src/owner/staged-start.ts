@@ -19,7 +19,12 @@ export const keepFirstStages = (
   put: PutBlob,
 ): Promise<string> => keepTensors(stateTensors(params), firstTensors(params, seed, from), put);
 
-function* firstTensors(params: PipelineParams, seed: string, from: Weights | undefined): Generator<Float32Array> {
+/** The tensors of a first state, in their order. Throws ModelError. */
+export function* firstTensors(
+  params: PipelineParams,
+  seed: string,
+  from: Weights | undefined,
+): Generator<Float32Array> {
   for (const plan of stagePlans(params)) {
     let made: Weights | null = null;
     for (const spec of [...plan.specs, ...plan.frozen]) {

@@ -11,6 +11,9 @@ import type { ArenaNetwork } from './arena-network.ts';
 import { countFate, type Participant } from './arena-participants.ts';
 import { verdictEvent } from './arena-verdict.ts';
 
+/** Enough for the work of a small stage on a busy machine. */
+const STAGE_JUDGING_MS = 120_000;
+
 export class ArenaJudging {
   readonly #arena: ArenaNetwork;
   /** Verdicts of honest judges on work of honest workers. */
@@ -86,14 +89,16 @@ export class ArenaJudging {
     const { run, blobs, merged_before } = this.#arena;
     const submissions = [...run.submissions.values()].map(({ body }) => blobs.get(body.work)!);
     const judging: Judging = {
-      ...{ runtime: run.peers.get(worker)!.runtime, ...duty, time_ms: Number.POSITIVE_INFINITY },
+      ...{ runtime: run.peers.get(worker)!.runtime, ...duty },
+      // Who asks other devices has to stop waiting for them.
+      time_ms: this.#arena.stages ? STAGE_JUDGING_MS : Number.POSITIVE_INFINITY,
       earlier: async () => comparedWith(merged_before, submissions, own),
     };
     const task = await participant.game.task(
       this.#arena.options.params,
-      this.#arena.roundNow(),
+      this.#arena.roundOf(worker),
       worker,
-      this.#arena.present,
+      await this.#arena.stateNow(),
     );
     const { work, amount, numbers } = this.#arena.claims.get(id)!;
     return participant.game.check(task, { work, amount, numbers }, participant.lent, judging);

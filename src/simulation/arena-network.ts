@@ -8,9 +8,9 @@ import { initialState, type NetworkState, type RunState } from '../core/state.ts
 import { CodedError } from '../errors.ts';
 import { GameError, type GameErrorCode } from '../games/errors.ts';
 import { withFirstWork } from '../games/first-work.ts';
-import type { AnyGame, Claim, Round } from '../games/game.ts';
+import { type AnyGame, type Claim, type Round, stagesOf } from '../games/game.ts';
 import { wordsOfGame } from '../games/parts.ts';
-import { keepState } from '../games/state.ts';
+import { keepState, readState } from '../games/state.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import type { DrawingIdentity, Identity } from '../protocol/identity.ts';
@@ -24,6 +24,7 @@ import {
   participantsOf,
   type Table,
 } from './arena-participants.ts';
+import { ArenaStages } from './arena-stages.ts';
 import { SimulationError } from './errors.ts';
 
 export interface ArenaOptions {
@@ -48,6 +49,8 @@ export interface ArenaOptions {
 
 /** Long enough that nothing is late unless the arena says so. */
 const ROUND_MS = 10_000;
+/** A copy of the state is kept after so many rounds; with stages, after each. */
+const CHECKPOINT_EVERY = 1000;
 
 /** The errors of guardGame for a game that misbehaves. */
 const BROKEN: readonly GameErrorCode[] = ['game-threw', 'game-nonsense', 'game-late'];
@@ -71,6 +74,8 @@ export class ArenaNetwork {
   /** What the merge steps have left out so far. */
   rest: unknown = null;
   run!: RunState;
+  /** null: the game has none. */
+  stages: ArenaStages | null = null;
 
   constructor(options: ArenaOptions) {
     this.options = options;
@@ -112,6 +117,7 @@ export class ArenaNetwork {
       stake === undefined ? [] : [{ account: identityOf(seed, place).id, stake }],
     );
     const rules = { ...(await withFirstWork(this.options.rules, game, params)), validators };
+    const stages = stagesOf(game, params);
     await this.tick(1);
     const { id } = await this.must(this.owner, {
       ...{
@@ -126,20 +132,25 @@ export class ArenaNetwork {
       },
       params: this.put(utf8(JSON.stringify(params))),
       model: await keepState(game, params, first, async (bytes) => this.put(bytes)),
-      ...{ round_ms: ROUND_MS, judging_ms: ROUND_MS, min_workers: 1, checkpoint_every: 1000 },
+      ...{ round_ms: ROUND_MS, judging_ms: ROUND_MS, min_workers: Math.max(1, stages) },
+      ...(stages === 0 ? { checkpoint_every: CHECKPOINT_EVERY } : { checkpoint_every: 1, stages }),
     });
     this.run = this.state.runs.get(id)!;
+    if (stages > 0) this.stages = new ArenaStages(id);
+  }
+
+  async fetchBlob(hash: string): Promise<Uint8Array> {
+    const bytes = this.blobs.get(hash);
+    if (bytes) return bytes;
+    throw new SimulationError('violated', `no blob ${hash} in the arena`);
   }
 
   participantsFor(device: ArenaDevice, place = device.place): Participant[] {
     const { game, params, seed } = this.options;
     const table: Table = {
       ...{ game, params, seed },
-      fetchBlob: async (hash) => {
-        const bytes = this.blobs.get(hash);
-        if (bytes) return bytes;
-        throw new SimulationError('violated', `no blob ${hash} in the arena`);
-      },
+      fetchBlob: (hash) => this.fetchBlob(hash),
+      air: this.stages?.air ?? null,
       seen: () => [...this.run.submissions.keys()].map((id) => this.claims.get(id)!),
       shown: (judge) => this.shownTo(judge),
       friends: () => this.friendsOf(device),
@@ -180,9 +191,19 @@ export class ArenaNetwork {
     });
   }
 
-  roundNow(): Round {
-    const { id, round, spec, seed, draw, recent } = this.run;
-    return { run: id, number: round, rounds: spec.rounds, seed, draw, last: recent.at(-1)?.bundle ?? null };
+  /** The round as this worker's task has it. */
+  roundOf(worker: string): Round {
+    const { id, round, spec, seed, draw, recent, peers } = this.run;
+    const stage = peers.get(worker)?.stage ?? null;
+    const now = { run: id, number: round, rounds: spec.rounds, seed, draw, last: recent.at(-1)?.bundle ?? null };
+    return stage === null ? now : { ...now, stage };
+  }
+
+  /** The state as a device gets it: where nobody has to hold all of it, it is read from its blobs. */
+  async stateNow(): Promise<unknown> {
+    const { game, params } = this.options;
+    if (!this.stages) return this.present;
+    return readState(game, params, this.run.model, (hash) => this.fetchBlob(hash));
   }
 
   async call<T>(participant: Participant, what: string, work: () => Promise<T>): Promise<T | null> {

@@ -2,6 +2,7 @@
 
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { AnyGame, Claim, Device } from '../games/game.ts';
+import type { Air } from '../games/memory-channel.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { runProgram } from '../games/programs/node-programs.ts';
 import { openRatings, type Ratings } from '../peer/ratings.ts';
@@ -31,7 +32,7 @@ export interface ArenaDevice {
 
 /** A cost. */
 export interface Cost {
-  /** Steps of work and checks of submissions, as the game itself counts them: the same on every machine. */
+  /** Pieces of work, or of games with stages its amount, and checks of submissions, as the game itself counts them: the same on every machine. */
   units: number;
   /** Processor time of all threads of this process while it ran. */
   cpu_ms: number;
@@ -62,6 +63,8 @@ export interface Table {
   readonly params: unknown;
   readonly seed: string;
   fetchBlob(hash: string): Promise<Uint8Array>;
+  /** Through which devices talk; null: the game needs no channel. */
+  readonly air: Air | null;
   seen(): readonly Claim[];
   shown(judge: string): ReadonlyMap<string, boolean>;
   friends(): ReadonlySet<string>;
@@ -79,9 +82,15 @@ export function participantsOf(device: ArenaDevice, table: Table, place: string)
     const cost: Cost = { units: 0, cpu_ms: 0 };
     const time = { up: new AbortController() };
     const fates = new Map<string, number>();
-    const lent = deviceInMemory(device.runtime, table.fetchBlob, cost, (pieces) => {
-      if (device.steps_a_round !== undefined && pieces >= device.steps_a_round) time.up.abort();
-    });
+    const channel = table.air?.channel(identity);
+    const lent = deviceInMemory(
+      device.runtime,
+      { fetchBlob: table.fetchBlob, ...(channel && { channel }) },
+      cost,
+      (pieces) => {
+        if (device.steps_a_round !== undefined && pieces >= device.steps_a_round) time.up.abort();
+      },
+    );
     const counted = countChecks(table.game, cost);
     const random: Random = seededRandom('arena adversary', table.seed, place, i);
     const participant: Participant = {
@@ -120,19 +129,20 @@ function countChecks(game: AnyGame, cost: Cost): AnyGame {
 
 function deviceInMemory(
   runtime: Runtime,
-  fetchBlob: Device['fetchBlob'],
+  lines: Pick<Device, 'fetchBlob' | 'channel'>,
   cost: Cost,
   onPiece: (pieces: number) => void,
 ): Device {
   let [last, pieces] = [0, 0];
   return {
     runtime,
-    fetchBlob,
+    ...lines,
     drawer: memoryDrawer(),
     run: runProgram,
     // Reports count from the beginning of a piece of work, so a smaller amount begins another one.
     async progress({ amount }) {
-      cost.units++;
+      // Stages differ in what a piece of their work is, not in what an amount is.
+      cost.units += lines.channel ? amount - (amount >= last ? last : 0) : 1;
       pieces = amount > last && last > 0 ? pieces + 1 : 1;
       last = amount;
       onPiece(pieces);

@@ -1,5 +1,5 @@
 // The arena: plays a game with the real core, real work, checks, merges and pay, one device after another and without a network,
-// so that a designer sees before a launch which strategy would earn how much. One seed gives one history.
+// so that a designer sees before a launch which strategy would earn how much. One seed gives one history, but for games in stages (arena-stages.ts).
 import { silentFrom_ms } from '../core/rounds/deadlines.ts';
 import { mostAmount } from '../core/rounds/first-work.ts';
 import { acceptedSubmissions } from '../core/rounds/judging.ts';
@@ -7,7 +7,7 @@ import { isCheckpoint } from '../core/rounds/merging.ts';
 import { awaitsDraw, roundDrawn } from '../core/rounds/panel.ts';
 import { mayStateShares, statementOf } from '../core/shares/share-table.ts';
 import { encodeBundle } from '../games/bundle.ts';
-import type { AcceptedWork } from '../games/game.ts';
+import type { AcceptedWork, Claim } from '../games/game.ts';
 import { cutState, followState, hashOfState, keepState, mergeState } from '../games/state.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { ArenaComings } from './arena-comings.ts';
@@ -72,7 +72,8 @@ class Arena extends ArenaNetwork {
       ...{ type: 'round.opened', version: 1, run: run.id, round: run.round, attempt: run.attempt },
     });
     this.claims.clear();
-    for (const participant of this.inOrder()) await this.work(participant);
+    this.stages?.begin(run);
+    await this.workAll(this.inOrder());
     // A worker that has submitted nothing is late: the round ends without it, after its deadline and the grace period.
     if (run.phase === 'working') await this.tick(run.deadline_ms);
     while (run.phase === 'judging' && run.draw === null) await this.draw();
@@ -132,18 +133,40 @@ class Arena extends ArenaNetwork {
     return drawn.map(({ participant }) => participant);
   }
 
-  async work(participant: Participant): Promise<void> {
-    const { game, params } = this.options;
-    const { identity, cost } = participant;
-    const before_ms = cost.cpu_ms;
-    const claim = await this.call(participant, 'perform', async () => {
-      const most_amount = mostAmount(this.run, identity.id);
-      const round = { ...this.roundNow(), ...(most_amount !== null && { most_amount }) };
-      const task = await participant.game.task(params, round, identity.id, this.present);
+  /** One after the other; of a game with stages all at once, but for those that wait for the work of others. */
+  async workAll(workers: readonly Participant[]): Promise<void> {
+    const late = workers.filter(({ device }) => device.adversary?.waits);
+    const together = this.stages ? workers.filter((worker) => !late.includes(worker)) : [];
+    if (this.stages) {
+      const before = process.cpuUsage();
+      const done = await this.stages.work(together, (participant) => this.perform(participant));
+      const { user, system } = process.cpuUsage(before);
+      // Nobody can say whose processor time it was.
+      const each_ms = (user + system) / 1000 / Math.max(1, done.filter(({ claim }) => claim).length);
+      for (const { participant, claim } of done) if (claim) await this.handIn(participant, claim, each_ms);
+    }
+    for (const participant of this.stages ? late : workers) {
+      const before_ms = participant.cost.cpu_ms;
+      const claim = await this.perform(participant);
+      if (claim) await this.handIn(participant, claim, participant.cost.cpu_ms - before_ms);
+    }
+  }
+
+  async perform(participant: Participant): Promise<Claim | null> {
+    const { params } = this.options;
+    const { id } = participant.identity;
+    return this.call(participant, 'perform', async () => {
+      const most_amount = mostAmount(this.run, id);
+      const round = { ...this.roundOf(id), ...(most_amount !== null && { most_amount }) };
+      const task = await participant.game.task(params, round, id, await this.stateNow());
       participant.time.up = new AbortController();
       return participant.game.perform(task, participant.lent, participant.time.up.signal);
     });
-    if (!claim) return;
+  }
+
+  async handIn(participant: Participant, claim: Claim, cost_ms: number): Promise<void> {
+    const { game, params } = this.options;
+    const { identity } = participant;
     const size_bytes = claim.work.length;
     try {
       const { max_bytes } = await game.sizes(params);
@@ -158,13 +181,14 @@ class Arena extends ArenaNetwork {
     const { amount, numbers } = claim;
     const work = this.put(claim.work);
     const pledge = (await this.planting.pledge(participant, work)) ?? sha256Hex(claim.work);
+    const { stage } = this.roundOf(identity.id);
     const { event, refused } = await this.send(identity, {
       ...{ type: 'work.submitted', version: 2, run, round, attempt, base, work, size_bytes },
-      ...{ amount, numbers, pledge },
+      ...{ amount, numbers, pledge, ...(stage !== undefined && { stage }) },
     });
     if (refused) return countFate(participant, `the hub refuses it: ${refused}`);
     this.claims.set(event.id, claim);
-    this.work_ms.set(event.id, cost.cpu_ms - before_ms);
+    this.work_ms.set(event.id, cost_ms);
     countFate(participant, HANDED_IN);
   }
 
@@ -187,7 +211,7 @@ class Arena extends ArenaNetwork {
       else this.present = await mergeState(game, params, this.present, works);
       this.rest = cut?.rest ?? null;
       if (cut) named = { step: this.put(cut.step) };
-      model = await hashOfState(game, params, this.present);
+      model = await this.nameOfState();
       watch?.(null);
       bundle = this.put(encodeBundle(works));
       this.merged_before = works.map(({ work }) => work);
@@ -202,13 +226,20 @@ class Arena extends ArenaNetwork {
     });
   }
 
+  /** The present state's hash; with stages its blobs are kept, from which everybody reads it. */
+  nameOfState(): Promise<string> {
+    const { game, params } = this.options;
+    if (!this.stages) return hashOfState(game, params, this.present);
+    return keepState(game, params, this.present, async (bytes) => this.put(bytes));
+  }
+
   async evaluate(): Promise<number> {
     const { game, params, devices, watch } = this.options;
     watch?.({ what: 'evaluate', who: 'validator' });
     const judge = this.participants.find(({ device }) => device.role === 'validator' && device.adversary === null);
     if (!judge)
       throw new SimulationError('bad-options', `expected an honest validator among ${devices.length} devices`);
-    const measured = await game.evaluate(params, this.present, judge.lent);
+    const measured = await game.evaluate(params, await this.stateNow(), judge.lent);
     watch?.(null);
     return measured[game.metrics[0].name];
   }

@@ -6,12 +6,14 @@ import { createWasmRuntime } from '../tensor/wasm-runtime.ts';
 /** With one thread: native where that is there, else WASM. */
 export function lazyRuntime(): Runtime {
   let runtime: Promise<Runtime> | null = null;
+  const started = (): Promise<Runtime> => {
+    runtime ??= isNativeHere() ? createNativeRuntime({ threads: 1 }) : createWasmRuntime({ threads: 1 });
+    return runtime;
+  };
   return {
     class: isNativeHere() ? 'native-cpu' : 'wasm',
-    async load(graph) {
-      runtime ??= isNativeHere() ? createNativeRuntime({ threads: 1 }) : createWasmRuntime({ threads: 1 });
-      return (await runtime).load(graph);
-    },
+    load: async (graph) => (await started()).load(graph),
+    loadSharing: async (graph, owner) => (await started()).loadSharing!(graph, owner),
     async close() {
       await (await runtime)?.close();
     },

@@ -1,15 +1,17 @@
-// Prepares a game for a test: settings and a first state; for pre-training and serving also a small model and a little text.
+// Prepares a game for a test: settings and a first state; for training and serving also a small model and a little text.
 
 import type { AnyGame } from '../games/game.ts';
 import { isGameFile, readGameFile } from '../games/game-file.ts';
 import { type GuardLimits, guardGame } from '../games/guard.ts';
 import { memoryBlobs } from '../games/memory-blobs.ts';
 import { decodeParams } from '../games/params.ts';
+import { PipelineParamsSchema, stateTensors } from '../games/pipeline/params.ts';
 import { PretrainParamsSchema } from '../games/pretrain/params.ts';
 import { loadGame } from '../games/registry.ts';
 import { roundedWeights } from '../model/dtypes.ts';
 import { initialWeights } from '../model/init.ts';
 import { byteTokenizer, type Tokenizer } from '../model/tokenizer.ts';
+import { firstTensors } from '../owner/staged-start.ts';
 import { utf8 } from '../protocol/hash.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
@@ -51,7 +53,9 @@ export async function setUpGame(
   limits: Partial<GuardLimits>,
   runtime: Runtime,
 ): Promise<GameSetup> {
-  if (word === 'pretrain') return setUpPretrain(smallWith(settings ?? {}), someText(), byteTokenizer(), limits);
+  if (word === 'pretrain') return setUpPretrain(withSome(SMALL, settings ?? {}), someText(), byteTokenizer(), limits);
+  if (word === 'pipeline')
+    return setUpPipeline(withSome(IN_STAGES, settings ?? {}), someText(), byteTokenizer(), limits);
   if (word === 'serve') return setUpServe(settings ?? {}, someText(), runtime, limits);
   const game = guardGame(isGameFile(word) ? await readGameFile(word) : await loadGame(word), limits);
   const params = await decodeParams(game, utf8(JSON.stringify(settings ?? {})));
@@ -64,27 +68,66 @@ export async function setUpGame(
   return { game, params, first: await game.first(params), blobs: new Map() };
 }
 
-/** SMALL with some of its settings replaced, those of the model one by one. */
-const smallWith = (settings: object): typeof SMALL => ({
+/** Three stages of a layer each, the first with the embedding and the last with the head. */
+export const IN_STAGES = {
   ...SMALL,
+  model: { ...SMALL.model, num_hidden_layers: 3, tie_word_embeddings: false },
+  ...{ stages: 3, batch: 4, micro_batches: 2, sparse: { step: null } },
+};
+
+/** Settings with some of them replaced, those of the model one by one. */
+const withSome = <Usual extends TrainingSettings>(usual: Usual, settings: object): Usual => ({
+  ...usual,
   ...settings,
-  model: { ...SMALL.model, ...('model' in settings ? Object(settings.model) : {}) },
+  model: { ...usual.model, ...('model' in settings ? Object(settings.model) : {}) },
 });
+
+/** The settings of a game that trains a model, without its data. */
+interface TrainingSettings {
+  readonly model: object;
+}
+type Texts = AsyncIterable<string> | Iterable<string>;
 
 /** Pre-training on a text. Throws GameError `bad-params`. */
 export async function setUpPretrain(
-  settings: { readonly model: object },
-  texts: AsyncIterable<string> | Iterable<string>,
+  settings: TrainingSettings,
+  texts: Texts,
   tokenizer: Tokenizer,
   limits: Partial<GuardLimits>,
 ): Promise<GameSetup> {
+  const { read, ...setup } = await setUpTraining('pretrain', settings, texts, tokenizer, limits);
+  const params = PretrainParamsSchema.parse(read);
+  const first = roundedWeights(params.sparse.weights, initialWeights(params.model, 'arena'));
+  return { ...setup, params, first };
+}
+
+/** Training in stages on a text. Throws GameError `bad-params`. */
+export async function setUpPipeline(
+  settings: TrainingSettings,
+  texts: Texts,
+  tokenizer: Tokenizer,
+  limits: Partial<GuardLimits>,
+): Promise<GameSetup> {
+  const { read, ...setup } = await setUpTraining('pipeline', settings, texts, tokenizer, limits);
+  const params = PipelineParamsSchema.parse(read);
+  const names = stateTensors(params).map(({ name }) => name);
+  const tensors = [...firstTensors(params, 'arena', undefined)];
+  return { ...setup, params, first: new Map(names.map((name, i) => [name, tensors[i]])) };
+}
+
+/** The game, the text as its data, and the settings as its schema reads them. */
+async function setUpTraining(
+  name: 'pretrain' | 'pipeline',
+  settings: TrainingSettings,
+  texts: Texts,
+  tokenizer: Tokenizer,
+  limits: Partial<GuardLimits>,
+) {
   const { blobs, put } = memoryBlobs();
   const dataset = await put(encodeManifest(await buildDataset(texts, tokenizer, put)));
   const model = { ...settings.model, vocab_size: tokenizer.vocab_size };
-  const game = guardGame(await loadGame('pretrain'), limits);
-  const read = await decodeParams(game, utf8(JSON.stringify({ ...settings, model, dataset })));
-  const params = PretrainParamsSchema.parse(read);
-  return { game, params, first: roundedWeights(params.sparse.weights, initialWeights(params.model, 'arena')), blobs };
+  const game = guardGame(await loadGame(name), limits);
+  return { game, blobs, read: await decodeParams(game, utf8(JSON.stringify({ ...settings, model, dataset }))) };
 }
 
 async function* someText(): AsyncGenerator<string> {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
 import { GameError } from '../errors.ts';
-import { Air } from '../testing/example-pipeline.ts';
+import { Air } from '../memory-channel.ts';
 import { type AtWork, type Desk, deskOf, type Question } from './desk.ts';
 import { Kept } from './kept.ts';
 import { decodeMessage, encodeMessage, hashOfPayload, type PipelineMessage, SLICE_BYTES } from './messages.ts';

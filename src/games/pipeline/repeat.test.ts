@@ -12,9 +12,9 @@ import { decodeUpdate, encodeUpdate, type SparseTensor } from '../../training/sp
 import type { Claim, Device, Judging, Verdict } from '../game.ts';
 import { game } from '../pipeline.ts';
 import { merged, type PipelineExample, pipelineExample, sourceOf, type Worker } from '../testing/example-pipeline.ts';
-import { type Lie, lyingRuntime } from '../testing/lying-runtime.ts';
 import { deskOf } from './desk.ts';
 import type { Shown } from './kept.ts';
+import { type Leaving, lyingRuntime, sending } from './lying-runtime.ts';
 import { decodeMessage, encodeMessage, handedStatement, hashOfPayload, type PipelineMessage } from './messages.ts';
 import { stagePlans } from './params.ts';
 import { decodeStageWork, encodeStageWork } from './work.ts';
@@ -76,9 +76,10 @@ const judge = (played: Played, judging: Partial<Judging> = {}, device: Device = 
 const said = ({ code, fraud }: Verdict): string => (fraud ? `${code}, fraud` : code);
 const repeated = ({ evidence }: Verdict) => evidence.repeated as Record<string, number>;
 const onWasm = (worker: Worker): Worker => ({ ...worker, device: { ...worker.device, runtime: wasm } });
-const lying = (worker: Worker, lie: Lie): Worker => ({
+type Change = (leaving: Leaving, values: Float32Array) => Float32Array;
+const lying = (worker: Worker, change: Change): Worker => ({
   ...worker,
-  device: { ...worker.device, runtime: lyingRuntime(worker.device.runtime, lie) },
+  device: { ...worker.device, runtime: lyingRuntime(worker.device.runtime, sending(change)) },
 });
 const three = (): Worker[] => [0, 1, 2].map((stage) => example.worker(stage));
 
@@ -218,10 +219,10 @@ async function playOn(workers: readonly Worker[], last: string): Promise<Played[
 describe('what was not computed as asked', () => {
   const random = (values: Float32Array) => values.map((_, i) => Math.sin(i * 12.9898) * 0.5);
   const only =
-    (which: 'sent' | 'returned', change: (values: Float32Array) => Float32Array): Lie =>
+    (which: 'sent' | 'returned', change: (values: Float32Array) => Float32Array): Change =>
     (leaving, values) =>
       leaving === which ? change(values) : values;
-  const lies: readonly (readonly [string, number, Lie])[] = [
+  const lies: readonly (readonly [string, number, Change])[] = [
     ['random activations of the first stage', 0, only('sent', random)],
     ['random activations', 1, only('sent', random)],
     ['zero activations', 1, only('sent', (values) => values.map(() => 0))],

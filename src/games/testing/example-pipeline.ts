@@ -2,81 +2,17 @@
 import type { z } from 'zod';
 import type { LlamaConfigInput, Weights } from '../../model/config.ts';
 import { initialStageWeights } from '../../model/pipeline/initial.ts';
-import { systemClock } from '../../protocol/clock.ts';
-import { gameStatement } from '../../protocol/game-statement.ts';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
 import { createNativeRuntime } from '../../tensor/native-runtime.ts';
 import type { Runtime } from '../../tensor/runtime.ts';
 import { encodeBundle } from '../bundle.ts';
-import type { Claim, Device, DeviceChannel, Round, TensorSource } from '../game.ts';
+import type { Claim, Device, Round, TensorSource } from '../game.ts';
+import { Air } from '../memory-channel.ts';
 import { memoryDrawer } from '../memory-drawer.ts';
 import { namedInState } from '../pipeline/device.ts';
 import { type PipelineParams, PipelineParamsSchema, stagePlans, stateTensors } from '../pipeline/params.ts';
 import { game } from '../pipeline.ts';
 import { exampleData } from './example-data.ts';
-
-type Listener = (from: string, message: Uint8Array) => Promise<void>;
-
-/** A network of devices in memory: messages of one to another come in order, one at a time. */
-export class Air {
-  readonly run: string;
-  /** Who is here, with their stages. */
-  readonly stages = new Map<string, number>();
-  /** What judges know of who has held which stage in the round; null: nothing. */
-  held: ReadonlyMap<string, ReadonlySet<number>> | null = null;
-  /** Validators, who are here as well. */
-  readonly validators = new Set<string>();
-  /** Called for each message; false: it is lost, and its sender is told. */
-  passes: (from: string, to: string, message: Uint8Array) => boolean = () => true;
-  readonly #listeners = new Map<string, Listener>();
-  readonly #lanes = new Map<string, Promise<unknown>>();
-
-  constructor(run: string) {
-    this.run = run;
-  }
-
-  /** Nobody is here any more, and nothing is under way: keys may come again. */
-  clear(): void {
-    this.stages.clear();
-    this.#listeners.clear();
-    this.#lanes.clear();
-  }
-
-  channel(identity: Identity): DeviceChannel {
-    const from = identity.id;
-    return {
-      clock: systemClock,
-      stages: () => this.stages,
-      held: () => this.held,
-      sign: (statement) => identity.sign(gameStatement(this.run, statement)),
-      listen: (listener) => {
-        this.#listeners.set(from, listener);
-        return () => this.#listeners.delete(from);
-      },
-      send: (to, message, signal) => this.#send(from, to, message, signal),
-    };
-  }
-
-  async #send(from: string, to: string, message: Uint8Array, signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    const lane = `${from} ${to}`;
-    const heard = (this.#lanes.get(lane) ?? Promise.resolve()).then(async () => {
-      const listener = this.#listeners.get(to);
-      const isHere = this.stages.has(to) || this.validators.has(to);
-      if (!listener || !isHere || !this.passes(from, to, message)) throw new Error('not here');
-      await listener(from, message);
-    });
-    this.#lanes.set(
-      lane,
-      heard.catch(() => {}),
-    );
-    if (!signal) return heard;
-    const stopped = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    });
-    return Promise.race([heard, stopped]);
-  }
-}
 
 export interface Worker {
   readonly id: string;

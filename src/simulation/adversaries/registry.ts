@@ -17,6 +17,7 @@ import {
   sleepingSlacker,
   zeros,
 } from './idle-workers.ts';
+import { PIPELINE_LIARS } from './pipeline-liars.ts';
 import {
   cacher,
   coarseWeights,
@@ -34,6 +35,7 @@ export const ADVERSARIES: readonly Adversary[] = [
   ...[signFlip, scaled, slowPoison, backdoor],
   ...[slacker, slackerTwo, sleepingSlacker, selfBlur],
   ...[coarseWeights, nowAndThen, smallerModel, earlierModel, shortContext, topPIgnored, otherSeed, padder, cacher],
+  ...PIPELINE_LIARS,
   ...[freshKeys, grinder, visitors, ghosts, friendlySleeper],
   ...[briber, lazy, silent, copyingValidator, contrarian, accusers, colluders, grudge],
 ];
