@@ -9,10 +9,8 @@ import { createInterface } from 'node:readline';
 import type { EventBody } from '../core/events.ts';
 import { exampleRules } from '../core/testing/example-events.ts';
 import { wordsOfGame } from '../games/parts.ts';
-import { AFRESH } from '../games/pretrain/carried.ts';
-import { type PretrainParams, parameterCount } from '../games/pretrain/params.ts';
-import { encodeWork } from '../games/pretrain/work.ts';
-import { game, PretrainParamsSchema } from '../games/pretrain.ts';
+import { parameterCount } from '../games/pretrain/params.ts';
+import { game } from '../games/pretrain.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import { modelTensors } from '../model/checkpoint.ts';
 import { parameterSpecs } from '../model/config.ts';
@@ -21,13 +19,10 @@ import { encodeModelManifest } from '../model/tensor-manifest.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { RunViewSchema } from '../protocol/messages.ts';
-import { seededRandom } from '../protocol/random.ts';
-import { sizeOf } from '../tensor/shape.ts';
-import { encodeUpdate, type SparseUpdate } from '../training/sparse.ts';
-import { chunkStart, tilingOf } from '../training/sparse-tiles.ts';
 import { decimal, type Report, type Values, whole } from './bench.ts';
 import type { HubFigures } from './big-merge-hub.ts';
 import { BenchError } from './errors.ts';
+import { madeUp, madeUpWork, paramsFor } from './made-up-work.ts';
 import { table, valueAt } from './report.ts';
 
 export const options = {
@@ -79,7 +74,7 @@ export async function run({ parameters, workers, rounds }: Values<typeof options
 
 async function measure(parameters: number, workers: number, rounds: number): Promise<Measured> {
   const folder = await mkdtemp(join(tmpdir(), 'potluck-big-merge-'));
-  const params = paramsFor(parameters);
+  const params = paramsFor(parameters, LAYERS);
   const specs = parameterSpecs(params.model);
   let hub: ChildProcess | null = null;
   try {
@@ -144,49 +139,6 @@ async function measure(parameters: number, workers: number, rounds: number): Pro
     hub?.kill('SIGKILL');
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** A Llama of the usual proportions: about 240 weights for each square of its width. */
-function paramsFor(parameters: number): PretrainParams {
-  const hidden_size = Math.max(16, Math.round(Math.sqrt(parameters / 240) / 16) * 16);
-  const model = {
-    ...{ vocab_size: 32 * hidden_size, hidden_size, intermediate_size: Math.round(2.75 * hidden_size) },
-    ...{ num_hidden_layers: LAYERS, num_attention_heads: 4, tie_word_embeddings: true },
-  };
-  return PretrainParamsSchema.parse({
-    ...{ model, dataset: '0'.repeat(64), batch: 1, context: 16, inner_steps: 1 },
-    ...{ learning_rate: 0.1, min_learning_rate: 0.1, warmup_steps: 0 },
-  });
-}
-
-function* madeUp(tensors: readonly { readonly shape: readonly number[] }[]): Generator<Float32Array> {
-  for (const { shape } of tensors) {
-    const values = new Float32Array(sizeOf(shape));
-    for (let i = 0; i < values.length; i++) values[i] = (Math.imul(i + 1, 0x9e3779b1) >>> 8) * 2 ** -29 - 2 ** -6;
-    yield values;
-  }
-}
-
-/** Work as large as honest work: it keeps as many values of each tile, at random positions. */
-function madeUpWork(params: PretrainParams, worker: number): Uint8Array {
-  const specs = parameterSpecs(params.model);
-  const random = seededRandom('bench big-merge', worker);
-  const update: SparseUpdate = new Map(
-    specs.map((spec) => {
-      const tiling = tilingOf(spec, params.sparse.kept_per_tile);
-      const { chunks, kept, chunk_size, tile_columns, columns } = tiling;
-      const indices = new Uint32Array(chunks * kept);
-      const step = Math.floor(chunk_size / kept);
-      for (let at = 0; at < indices.length; at++) {
-        const inside = (at % kept) * step + random.below(step);
-        const [row, column] = [Math.floor(inside / tile_columns), inside % tile_columns];
-        indices[at] = chunkStart(tiling, Math.floor(at / kept)) + row * columns + column;
-      }
-      const codes = Uint8Array.from(indices, (_, i) => (i < 2 ? 1 + i : 1 + random.below(2)));
-      return [spec.name, { indices, codes, table: Float32Array.of(0, -(2 ** -10), 2 ** -10, 0) }];
-    }),
-  );
-  return encodeWork({ start: AFRESH, end: AFRESH, losses: [1], update: encodeUpdate(specs, update, params.sparse) });
 }
 
 /** Creates a run that all workers have joined. Resolves with its id. */

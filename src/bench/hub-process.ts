@@ -9,12 +9,12 @@ export interface HubProcess {
   readonly listening: Promise<{ readonly url: string; readonly hub: string }>;
 }
 
-/** Starts a hub whose files lie under `folder`. `more`: flags of `potluck hub`. */
+/** Starts a hub whose files lie under `folder`. `more`: flags of `potluck hub`; any free port by default. */
 export function startHub(folder: string, ...more: readonly string[]): HubProcess {
   const { promise, resolve, reject } = Promise.withResolvers<{ url: string; hub: string }>();
   promise.catch(() => {}); // the caller that awaits it sees the error
   const child = startChild({
-    args: ['hub', '--port', '0', '--folder', join(folder, 'hub'), ...more],
+    args: ['hub', ...(more.includes('--port') ? [] : ['--port', '0']), '--folder', join(folder, 'hub'), ...more],
     restart_ms: null,
     onLine: (line) => {
       if (line.type === 'listening') resolve({ url: String(line.url), hub: String(line.hub) });

@@ -19,7 +19,7 @@ import { keepAsking, type WitnessAddress } from './ask-witness.ts';
 import { openAskers } from './askers.ts';
 import { type ConditionChange, type DiskSpace, diskSpaceOf } from './condition.ts';
 import { CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
-import { descriptorsHere } from './descriptors.ts';
+import { CONNECTED_SHARE, descriptorsHere } from './descriptors.ts';
 import { HubError } from './errors.ts';
 import { type HttpAccess, httpApp } from './http.ts';
 import { type HubCore, type HubCoreOptions, openHubCore } from './hub-core.ts';
@@ -36,9 +36,6 @@ import { openSnapshots } from './snapshots.ts';
 import { listen, serverOf, stopListening } from './sockets.ts';
 import { openStateHost } from './state-host.ts';
 import { takeUpgrades } from './upgrades.ts';
-
-/** How many of the hub's sockets may be peers. */
-const CONNECTED_SHARE = 0.8;
 
 export interface HubOptions {
   /** The hub's folder: its key, its log, its blobs. It is made if it does not exist. */
@@ -194,7 +191,6 @@ async function startHub(
   const { app, letters } = frontOf(options, hubCore, metrics, { addressOf, origins });
   const server = serverOf(app, limits.silence_ms, descriptors.sockets);
   const upgrades = takeUpgrades(server, {
-    // However many peers connect, other requests still get a socket.
     most_connections: Math.min(limits.connections, Math.ceil(descriptors.sockets * CONNECTED_SHARE)),
     ...{ addressOf, origins, rates, onRefused: metrics.refused, count: connections.count, accept: connections.accept },
   });
