@@ -8,7 +8,7 @@ import type { Clock, Timer } from '../protocol/clock.ts';
 import { openAbsences } from './absences.ts';
 
 /** A run in which some are present, some of them connected, on a clock that is moved by hand. */
-function scene() {
+function scene(others = 0) {
   const timers = new Map<number, () => void>();
   let serial = 0;
   const clock = {
@@ -20,12 +20,15 @@ function scene() {
   } as unknown as Clock;
   const state = initialState('h');
   const present = (id: string, joins: number) => [id, { id, present: true, joins }] as const;
-  const peers = new Map([present('ghost', 3), present('ada', 1)]);
+  const more = Array.from({ length: others }, (_, i) => present(`other ${i}`, 1));
+  const peers = new Map([present('ghost', 3), present('ada', 1), ...more]);
   state.runs.set('r', { id: 'r', peers, forgetting: nobodyForgotten() } as unknown as RunState);
   const connected = new Set(['ada']);
   const written: EventBody[] = [];
   const crossed: string[] = [];
+  const strangers = { unnamed: 0 };
   const absences = openAbsences({
+    unnamed: () => strangers.unnamed,
     ...{ state, clock, after_ms: 5000, isHere: (_run: string, peer: string) => connected.has(peer) },
     write: async (body) => {
       written.push(body);
@@ -38,7 +41,15 @@ function scene() {
     timers.clear();
     for (const run of due) run();
   };
-  return { absences, connected, written, crossed, pass, waiting: () => timers.size, peers };
+  /** How often the hub looks before it says of somebody that they are gone. */
+  const looks = (): number => {
+    for (let i = 1; i <= 1000; i++) {
+      pass();
+      if (written.length > 0) return i;
+    }
+    throw new Error('nobody is ever gone');
+  };
+  return { looks, strangers, absences, connected, written, crossed, pass, waiting: () => timers.size, peers };
 }
 const leave = (peer: string, session: number, reason: string) => ({
   type: 'peer.left',
@@ -85,10 +96,53 @@ test('who comes back while its leave is written, and was told that it is here, i
 });
 
 test('after a time in which nobody could be here, all who do not come back are gone', () => {
-  const { absences, written, pass } = scene();
+  const { absences, written, looks, waiting } = scene();
   absences.allGone();
-  pass();
+  assert.equal(waiting(), 1, 'one timer for all');
+  assert.ok(looks() >= 5);
+  assert.deepEqual([written, waiting()], [[leave('ghost', 2, 'hub restarted')], 0]);
+});
+
+test('after a restart nobody is written off while others come back, and of many all have longer', () => {
+  const { absences, connected, written, pass, looks } = scene(1000);
+  const others = Array.from({ length: 1000 }, (_, i) => `other ${i}`);
+  absences.allGone();
+  for (const other of others.slice(0, 20)) {
+    pass();
+    connected.add(other);
+    absences.back('r', other);
+    assert.deepEqual(written, []);
+  }
+  assert.equal(looks(), 6, 'the whole wait, from the look that finds the last one back');
+  assert.equal(written.length, 981);
+  const many = scene(10_000);
+  many.absences.allGone();
+  assert.ok(many.looks() >= 30);
+});
+
+test('after a restart nobody who was not missing, or is back already, keeps the others waiting', () => {
+  const { absences, pass, written } = scene();
+  absences.allGone();
+  for (let i = 0; i < 6; i++) {
+    absences.back('r', 'ada');
+    absences.back('r', 'somebody else');
+    pass();
+  }
   assert.deepEqual(written, [leave('ghost', 2, 'hub restarted')]);
+});
+
+test('after a restart nobody is written off before all connections have said whose they are, unless that takes too long', () => {
+  const { absences, strangers, written, pass, looks } = scene();
+  absences.allGone();
+  strangers.unnamed = 1;
+  for (let i = 0; i < 12; i++) pass();
+  assert.deepEqual(written, []);
+  strangers.unnamed = 0;
+  assert.equal(looks(), 1);
+  const crowded = scene();
+  crowded.strangers.unnamed = 1;
+  crowded.absences.allGone();
+  assert.ok(crowded.looks() <= 21, 'strangers do not keep the dead alive');
 });
 
 test('a hub that goes down says nothing', () => {

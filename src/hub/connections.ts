@@ -65,6 +65,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     connection.tell({ type: 'welcome', ...sessionOf(run, connection.peer!) });
   const absences = openAbsences({
     ...{ ...hub, after_ms: limits.lost_after_ms, isHere: roll.hasKey },
+    unnamed: () => roll.roles().get('unnamed') ?? 0,
     onCrossed(run, peer) {
       for (const connection of roll.withKey(run, peer)) welcome(connection, hub.state.runs.get(run)!);
     },
