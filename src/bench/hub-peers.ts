@@ -10,7 +10,7 @@ import { systemClock } from '../protocol/clock.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
 import { eventId, signEvent } from '../protocol/envelope.ts';
 import { decodeFromHub } from '../protocol/from-hub.ts';
-import { sha256Hex, utf8 } from '../protocol/hash.ts';
+import { utf8 } from '../protocol/hash.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { helloChallenge, PROTOCOL_VERSION, type RunView, WIRE_LIMITS } from '../protocol/messages.ts';
 import { BenchError } from './errors.ts';
@@ -41,15 +41,19 @@ export type Told =
 export interface Did {
   /** How many peers, events or uploads it was. */
   readonly count: number;
-  /** Connected peers of which the hub has said, since they came back, that the log has them as gone. */
+  /** Connected peers of which the hub has said, since they (last) came, that the log has not that they are here. */
   readonly gone: number;
   /** Bytes that came from the hub, per validator. */
   readonly validator_bytes: readonly number[];
 }
 
-const failed = (what: string): never => {
-  throw new BenchError('engine-failed', what);
-};
+/** A busy hub closes connections that wait; an upload is the same however often it is sent. */
+async function upload(target: Target, identity: Identity, bytes: Uint8Array): Promise<string> {
+  const send = () => uploadWhole(target, identity, bytes);
+  const { status, hash } = await send().catch(send).catch(send);
+  if (status === 201) return hash;
+  throw new BenchError('engine-failed', `an upload was answered with ${status}`);
+}
 
 /** Does one thing for each of a list, so many at once. */
 async function forEach<T>(all: readonly T[], at_once: number, act: (one: T) => Promise<unknown>): Promise<void> {
@@ -66,6 +70,8 @@ const isAboutRun = (frame: Buffer): boolean => frame.subarray(0, 20).includes('r
 class Worker {
   readonly identity: Identity = createIdentity();
   gone = false;
+  /** The session that its next join opens, while the log has it as gone. */
+  session = 0;
   readonly #answers = new Map<string, { resolve(): void; reject(error: Error): void }>();
   #socket: WebSocket | null = null;
 
@@ -74,9 +80,10 @@ class Worker {
     this.#socket = socket;
     return new Promise((resolve, reject) => {
       socket.on('error', reject);
-      socket.on('close', () => {
-        reject(new BenchError('engine-failed', 'the hub has closed a connection'));
-        for (const { reject: give } of this.#answers.values()) give(new Error('the hub has closed the connection'));
+      socket.on('close', (code, reason) => {
+        const error = new BenchError('engine-failed', `the hub has closed a connection: ${code} ${reason}`);
+        reject(error);
+        for (const waiting of this.#answers.values()) waiting.reject(error);
       });
       socket.on('message', async (frame: Buffer) => {
         if (isAboutRun(frame)) return;
@@ -88,7 +95,7 @@ class Worker {
           socket.send(encodeMessage(hello));
         }
         if (message.type === 'welcome') {
-          if (!message.present) this.gone = true;
+          if (!message.present) [this.gone, this.session] = [true, message.session];
           resolve();
         }
         if (message.type === 'accepted') this.#answers.get(message.event)?.resolve();
@@ -115,6 +122,7 @@ class Validator {
   readonly identity: Identity = createIdentity();
   bytes = 0;
   gone = false;
+  session = 0;
   view: RunView | null = null;
   /** By submission. */
   readonly verdicts = new Map<string, VerdictGiven>();
@@ -135,8 +143,8 @@ class Validator {
       this.#connection = connectToHub({
         ...{ transport: { dial, clock: systemClock, random: Math.random }, identity: this.identity },
         ...{ hub, run, role: 'validator', onAway() {}, onFatal: reject },
-        onWelcome: ({ present }) => {
-          if (!present) this.gone = true;
+        onWelcome: ({ present, session }) => {
+          if (!present) [this.gone, this.session] = [true, session];
           this.#wake();
           resolve();
         },
@@ -219,13 +227,16 @@ class Peers {
     return all.length;
   }
 
+  /** All of whom the log has not that they are here. */
   async #join(): Promise<number> {
-    const joined = (role: 'worker' | 'validator'): EventBody => ({
-      ...{ type: 'peer.joined', version: 1, run: this.#run, session: 0, role, name: 'bench', runtime: 'native-cpu' },
+    const joined = (role: 'worker' | 'validator', session: number): EventBody => ({
+      ...{ type: 'peer.joined', version: 1, run: this.#run, session, role, name: 'bench', runtime: 'native-cpu' },
     });
-    await forEach(this.validators, AT_ONCE.events, (one) => one.submit(joined('validator')));
-    await forEach(this.workers, AT_ONCE.events, (one) => one.send(joined('worker')));
-    return this.validators.length + this.workers.length;
+    const validators = this.validators.filter((one) => one.gone);
+    const workers = this.workers.filter((one) => one.gone);
+    await forEach(validators, AT_ONCE.events, (one) => one.submit(joined('validator', one.session)));
+    await forEach(workers, AT_ONCE.events, (one) => one.send(joined('worker', one.session)));
+    return validators.length + workers.length;
   }
 
   /** The hub was killed, and is there again. Validators have come back when they are told what is now. */
@@ -241,9 +252,8 @@ class Peers {
     const params = paramsFor(this.#order.parameters, 1);
     await forEach([...this.#busy.entries()], AT_ONCE.uploads, async ([i, worker]) => {
       const bytes = madeUpWork(params, this.#order.first + i);
-      const { status, hash } = await uploadWhole(this.#target!, worker.identity, bytes);
-      if (status !== 201) failed(`an upload of work was answered with ${status}`);
-      this.#works.set(worker, { work: hash, size_bytes: bytes.length });
+      const work = await upload(this.#target!, worker.identity, bytes);
+      this.#works.set(worker, { work, size_bytes: bytes.length });
     });
     return this.#busy.length;
   }
@@ -258,8 +268,9 @@ class Peers {
   /** Nobody waits for workers that have left; their connections stay. */
   async #leave(): Promise<number> {
     const idle = this.workers.slice(this.#order.submissions);
-    const body = { type: 'peer.left', version: 1, run: this.#run, session: 0, reason: 'goodbye' } as const;
-    await forEach(idle, AT_ONCE.events, (one) => one.send({ ...body, peer: one.identity.id }));
+    const body = { type: 'peer.left', version: 1, run: this.#run, reason: 'goodbye' } as const;
+    const leave = (one: Worker) => one.send({ ...body, peer: one.identity.id, session: one.session });
+    await forEach(idle, AT_ONCE.events, leave);
     return idle.length;
   }
 
@@ -271,9 +282,8 @@ class Peers {
       const { id } = validator.identity;
       await forEach(validator.drawn, Math.ceil(AT_ONCE.uploads / this.validators.length), async (submission) => {
         const bytes = utf8(JSON.stringify({ submission, validator: id, losses: [1_000_000, 999_000] }));
-        const { status } = await uploadWhole(this.#target!, validator.identity, bytes);
-        if (status !== 201) failed(`an upload of evidence was answered with ${status}`);
-        const verdict = exampleVerdict(this.#run, submission, 16, true, { evidence: sha256Hex(bytes) });
+        const evidence = await upload(this.#target!, validator.identity, bytes);
+        const verdict = exampleVerdict(this.#run, submission, 16, true, { evidence });
         validator.verdicts.set(submission, verdict);
         count++;
       });

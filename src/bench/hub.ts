@@ -147,6 +147,7 @@ async function play(
   const back = steps.at(-1)!;
   await pause(watch_seconds * 1000);
   const { gone: leaves } = await say({ do: 'look' });
+  if (leaves > 0) await tell('join again', { do: 'join' });
 
   await send(hub.target.url, owner, { type: 'run.resumed', ...word, attempt: 1 });
   const open = await untilView(hub.target.url, id, ({ phase }) => phase === 'working');
@@ -162,9 +163,7 @@ async function play(
   });
   const { validator_bytes } = await say({ do: 'look' });
   const own = steps.filter(({ what }) => EVENTS.includes(what));
-  const cpu_ms = steps
-    .filter((one) => one !== back && one.what !== 'start again')
-    .reduce((sum, one) => sum + one.cpu_ms, 0);
+  const cpu_ms = steps.filter((one) => !RESTART.includes(one.what)).reduce((sum, one) => sum + one.cpu_ms, 0);
   const events = own.reduce((sum, { count }) => sum + count, 0);
   return {
     ...{ peers, submissions, validators, steps, events, cpu_s: cpu_ms / 1000 },
@@ -175,6 +174,8 @@ async function play(
   };
 }
 
+/** What comes of killing the hub. */
+const RESTART: readonly string[] = ['start again', 'come back', 'join again'];
 /** The steps of which each is an event of the log. */
 const EVENTS: readonly string[] = ['join', 'hand in', 'say goodbye', 'seal', 'reveal'];
 

@@ -60,6 +60,8 @@ export class Connection {
   role: PeerRole | 'observer' | null = null;
   peer: string | null = null;
   run: string | null = null;
+  /** A worker of whose submission it is told although it does not judge it. */
+  watches: string | null = null;
   /** Whether it is an observer that gets changes instead of everything. */
   follows = false;
 

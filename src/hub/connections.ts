@@ -64,8 +64,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
   const welcome = (connection: Connection, run: RunState): void =>
     connection.tell({ type: 'welcome', ...sessionOf(run, connection.peer!) });
   const absences = openAbsences({
-    ...{ ...hub, after_ms: limits.lost_after_ms, isHere: roll.hasKey },
-    unnamed: () => roll.roles().get('unnamed') ?? 0,
+    ...{ ...hub, after_ms: limits.lost_after_ms, isHere: roll.hasKey, unnamed: roll.unnamed },
     onCrossed(run, peer) {
       for (const connection of roll.withKey(run, peer)) welcome(connection, hub.state.runs.get(run)!);
     },

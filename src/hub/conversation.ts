@@ -96,7 +96,7 @@ function greet(
     onObserver(connection);
     return;
   }
-  const { role, peer, run: id } = guest;
+  const { role, peer, run: id, watches } = guest;
   const others = [...roll.withKey(id, peer)];
   const is_here = others.some(({ channel }) => channel.open);
   const entry = planEntry(guest, { suspended: suspended(), run: hub.state.runs.get(id), is_here });
@@ -109,7 +109,7 @@ function greet(
   for (const other of others) {
     other.sendAway(new HubError('key-in-use', `another device has come with the key of ${peer}`));
   }
-  Object.assign(connection, { role, peer, run: id });
+  Object.assign(connection, { role, peer, run: id, watches });
   roll.enter(connection);
   onPeer(connection, entry.run);
 }

@@ -25,11 +25,16 @@ describe('a hello', () => {
   };
   const observer = { role: 'observer', peer: undefined, run: undefined, signature: undefined } as const;
   const cases: [string, ReturnType<typeof read>, ReturnType<typeof read>][] = [
-    ['of a worker', read({}), { role: 'worker', peer, run: RUN, yields: false }],
+    ['of a worker', read({}), { role: 'worker', peer, run: RUN, yields: false, watches: null }],
     [
       'of a validator that yields',
       read({ role: 'validator', yields: true }),
-      { role: 'validator', peer, run: RUN, yields: true },
+      { role: 'validator', peer, run: RUN, yields: true, watches: null },
+    ],
+    [
+      'of a validator that watches a worker',
+      read({ role: 'validator', watches: HUB }),
+      { role: 'validator', peer, run: RUN, yields: false, watches: HUB },
     ],
     ['of an observer', read(observer), { role: 'observer', follows: false }],
     ['of one that follows', read({ ...observer, changes: true }), { role: 'observer', follows: true }],
@@ -52,7 +57,7 @@ describe('a hello', () => {
 describe('whoever wants to take part', () => {
   const run = { id: RUN } as RunState;
   const plan = (known: Partial<Parameters<typeof planEntry>[1]>, yields = false) => {
-    const guest: Participant = { role: 'worker', peer, run: RUN, yields };
+    const guest: Participant = { role: 'worker', peer, run: RUN, yields, watches: null };
     const entry = planEntry(guest, { suspended: null, run, is_here: false, ...known });
     return entry.action === 'refuse' ? String(entry.error.details.refusal ?? entry.error.code) : entry.action;
   };

@@ -12,7 +12,14 @@ export type Hello = Extract<FromPeer, { type: 'hello' }>;
 /** A connection with a valid hello: an observer, or a key that takes part in a run and has signed for it. */
 export type Guest =
   | { readonly role: 'observer'; readonly follows: boolean }
-  | { readonly role: PeerRole; readonly peer: string; readonly run: string; readonly yields: boolean };
+  | {
+      readonly role: PeerRole;
+      readonly peer: string;
+      readonly run: string;
+      readonly yields: boolean;
+      /** A worker of whose submission a validator is told in any case. */
+      readonly watches: string | null;
+    };
 export type Participant = Exclude<Guest, { role: 'observer' }>;
 
 /**
@@ -33,7 +40,7 @@ export function guestOf(
   if (!verifySignature(peer, helloChallenge(to.hub, to.nonce), signature)) {
     throw new ProtocolError('bad-signature', `hello: the signature is not ${peer}'s over this hub's nonce`);
   }
-  return { role, peer, run, yields: hello.yields === true };
+  return { role, peer, run, yields: hello.yields === true, watches: hello.watches ?? null };
 }
 
 /** What happens with a peer that wants to take part. */

@@ -10,7 +10,7 @@ import { assert } from '../errors.ts';
 import type { AccountView, DeviceWork, HolderView, RunView } from '../protocol/messages.ts';
 import type { AbandonedRuns } from './abandoned-runs.ts';
 import type { RunPolicy } from './run-policy.ts';
-import { runView, type TimeLeft } from './views.ts';
+import { type TimeLeft, wholeView } from './views.ts';
 
 export interface QueryOptions {
   readonly hub: string;
@@ -21,7 +21,7 @@ export interface QueryOptions {
 }
 
 export interface Queries {
-  /** A run as validators see it; null where no run has this id. */
+  /** A run with all submissions of its open round; null where no run has this id. */
   view(run: string): RunView | null;
   /** @param address the address that the client is counted under, because it decides whether an account may create a run */
   account(id: string, address: string | null): AccountView;
@@ -35,7 +35,7 @@ export function openQueries({ hub, state, time, policy, abandoned }: QueryOption
   return {
     view(id) {
       const run = state.runs.get(id);
-      return run ? runView(run, time, true) : null;
+      return run ? wholeView(run, time) : null;
     },
     account(account, from) {
       const address = state.addresses.get(account)?.address ?? null;

@@ -23,6 +23,8 @@ export interface Roll<C extends OnRoll> {
   withKey(run: string, peer: string): Iterable<C>;
   hasKey(run: string, peer: string): boolean;
   observers(): Iterable<C>;
+  /** The number of connections that have not said hello yet. */
+  unnamed(): number;
   /** The number of connections by role; `unnamed` are those before hello. */
   roles(): ReadonlyMap<string, number>;
 }
@@ -65,6 +67,7 @@ export function openRoll<C extends OnRoll>(): Roll<C> {
     withKey: (run, peer) => on(`${run}:${peer}`),
     hasKey: (run, peer) => shelves.has(`${run}:${peer}`),
     observers: () => on('observer'),
+    unnamed: () => counts.of('unnamed'),
     roles: () => counts.all,
   };
 }

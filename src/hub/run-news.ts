@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../protocol/clock.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
 import type { Connection } from './connection.ts';
 import { ownView, runView, type TimeLeft } from './views.ts';
+import { openWorkNews } from './work-news.ts';
 
 /** The receivers of a change: all peers or all validators, at once or soon, together with further changes. */
 export type Audience = 'all' | 'all-soon' | 'validators' | 'validators-soon';
@@ -24,9 +25,14 @@ export const outlineOf = (run: RunState): Outline => ({
   seats: `${run.draw} ${run.replaced}`,
 });
 
+/** What the event's author knows, and others need not: of work, judges are told when its list is closed; of verdicts, when all are there. */
+const isOwnMatter = (body: EventBody): boolean =>
+  body.type === 'work.submitted' ||
+  ((body.type === 'verdict.sealed' || body.type === 'verdict.given') && body.contest === undefined);
+
 /**
- * The receivers of a change: every peer if it may have to act; validators also get each submission. null: nobody.
- * @param is_concerned whether the event was about this run; time moves all of them
+ * The receivers of a change: every peer if it may have to act; validators also hear who is there, and of contests. null: nobody.
+ * @param is_concerned whether the event was about this run, and not its author's own matter; time moves all runs
  * @param roster_changed whether others hold the stages of the model now
  */
 export function audienceOf(
@@ -59,12 +65,15 @@ export function watchRuns({ runs }: Pick<NetworkState, 'runs'>): (event: LoggedE
       const now = outlineOf(run);
       const is_concerned = run === concerned;
       const roster_changed = is_concerned && changesRoster(run, body);
-      const audience = audienceOf(outlines.get(run.id), now, is_concerned, roster_changed);
+      const audience = audienceOf(outlines.get(run.id), now, is_concerned && !isOwnMatter(body), roster_changed);
       outlines.set(run.id, now);
       return audience ? [[run, audience]] : [];
     });
   };
 }
+
+/** Who comes is told of a run as it was so long ago at most; what one has to act on is told at once all the same. */
+const RECENT_MS = 50;
 
 export interface RunNewsOptions {
   readonly clock: Clock;
@@ -97,20 +106,36 @@ const ROLES: Readonly<Record<Audience, readonly PeerRole[]>> = {
 export function openRunNews({ clock, time, soon_ms, inRun }: RunNewsOptions): RunNews {
   /** By run. */
   const pending = new Map<string, Pending>();
+  const work = openWorkNews<Connection>();
+  const recent = new Map<string, { readonly made_ms: number; readonly frameFor: (to: Connection) => Uint8Array }>();
 
   /** Frames of a run as it is now, encoded once for all peers that get the same. */
   const framesOf = (run: RunState): ((to: Connection) => Uint8Array) => {
     const frames = new Map<string, Uint8Array>();
     return ({ role, peer, run: of }) => {
       assert(of === run.id, 'a peer hears of the run that it takes part in');
-      assert(role === 'worker' || role === 'validator', "others' work is shown to nobody but validators");
+      assert(role === 'worker' || role === 'validator', 'only who takes part hears of a run like this');
       const own = role === 'worker' ? ownView(run, peer!) : {};
       const key = `${role} ${JSON.stringify(own)}`;
-      const view = () => runView(run, time, role === 'validator', own);
-      const frame = frames.get(key) ?? encodeMessage({ type: 'run', view: view() });
+      const frame = frames.get(key) ?? encodeMessage({ type: 'run', view: runView(run, time, role, own) });
       frames.set(key, frame);
       return frame;
     };
+  };
+  /** As above, for those who come one after the other, as thousands do after a restart. */
+  const recentFramesOf = (run: RunState): ((to: Connection) => Uint8Array) => {
+    const now_ms = clock.elapsed_ms();
+    const kept = recent.get(run.id);
+    if (kept && now_ms - kept.made_ms < RECENT_MS) return kept.frameFor;
+    const frameFor = framesOf(run);
+    recent.set(run.id, { made_ms: now_ms, frameFor });
+    return frameFor;
+  };
+  const send = (run: RunState, connection: Connection, frameFor: (to: Connection) => Uint8Array): void => {
+    if (connection.role === 'validator') {
+      for (const frame of work.framesFor(run, connection)) connection.send(frame);
+    }
+    connection.send(frameFor(connection));
   };
   /** These roles hear everything now; what waits is for the others alone. */
   const settle = (run: RunState, roles: readonly PeerRole[]): void => {
@@ -133,13 +158,14 @@ export function openRunNews({ clock, time, soon_ms, inRun }: RunNewsOptions): Ru
   const tellAll = (run: RunState, roles: readonly PeerRole[]): void => {
     settle(run, roles);
     const frameFor = framesOf(run);
-    for (const role of roles) for (const connection of inRun(run.id, role)) connection.send(frameFor(connection));
+    for (const role of roles) for (const connection of inRun(run.id, role)) send(run, connection, frameFor);
   };
 
   return {
-    tell: (run, connection) => connection.send(framesOf(run)(connection)),
+    tell: (run, connection) => send(run, connection, recentFramesOf(run)),
     announce(run, audience) {
       const is_urgent = audience === 'all' || audience === 'validators';
+      if (audience !== 'validators-soon') recent.delete(run.id);
       (is_urgent ? tellAll : collect)(run, ROLES[audience]);
     },
     close() {

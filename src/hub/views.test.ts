@@ -17,7 +17,7 @@ import {
   work,
 } from '../core/testing/example-history.ts';
 import { RunStatusSchema, RunViewSchema, WIRE_LIMITS } from '../protocol/messages.ts';
-import { ownView, type PeerTelemetry, runStatuses, runView } from './views.ts';
+import { ownView, type PeerTelemetry, runStatuses, runView, wholeView } from './views.ts';
 
 const slow = { code: 'too-slow', message: 'a step takes 14 s here, a round has 6.0 s' };
 const progress = {
@@ -53,7 +53,7 @@ test('where every worker is too slow, the run has a problem, with the times that
   );
   assert.equal(problem(slow), null);
   assert.equal(problem(), null);
-  const { seats } = runView(history.run, time, false);
+  const { seats } = runView(history.run, time, 'worker');
   assert.deepEqual(seats, { workers: 2, workers_needed: 2, validators: 0 });
 });
 
@@ -75,7 +75,8 @@ test('who holds which stage is told to all who take part, a worker its own apart
   const { run } = history;
   const stage = (id: string) => run.peers.get(id)!.stage!;
   history.happen(ALICE, work({ stage: stage(ALICE) }));
-  const view = (worker?: string) => runView(run, time, worker === undefined, worker ? ownView(run, worker) : {});
+  const view = (worker?: string) =>
+    worker ? runView(run, time, 'worker', ownView(run, worker)) : wholeView(run, time);
   const expected = [ALICE, BOB].map((id) => [id, stage(id)]);
   assert.deepEqual(view().roster, expected);
   assert.deepEqual(
@@ -105,7 +106,7 @@ test('nothing is told of stages where there are none', () => {
   history.openWith([VERA]);
   history.happen(HUB, tick(1001));
   history.happen(ALICE, work());
-  const view = runView(history.run, time, true, ownView(history.run, ALICE));
+  const view = { ...wholeView(history.run, time), ...ownView(history.run, ALICE) };
   const [status] = runStatuses(history.state, time, new Map(), () => 0);
   for (const part of [view, view.submissions[0], status, ...status.peers]) {
     assert.deepEqual(

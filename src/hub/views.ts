@@ -1,8 +1,9 @@
 // The core's state as peers and people see it.
+import type { PeerRole } from '../core/events/peer-joined.ts';
 import { isShown } from '../core/rounds/contest.ts';
 import { mostAmount } from '../core/rounds/first-work.ts';
 import { bondPermille } from '../core/rounds/re-execution.ts';
-import { type NetworkState, type PeerState, type RunState, workersNeeded } from '../core/state.ts';
+import { type NetworkState, type PeerState, type RunState, type Submission, workersNeeded } from '../core/state.ts';
 import { inUnit } from '../protocol/measures.ts';
 import type { PeerView, Progress, RunStatus, RunView } from '../protocol/messages.ts';
 import type { LogClock } from './log-clock.ts';
@@ -65,10 +66,23 @@ const rosterOf = ({ spec, peers }: RunState): Pick<RunView, 'roster'> =>
     ? {}
     : { roster: [...peers.values()].filter(holdsStage).map(({ id, stage }) => [id, stage] as [string, number]) };
 
+/** A submission of the open round, with all who have answered. */
+export function submissionView(run: RunState, submission: Submission): RunView['submissions'][number] {
+  const { id, worker, body, judges, first, seals, verdicts } = submission;
+  const { runtime, consecutive_valid } = run.peers.get(worker)!;
+  const { work, size_bytes, amount, numbers, stage } = body;
+  return {
+    ...{ id, worker, runtime, consecutive_valid, bond_permille: bondPermille(run, worker, amount) },
+    ...{ work, size_bytes, amount, numbers, ...(stage !== undefined && { stage }) },
+    ...{ judges, appealed: first !== null, sealed: [...seals.keys()], shown: [...verdicts.keys()] },
+  };
+}
+
 /**
- * A peer's view of a run. Only validators see other submissions; `own` is a worker's view of itself.
+ * A peer's view of a run, without submissions: validators are told of theirs apart (work-news.ts), and nobody else is.
+ * @param own a worker's view of itself
  */
-export function runView(run: RunState, time: TimeLeft, withSubmissions: boolean, own: OwnView = {}): RunView {
+export function runView(run: RunState, time: TimeLeft, role: PeerRole, own: OwnView = {}): RunView {
   return {
     ...shared(run, time),
     checkpoint: run.checkpoint,
@@ -78,25 +92,8 @@ export function runView(run: RunState, time: TimeLeft, withSubmissions: boolean,
       workers_needed: workersNeeded(run),
       validators: run.validators.length,
     },
-    submissions: withSubmissions
-      ? [...run.submissions.values()].map(({ id, worker, body, judges, first, seals, verdicts }) => ({
-          id,
-          worker,
-          runtime: run.peers.get(worker)!.runtime,
-          consecutive_valid: run.peers.get(worker)!.consecutive_valid,
-          bond_permille: bondPermille(run, worker, body.amount),
-          work: body.work,
-          size_bytes: body.size_bytes,
-          amount: body.amount,
-          numbers: body.numbers,
-          ...(body.stage !== undefined && { stage: body.stage }),
-          judges,
-          appealed: first !== null,
-          sealed: [...seals.keys()],
-          shown: [...verdicts.keys()],
-        }))
-      : [],
-    contests: withSubmissions ? contestsOf(run) : [],
+    submissions: [],
+    contests: role === 'validator' ? contestsOf(run) : [],
     draw: run.draw,
     ...own,
     ...rosterOf(run),
@@ -105,6 +102,12 @@ export function runView(run: RunState, time: TimeLeft, withSubmissions: boolean,
     rating_permille: run.rules.rating_permille ?? 0,
   };
 }
+
+/** All that anybody may see of a run. */
+export const wholeView = (run: RunState, time: TimeLeft): RunView => ({
+  ...runView(run, time, 'validator'),
+  submissions: [...run.submissions.values()].map((submission) => submissionView(run, submission)),
+});
 
 const contestsOf = (run: RunState): NonNullable<RunView['contests']> =>
   [...run.contests].map(([submission, contest]) => {

@@ -6,21 +6,23 @@ import { CodedError } from '../errors.ts';
 import type { AnyGame, Claim, Device, Verdict } from '../games/game.ts';
 import { memoryDrawer } from '../games/memory-drawer.ts';
 import { runProgram } from '../games/programs/node-programs.ts';
-import { checkSubmission, type SubmissionView } from '../peer/check-submission.ts';
+import { checkSubmission } from '../peer/check-submission.ts';
+import { findRun } from '../peer/find-run.ts';
 import { followModel } from '../peer/model.ts';
 import { type JoinOptions, joinRun, type Situation } from '../peer/peer.ts';
 import { openThrottle } from '../peer/policy.ts';
+import type { SeenRun } from '../peer/round-work.ts';
 import { fired } from '../protocol/clock.ts';
 import { signEvent } from '../protocol/envelope.ts';
+import type { JudgedView } from '../protocol/from-hub.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { RunView } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { OwnerError } from './errors.ts';
 import { sendEvent } from './owner.ts';
 import { isFitToReveal, type Plant, plantedGame, plantPledge, plantReveal } from './planted-work.ts';
-import { observeRun } from './run-observer.ts';
+import { watchWorker } from './run-observer.ts';
 
 export interface PlantOptions
   extends Pick<JoinOptions, 'url' | 'run' | 'name' | 'folder' | 'runtime' | 'signal' | 'onNews' | 'loadGame'> {
@@ -43,35 +45,37 @@ export type PlantOutcome =
 export async function plantInRun(options: PlantOptions): Promise<PlantOutcome> {
   const { url, name, folder, runtime, owner, signal, loadGame, onNews } = options;
   const done = new AbortController();
-  let planting: Planting | null = null;
-  const observer = await observeRun(url, options.run, (view) => planting?.see(view));
+  const watches: { close(): void }[] = [];
   try {
-    const { run, owner: expected } = observer.run;
+    const { hub, view: found } = await findRun(url, options.run);
+    const { run, owner: expected, phase } = found;
     if (expected !== owner.id) {
       throw new OwnerError('not-the-owner', `only the owner ${expected} can plant in run ${run}, got ${owner.id}`);
     }
-    if (observer.run.phase === 'finished') {
+    if (phase === 'finished') {
       const refusal = { refusal: 'wrong-phase' };
       throw new PeerError('refused', `run ${run.slice(0, 12)} is finished: nothing is judged any more`, refusal);
     }
     const own = new Planting(options, run, () => done.abort());
-    planting = own;
     await joinRun({
       ...{ url, run, runtime, name, folder, loadGame, role: 'worker', throttle: openThrottle(1), onNews },
       signal: AbortSignal.any([signal, done.signal]),
-      disguise: (game, situation) => own.play(game, situation),
+      disguise(game, situation) {
+        watches.push(watchWorker(url, { hub, run, worker: situation.peer }, (view) => own.see(view)));
+        return own.play(game, situation);
+      },
       pledge: (work) => own.pledge(work),
     });
     return await own.outcome();
   } finally {
-    observer.close();
+    for (const watch of watches) watch.close();
   }
 }
 
 /** Planted work as its judges see it, with the model of its round. */
 interface Seen {
-  readonly view: RunView;
-  readonly submission: SubmissionView;
+  readonly view: SeenRun;
+  readonly submission: JudgedView;
   readonly state: Promise<unknown>;
 }
 
@@ -127,8 +131,8 @@ class Planting {
     return this.#plant?.work === work ? plantPledge(this.#options.owner, this.#plant) : null;
   }
 
-  /** Called with every view that a validator gets. */
-  see(view: RunView): void {
+  /** Called with every view of whoever watches the work. */
+  see(view: SeenRun): void {
     const plant = this.#plant;
     if (!plant || this.#concluding) return;
     const submission = view.submissions.find(({ work, worker }) => {
@@ -147,7 +151,7 @@ class Planting {
     }
   }
 
-  #stateOf(view: RunView): Promise<unknown> {
+  #stateOf(view: SeenRun): Promise<unknown> {
     const { params, fetchBlob } = this.#situation!;
     const state = followModel(this.#game!, params, { fetch: fetchBlob }).follow(view);
     state.catch(() => {}); // its user handles the error

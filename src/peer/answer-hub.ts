@@ -1,5 +1,5 @@
 // The decision about each message of the hub: made here from what is known; connection.ts acts on it.
-import type { FromHub } from '../protocol/from-hub.ts';
+import type { FromHub, WorkPiece } from '../protocol/from-hub.ts';
 import type { RunView, Welcome } from '../protocol/messages.ts';
 import { otherVersion, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
@@ -19,6 +19,7 @@ export type HubAction =
   | { readonly do: 'prove-key'; readonly nonce: Uint8Array }
   | { readonly do: 'go-on'; readonly welcome: Welcome }
   | { readonly do: 'show-run'; readonly view: RunView }
+  | { readonly do: 'take-work'; readonly piece: WorkPiece }
   | { readonly do: 'check-receipt'; readonly event: string; readonly receipt: unknown }
   | { readonly do: 'send-later'; readonly event: string }
   | { readonly do: 'reject'; readonly event: string; readonly error: PeerError }
@@ -39,6 +40,8 @@ export function planAnswer(message: FromHub, { hub, run, greeted }: Known): HubA
       return { do: 'go-on', welcome: message };
     case 'run':
       return message.view.run === run ? { do: 'show-run', view: message.view } : null;
+    case 'work':
+      return { do: 'take-work', piece: message };
     case 'accepted':
       return { do: 'check-receipt', event: message.event, receipt: message.receipt };
     case 'refused':

@@ -2,17 +2,16 @@
 import { decodeBundle } from '../games/bundle.ts';
 import type { Device, Judging, Verdict } from '../games/game.ts';
 import { comparedWith } from '../games/judging-draw.ts';
-import type { RunView } from '../protocol/messages.ts';
+import type { JudgedView } from '../protocol/from-hub.ts';
 import { type RoleContext, roundOf } from './role.ts';
-
-export type SubmissionView = RunView['submissions'][number];
+import type { SeenRun } from './round-work.ts';
 
 /** The game's verdict on a submission; `state` is the model of its round. Throws PeerError where its blobs cannot be fetched, GameError. */
 export async function checkSubmission(
   { game, params, device }: Pick<RoleContext, 'game' | 'params' | 'device'>,
   state: unknown,
-  view: RunView,
-  submission: SubmissionView,
+  view: SeenRun,
+  submission: JudgedView,
   judging: Pick<Judging, 'repeat_permille' | 'looks' | 'place' | 'time_ms'>,
 ): Promise<Verdict> {
   const { stage } = submission;
@@ -27,19 +26,18 @@ export async function checkSubmission(
 }
 
 /** The work in the log before a submission: that of the last merged round, then that of this round. */
-async function earlierWork({ fetchBlob }: Device, view: RunView, submission: SubmissionView): Promise<Uint8Array[]> {
+async function earlierWork({ fetchBlob }: Device, view: SeenRun, submission: JudgedView): Promise<Uint8Array[]> {
   const last = view.recent.at(-1);
   const before = last ? decodeBundle(await fetchBlob(last.bundle)) : [];
-  const own = view.submissions.findIndex(({ id }) => id === submission.id);
   const merged = before.map(
     ({ work }) =>
       async () =>
         work,
   );
-  const handedIn = view.submissions.map(
+  const handedIn = view.handed_in.map(
     ({ work }) =>
       () =>
         fetchBlob(work),
   );
-  return Promise.all(comparedWith(merged, handedIn, own).map((fetch) => fetch()));
+  return Promise.all(comparedWith(merged, handedIn, submission.place).map((fetch) => fetch()));
 }

@@ -7,13 +7,14 @@ import { ProtocolError } from '../protocol/errors.ts';
 import { decodeFromHub } from '../protocol/from-hub.ts';
 import type { FromPeer } from '../protocol/from-peer.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { helloChallenge, PROTOCOL_VERSION, type RunView, type Sample, type Welcome } from '../protocol/messages.ts';
+import { helloChallenge, PROTOCOL_VERSION, type Sample, type Welcome } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import type { FromRelayingPeer, ToRelayingPeer } from '../protocol/relay-messages.ts';
 import type { FromServingPeer } from '../protocol/serving-from-peer.ts';
 import type { ToServingPeer } from '../protocol/serving-messages.ts';
 import { type HubAction, planAnswer } from './answer-hub.ts';
 import { FIRST_TRY, onGiveWay, onHeard, onHttp, onWelcome, planRedial, type Tries } from './redial.ts';
+import { RoundWork, type SeenRun } from './round-work.ts';
 import { openUnanswered, type Unanswered } from './unanswered.ts';
 
 const LIMITS = {
@@ -59,9 +60,11 @@ export interface ConnectionOptions {
   readonly run: string;
   readonly role: 'worker' | 'validator';
   readonly identity: Identity;
+  /** Of a validator: a worker of whose work it is told although it does not judge it. */
+  readonly watches?: string;
   /** Called after every (re)connection; it says whether this peer is present by the log. */
   readonly onWelcome: (welcome: Welcome) => void;
-  readonly onRun: (view: RunView) => void;
+  readonly onRun: (view: SeenRun) => void;
   /** The hub asks a device that serves. */
   readonly onServe?: (message: ToServingPeer) => void;
   /** Another device says something, or has heard something. */
@@ -85,6 +88,7 @@ class Connection implements HubConnection {
   readonly #options: ConnectionOptions;
   readonly #clock: Clock;
   readonly #unanswered: Unanswered;
+  readonly #work = new RoundWork();
   #channel: Channel | undefined;
   /** The hub has welcomed this peer on the current channel. */
   #greeted = false;
@@ -178,7 +182,9 @@ class Connection implements HubConnection {
       case 'go-on':
         return this.#goOn(action.welcome);
       case 'show-run':
-        return this.#options.onRun(action.view);
+        return this.#options.onRun(this.#work.seen(action.view));
+      case 'take-work':
+        return this.#work.take(action.piece);
       case 'check-receipt':
         return this.#unanswered.accepted(action.event, action.receipt);
       case 'send-later':
@@ -198,10 +204,11 @@ class Connection implements HubConnection {
   }
 
   async #proveKey(nonce: Uint8Array): Promise<void> {
-    const { role, run, identity, hub } = this.#options;
+    const { role, run, identity, hub, watches } = this.#options;
     const signature = await identity.sign(helloChallenge(hub, nonce));
     const yields = this.#tries.yield_ms > 0 ? { yields: true } : {};
-    this.#send({ type: 'hello', protocol: PROTOCOL_VERSION, role, run, peer: identity.id, signature, ...yields });
+    const said = { role, run, peer: identity.id, signature, ...yields, ...(watches !== undefined && { watches }) };
+    this.#send({ type: 'hello', protocol: PROTOCOL_VERSION, ...said });
   }
 
   #goOn(welcome: Welcome): void {

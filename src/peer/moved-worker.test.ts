@@ -161,7 +161,8 @@ test('who judges work is told its stage', async () => {
   const more = { size_bytes: 1, amount: 1, numbers: {}, appealed: false, judges: [], sealed: [], shown: [] };
   const judging = { repeat_permille: 0, looks: true, place: 0, time_ms: 1 };
   for (const stage of [0, 2, undefined]) {
-    await checkSubmission({ game, params: null, device }, null, view, { ...work, ...more, stage }, judging);
+    const seen = { ...view, submissions: [], handed_in: [] };
+    await checkSubmission({ game, params: null, device }, null, seen, { ...work, ...more, place: 0, stage }, judging);
   }
   assert.deepEqual(
     rounds.map((round) => round.stage),

@@ -10,6 +10,7 @@ import type { Obstacle, Progress, RunView, Sample } from '../protocol/messages.t
 import type { PeerBlobs, Transfer } from './blobs.ts';
 import type { ChosenRuntime } from './choose-runtime.ts';
 import type { ModelFollower } from './model.ts';
+import type { SeenRun } from './round-work.ts';
 
 /** What a peer reports to its owner. */
 /** The activity of a peer that has done nothing of a round's work so far. */
@@ -83,13 +84,13 @@ export interface RoleContext {
 }
 
 /** A role acts on views. It gets only the newest one, after it has finished with the one before. */
-export interface Role {
+export interface Role<V extends RunView = SeenRun> {
   /** Called for every view as it arrives, to interrupt work that does not count any more. */
-  onView(view: RunView): void;
+  onView(view: V): void;
   /** Another device has this one's place: the current work does not count. */
   drop(): void;
   /** Called with the newest view. `leaving` fires when the owner wants the device back. */
-  act(view: RunView, leaving: AbortSignal): Promise<void>;
+  act(view: V, leaving: AbortSignal): Promise<void>;
 }
 
 /** A view's round in the form that games use. */

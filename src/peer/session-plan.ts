@@ -4,11 +4,11 @@ import type { RunView } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 
 /** What a session knows between two actions of its role. */
-export interface SessionKnows {
+export interface SessionKnows<V extends RunView = RunView> {
   /** The newest view; null where there is none, or another device has this one's place. */
-  readonly newest: RunView | null;
+  readonly newest: V | null;
   /** The view that the role acted on last; null when it must act again. */
-  readonly acted: RunView | null;
+  readonly acted: V | null;
   /** The run is finished, and the role has acted on that. */
   readonly finished: boolean;
   /** The owner wants the device back. */
@@ -16,13 +16,14 @@ export interface SessionKnows {
   readonly failure: CodedError | null;
 }
 
-export type SessionAction =
-  | { readonly do: 'act'; readonly view: RunView }
+export type SessionAction<V extends RunView = RunView> =
+  | { readonly do: 'act'; readonly view: V }
   | { readonly do: 'wait' }
   | { readonly do: 'leave' }
   | { readonly do: 'fail'; readonly error: CodedError };
 
-export function planSession({ newest, acted, finished, leaving, failure }: SessionKnows): SessionAction {
+export function planSession<V extends RunView>(known: SessionKnows<V>): SessionAction<V> {
+  const { newest, acted, finished, leaving, failure } = known;
   if (finished) return { do: 'leave' };
   if (failure) return { do: 'fail', error: failure };
   if (leaving) return { do: 'leave' };

@@ -16,6 +16,7 @@ import { LEAVING_LIMITS, untilLeft } from './leaving.ts';
 import { followModel } from './model.ts';
 import { openRelayChannel, type RelayChannel } from './relay-channel.ts';
 import type { PeerNews, Role, RoleContext } from './role.ts';
+import type { SeenRun } from './round-work.ts';
 import { openServingPart, type ServeOptions, type ServingPart } from './serving-part.ts';
 import { planAfterActing, planAfterBinding, planAfterJoining, planSession } from './session-plan.ts';
 import { openStatus, type Pauses, type Status } from './status.ts';
@@ -71,9 +72,9 @@ class Session {
   readonly #serving: ServingPart | null;
   readonly #channel: RelayChannel | null;
   readonly #connection: HubConnection;
-  #newest: RunView | null = null;
+  #newest: SeenRun | null = null;
   readonly #heldStages = new HeldStages();
-  #acted: RunView | null = null;
+  #acted: SeenRun | null = null;
   #finished = false;
   #failure: CodedError | null = null;
   /** Ends the wait for something new. */
@@ -209,7 +210,7 @@ class Session {
     void this.#announce(welcome);
   }
 
-  #onRun(view: RunView): void {
+  #onRun(view: SeenRun): void {
     this.#newest = view;
     this.#heldStages.see(view);
     this.#status.saw(view);
@@ -220,7 +221,7 @@ class Session {
     this.#wake();
   }
 
-  async #act(view: RunView): Promise<void> {
+  async #act(view: SeenRun): Promise<void> {
     const { signal } = this.#options;
     this.#acted = view;
     try {
@@ -234,7 +235,7 @@ class Session {
     this.#finished = view.phase === 'finished' && !this.#onlyServes;
   }
 
-  #actAgain(view: RunView): void {
+  #actAgain(view: SeenRun): void {
     if (this.#acted === view) this.#acted = null;
     this.#wake();
   }

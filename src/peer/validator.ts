@@ -8,13 +8,14 @@ import { CodedError } from '../errors.ts';
 import type { Verdict } from '../games/game.ts';
 import { saltFor } from '../games/judging-draw.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
+import type { JudgedView } from '../protocol/from-hub.ts';
 import { utf8 } from '../protocol/hash.ts';
-import type { RunView } from '../protocol/messages.ts';
-import { checkSubmission, type SubmissionView } from './check-submission.ts';
+import { checkSubmission } from './check-submission.ts';
 import { type ContestJuror, contestJuror } from './contest-juror.ts';
 import { lateWords } from './late-words.ts';
 import { openRatings, type Ratings } from './ratings.ts';
 import { NOTHING_DONE, type Role, type RoleContext, roundKey } from './role.ts';
+import type { SeenRun } from './round-work.ts';
 import { openSampler, type Sampler } from './sampler.ts';
 import { openSealedVerdicts, type SealedVerdicts } from './sealed-verdicts.ts';
 import { instanceOf, isToEvaluate, type Judgement, nextToJudge, toReveal } from './validator-plan.ts';
@@ -41,7 +42,7 @@ class Validator implements Role {
   /** The last model that it measured. */
   #evaluated = '';
   /** The newest view, also while it judges. */
-  #newest: RunView | null = null;
+  #newest: SeenRun | null = null;
   /** Who has submitted in a round, as far as this validator knows. */
   #handedIn: { readonly round: number; readonly workers: ReadonlySet<string> } | null = null;
 
@@ -56,16 +57,16 @@ class Validator implements Role {
     this.#sampler = openSampler(context);
   }
 
-  onView(view: RunView): void {
+  onView(view: SeenRun): void {
     this.#newest = view;
     this.#sampler.onView(view);
-    if (view.submissions.length === 0) return;
-    this.#handedIn = { round: view.round, workers: new Set(view.submissions.map(({ worker }) => worker)) };
+    if (view.handed_in.length === 0) return;
+    this.#handedIn = { round: view.round, workers: new Set(view.handed_in.map(({ worker }) => worker)) };
   }
 
   drop(): void {}
 
-  async act(view: RunView, leaving: AbortSignal): Promise<void> {
+  async act(view: SeenRun, leaving: AbortSignal): Promise<void> {
     const { identity, clock } = this.#context;
     if (roundKey(view) !== this.#round) await this.#beginRound(view);
     const begun_ms = clock.elapsed_ms();
@@ -87,7 +88,7 @@ class Validator implements Role {
     this.#context.progress({ state: 'waiting', round: view.round, ...NOTHING_DONE });
   }
 
-  async #beginRound(view: RunView): Promise<void> {
+  async #beginRound(view: SeenRun): Promise<void> {
     this.#round = roundKey(view);
     this.#judged.clear();
     this.#repeated.clear();
@@ -96,7 +97,7 @@ class Validator implements Role {
     await (await this.#ratingsHere()).opened(view.round, before);
   }
 
-  async #judge(view: RunView, { submission, time_ms }: Judgement): Promise<void> {
+  async #judge(view: SeenRun, { submission, time_ms }: Judgement): Promise<void> {
     const { identity, run } = this.#context;
     const { id, worker, appealed } = submission;
     const { round } = view;
@@ -116,7 +117,7 @@ class Validator implements Role {
     this.#context.tell({ type: 'judged', round, submission: id, accepted, code });
   }
 
-  async #find(state: unknown, view: RunView, submission: SubmissionView, time_ms: number): Promise<Verdict> {
+  async #find(state: unknown, view: SeenRun, submission: JudgedView, time_ms: number): Promise<Verdict> {
     const { id } = submission;
     const duty = dutyOf({ ...view, ...submission, draw: view.draw! }, this.#context.identity.id);
     const finding =
@@ -127,8 +128,8 @@ class Validator implements Role {
 
   /** The verdict as it will be revealed, with its evidence published. */
   async #write(
-    { rating_permille }: RunView,
-    submission: SubmissionView,
+    { rating_permille }: SeenRun,
+    submission: JudgedView,
     { evidence, ...found }: Verdict,
     ratings: Ratings,
   ): Promise<VerdictGiven> {
@@ -157,7 +158,7 @@ class Validator implements Role {
     }
   }
 
-  async #evaluate(view: RunView): Promise<void> {
+  async #evaluate(view: SeenRun): Promise<void> {
     const { game, params, device, run } = this.#context;
     const { model, round: merged_rounds } = view;
     this.#evaluated = model;
@@ -182,4 +183,4 @@ class Validator implements Role {
   }
 }
 
-const instanceFields = ({ appealed }: SubmissionView) => (appealed ? ({ appeal: true } as const) : {});
+const instanceFields = ({ appealed }: JudgedView) => (appealed ? ({ appeal: true } as const) : {});

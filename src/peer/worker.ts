@@ -40,12 +40,12 @@ interface Work {
   begun: boolean;
 }
 
-export function workerRole(context: RoleContext): Role {
+export function workerRole(context: RoleContext): Role<RunView> {
   return new Worker(context);
 }
 
 /** Acts on the decisions of worker-plan.ts. */
-class Worker implements Role {
+class Worker implements Role<RunView> {
   readonly #context: RoleContext;
   readonly #stepping: Stepping;
   readonly #written: () => Promise<void>;

@@ -20,6 +20,8 @@ export const HelloSchema = z.strictObject({
   changes: z.boolean().optional(),
   /** From a peer that was told `key-in-use`: it takes over only if no other device with its key has the place. */
   yields: z.boolean().optional(),
+  /** A validator that is told of this worker's submission as well, whoever judges it: an owner's that has planted work. */
+  watches: hash.optional(),
 });
 
 export const FromPeerSchema = z.discriminatedUnion('type', [

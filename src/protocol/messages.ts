@@ -11,9 +11,10 @@ import { bytes, count, hash, role } from './schemas.ts';
  * is that of its manifest. 5: steps. 6: metrics in the game's words. 7: models in bf16 and f16. 8: amounts and numbers in the
  * game's words. 9: the pool that serves (serving-messages.ts). 10: offers say whether a device chats. 11: devices judge each other's answers.
  * 12: devices of a run talk to each other (relay-messages.ts); those that serve make vectors, sign claims and tell their energy; limits and
- * counts of judging are in the log. 13: runs whose model is cut into stages: work names its stage, views say who holds what.
+ * counts of judging are in the log. 13: runs whose model is cut into stages: work names its stage, views say who holds what. 14: validators
+ * are told of their own draw, and of the round's work once its list is closed, as changes.
  */
-export const PROTOCOL_VERSION = 13;
+export const PROTOCOL_VERSION = 14;
 
 /** Says in words which side has the older version, and what that side can do about it. */
 export function otherVersion(versions: { readonly hub: number; readonly peer: number }): string {
