@@ -9,13 +9,15 @@ import { nextStakeChange } from '../core/shares/stake.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { CodedError } from '../errors.ts';
 import { withFirstWork } from '../games/first-work.ts';
+import { stagesOf } from '../games/game.ts';
 import { wordsOfGame } from '../games/parts.ts';
+import { keepState } from '../games/state.ts';
 import { signEvent } from '../protocol/envelope.ts';
+import { utf8 } from '../protocol/hash.ts';
 import { type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
 import { SimulationError } from './errors.ts';
 import { type RunPlan, secretOf } from './plan.ts';
-import { emptyTally, tally } from './tally-game.ts';
 import { Process, RIGHT_CLOCK } from './virtual-time.ts';
 import type { World } from './world.ts';
 
@@ -43,23 +45,24 @@ const judgedQuickly = ({ moves_shares }: RunPlan): Omit<Rules, 'emission' | 'val
 export async function ownRun(world: World): Promise<void> {
   const { plan } = world;
   const process = new Process(world.time, RIGHT_CLOCK);
-  const params = new TextEncoder().encode(JSON.stringify(world.params));
-  const model = tally.encodeState(world.params, emptyTally);
+  const { game, params, first } = world.setup;
+  const stages = stagesOf(game, params);
   const { owner_permille, validators_permille, shares_per_round, halving_rounds } = plan.run;
   const named = world.peers.filter((peer) => peer.plan.stake !== undefined);
   const body: EventBody = {
     type: 'run.created',
     version: 3,
-    ...wordsOfGame(tally),
+    ...wordsOfGame(game),
     name: `seed ${plan.seed}`,
-    game: 'tally',
+    game: game.name,
     params: '',
     model: '',
     rounds: plan.run.rounds,
     round_ms: plan.run.round_ms,
     judging_ms: plan.run.judging_ms,
     min_workers: plan.run.min_workers,
-    checkpoint_every: plan.run.checkpoint_every,
+    checkpoint_every: stages > 0 ? 1 : plan.run.checkpoint_every,
+    ...(stages > 0 && { stages }),
     rules: await withFirstWork(
       {
         ...(plan.run.rules ?? judgedQuickly(plan.run)),
@@ -72,8 +75,8 @@ export async function ownRun(world: World): Promise<void> {
           workers_permille: 1000 - owner_permille - validators_permille,
         },
       },
-      tally,
-      world.params,
+      game,
+      params,
     ),
     ...(plan.run.keeps_recent && { keep: 'recent' as const }),
     created_ms: process.clock.now_ms(),
@@ -84,7 +87,9 @@ export async function ownRun(world: World): Promise<void> {
       if (hub) {
         const { blobs } = hub.place.services;
         const create = async (): Promise<string> => {
-          const event = { ...body, params: await blobs.put(params), model: await blobs.put(model) };
+          for (const blob of world.setup.blobs.values()) await blobs.put(blob);
+          const model = await keepState(game, params, first, (bytes) => blobs.put(bytes));
+          const event = { ...body, params: await blobs.put(utf8(JSON.stringify(params))), model };
           return world.post(await signEvent(world.owner, event));
         };
         // A hub that is killed meanwhile never answers. The event has the same bytes every time, so the log contains it once.

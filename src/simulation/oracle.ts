@@ -14,14 +14,14 @@ import { initialState, type NetworkState, type RunState } from '../core/state.ts
 import { encodeState, stateHash } from '../core/state-bytes.ts';
 import { decodeBundle } from '../games/bundle.ts';
 import type { AcceptedWork } from '../games/game.ts';
-import { cutState, followState, mergeState } from '../games/state.ts';
+import { cutState, followState, hashOfState, mergeState } from '../games/state.ts';
 import { eventId } from '../protocol/envelope.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { Auditor } from './auditor/auditor.ts';
 import { difference } from './auditor/compare.ts';
 import type { HubDisk } from './disks.ts';
 import { SimulationError } from './errors.ts';
-import { emptyTally, type Tally, type TallyParams, tally } from './tally-game.ts';
+import type { GameSetup } from './play-setup.ts';
 
 /** The time that a hub may need in addition to a round's own times: commits, the merge, the longest step of its clock. */
 const ROUND_SLACK_MS = 4000;
@@ -40,6 +40,9 @@ const violated = (what: string): never => {
   throw new SimulationError('violated', what);
 };
 
+/** What the run plays, and whether its models only get worse. */
+export type Played = GameSetup & { readonly diverges: boolean };
+
 export class Oracle {
   /** The state that follows from the durable log. */
   readonly state: NetworkState;
@@ -47,7 +50,7 @@ export class Oracle {
   readonly witnessed: { readonly id: string; readonly event: LoggedEvent }[] = [];
   readonly #auditor: Auditor;
   readonly #disk: HubDisk;
-  readonly #params: TallyParams;
+  readonly #setup: Played;
   readonly #honest: ReadonlySet<string>;
   readonly #keepsSealed: (judge: string, submission: string) => boolean;
   /** The events that have receipts, by index: the log must contain them for ever. */
@@ -55,7 +58,7 @@ export class Oracle {
   readonly #submitted = new Set<string>();
   readonly #judged = new Set<string>();
   /** The model after each number of merged rounds, computed here from the work alone. */
-  readonly #models: { readonly hash: string; readonly state: Tally; readonly rest: unknown }[] = [];
+  readonly #models: { readonly hash: string; readonly state: unknown; readonly rest: unknown }[] = [];
   #blobsNeeded: string[] = [];
   #stage = '';
   #alive_ms = 0;
@@ -72,7 +75,7 @@ export class Oracle {
   constructor(
     hub: string,
     disk: HubDisk,
-    params: TallyParams,
+    setup: Played,
     honest: ReadonlySet<string>,
     keepsSealed: (judge: string, submission: string) => boolean,
   ) {
@@ -81,9 +84,7 @@ export class Oracle {
     this.state = initialState(hub);
     this.#auditor = new Auditor(hub);
     this.#disk = disk;
-    this.#params = params;
-    const bytes = tally.encodeState(params, emptyTally);
-    this.#models.push({ hash: sha256Hex(bytes), state: emptyTally, rest: null });
+    this.#setup = setup;
   }
 
   /** A peer got a valid receipt. */
@@ -95,10 +96,9 @@ export class Oracle {
     this.#checkPromise(index, id);
   }
 
-  /** A peer uses a state as the model of a round. */
-  claimed(peer: string, round: number, state: Tally): void {
+  /** A peer uses a state with this hash as the model of a round. */
+  claimed(peer: string, round: number, hash: string): void {
     const model = this.#models[round];
-    const hash = sha256Hex(tally.encodeState(this.#params, state));
     if (model && model.hash !== hash)
       violated(`${peer} holds ${hash} as the model of round ${round}, not ${model.hash}`);
   }
@@ -233,8 +233,13 @@ export class Oracle {
       if (early_ms > 0) violated(`event ${index}: a round that brought nothing is opened ${early_ms} ms early`);
       if (mayHalt(run)) violated(`event ${index}: a round is opened though its models only get worse`);
     }
-    if (body.type === 'run.halted' && !this.#params.diverges) violated(`event ${index}: a run that learns is halted`);
-    if (body.type === 'run.created') await this.#keep([body.params, body.model]);
+    if (body.type === 'run.halted' && !this.#setup.diverges) violated(`event ${index}: a run that learns is halted`);
+    if (body.type === 'run.created') {
+      const { game, params, first } = this.#setup;
+      this.#models[0] = { hash: await hashOfState(game, params, first), state: first, rest: null };
+      if (body.model !== this.#models[0].hash) violated(`the run begins with ${body.model}`);
+      await this.#keep([body.params, body.model]);
+    }
     if (body.type === 'work.submitted') {
       const key = `${author} ${body.round}.${body.attempt}`;
       if (this.#submitted.has(key)) violated(`event ${index}: ${author.slice(0, 8)} hands in twice for one round`);
@@ -280,18 +285,19 @@ export class Oracle {
       bundle.length === works.length && bundle.every(({ work }, i) => Buffer.compare(work, works[i].work) === 0);
     if (!same) violated(`round ${body.round}: the bundle is not the accepted work in order of id`);
     const before = this.#models[body.round];
-    const cut = await cutState<unknown>(tally, this.#params, before, works);
+    const { game, params } = this.#setup;
+    const cut = await cutState<unknown>(game, params, before, works);
     const state = cut
-      ? await followState(tally, this.#params, before.state, cut.step)
-      : await mergeState(tally, this.#params, before.state, works);
+      ? await followState(game, params, before.state, cut.step)
+      : await mergeState(game, params, before.state, works);
     const rest = cut?.rest ?? null;
     const made = cut ? sha256Hex(cut.step) : undefined;
     if (made !== body.step) violated(`round ${body.round}: the accepted work gives step ${made}, not ${body.step}`);
     if (body.rest) {
-      const left = sha256Hex(tally.encodeState(this.#params, rest as Tally));
+      const left = await hashOfState(game, params, rest, 'rest');
       if (left !== body.rest) violated(`round ${body.round}: its steps left out ${left}, not ${body.rest}`);
     }
-    const hash = sha256Hex(tally.encodeState(this.#params, state));
+    const hash = await hashOfState(game, params, state);
     if (hash !== body.model) violated(`round ${body.round}: the accepted work gives model ${hash}, not ${body.model}`);
     this.#models[body.round + 1] = { hash, state, rest };
     const paid = new Set<string>();

@@ -9,6 +9,7 @@ import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { seededRandom } from '../protocol/random.ts';
+import type { Runtime } from '../tensor/runtime.ts';
 import { PeerDisk } from './disks.ts';
 import type { Line } from './network.ts';
 import type { PeerPlan } from './plan.ts';
@@ -21,6 +22,11 @@ const ATTEMPTS = 4;
 const FIRST_WAIT_MS = 250;
 const RETRY_MS = 1000;
 const LEAVING_MS = 8000;
+const NO_RUNTIME: Runtime = {
+  class: 'wasm',
+  load: () => Promise.reject(new Error('nothing is computed here')),
+  close: async () => {},
+};
 
 export class SimulatedPeer {
   readonly plan: PeerPlan;
@@ -96,11 +102,7 @@ export class SimulatedPeer {
           continue;
         }
         const device: Device = {
-          runtime: {
-            class: 'wasm',
-            load: () => Promise.reject(new Error('nothing is computed here')),
-            close: async () => {},
-          },
+          runtime: world.staging.runtime?.(process, this.plan) ?? NO_RUNTIME,
           fetchBlob: blobs.fetch,
           drawer: this.#disk.openDrawer(process),
           progress: () => process.wait(this.plan.step_ms),
@@ -113,7 +115,7 @@ export class SimulatedPeer {
           name,
           identity: this.identity,
           game: this.#game((bound) => random.below(bound)),
-          params: world.params,
+          params: world.setup.params,
           device,
           transport: {
             dial: () => this.line.dial(process),
@@ -156,11 +158,17 @@ export class SimulatedPeer {
 
   /** The game of this device: it reports its model to the oracle, and sometimes invents its work. */
   #game(below: (bound: number) => number): AnyGame {
-    const { oracle, bug, staging } = this.#world;
-    const game: AnyGame = {
+    const { staging, setup } = this.#world;
+    const game = setup.game === tally ? this.#tally(below) : setup.game;
+    return staging.playedBy?.(this, game) ?? game;
+  }
+
+  #tally(below: (bound: number) => number): AnyGame {
+    const { oracle, bug } = this.#world;
+    return {
       ...((this.plan.role === 'validator' && bug?.judges) || tally),
       task: (params, round, peer, state: Tally) => {
-        oracle.claimed(this.plan.name, round.number, state);
+        oracle.claimed(this.plan.name, round.number, sha256Hex(tally.encodeState(params, state)));
         return tally.task(params, round, peer, state);
       },
       perform: async (task: TallyTask, device, signal) => {
@@ -169,7 +177,6 @@ export class SimulatedPeer {
         return claim;
       },
     };
-    return staging.playedBy?.(this, game) ?? game;
   }
 
   #blobs(process: Process): PeerBlobs {

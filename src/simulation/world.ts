@@ -12,14 +12,16 @@ import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { sha256, utf8 } from '../protocol/hash.ts';
 import { type DrawingIdentity, type Identity, identityFromSecret } from '../protocol/identity.ts';
 import { type Random, seededRandom } from '../protocol/random.ts';
+import type { Runtime } from '../tensor/runtime.ts';
 import type { Bug } from './bugs.ts';
 import { HubDisk } from './disks.ts';
 import { SimulationError } from './errors.ts';
 import { type FalseReceipts, falseReceipts } from './false-receipts.ts';
 import type { Doorman, Line } from './network.ts';
 import { Oracle } from './oracle.ts';
-import { FAULTS_WITHIN_MS, type PeerPlan, type Plan, secretOf } from './plan.ts';
-import { type TallyParams, tally } from './tally-game.ts';
+import { FAULTS_WITHIN_MS, type PeerPlan, type Plan, type RunPlan, secretOf } from './plan.ts';
+import type { GameSetup } from './play-setup.ts';
+import { emptyTally, tally } from './tally-game.ts';
 import { Process as NewProcess, type Process, RIGHT_CLOCK, VirtualTime } from './virtual-time.ts';
 
 /** The result of one history. */
@@ -54,6 +56,10 @@ export interface Inhabitant {
 
 /** The conditions of a history. */
 export interface Staging {
+  /** What its run plays; by default the tally of its plan. */
+  readonly setup?: GameSetup;
+  /** What a device computes with, for games that do. */
+  readonly runtime?: (process: Process, peer: PeerPlan) => Runtime;
   readonly limits: ConnectionLimits;
   /** The number of events between two snapshots of the hub's state. */
   readonly snapshot_every: number;
@@ -81,7 +87,7 @@ export abstract class World {
   readonly staging: Staging;
   readonly owner: Identity;
   readonly hubIdentity: DrawingIdentity;
-  readonly params: TallyParams;
+  readonly setup: GameSetup;
   readonly disk: HubDisk;
   readonly oracle: Oracle;
   readonly peers: Inhabitant[] = [];
@@ -109,8 +115,7 @@ export abstract class World {
     this.random = seededRandom('simulated world', seed);
     this.owner = identityFromSecret(secretOf(seed, 'owner'));
     this.hubIdentity = identityFromSecret(secretOf(seed, 'hub'));
-    const { steps, tokens_per_step, diverges, plain } = plan.run;
-    this.params = { steps, tokens_per_step, diverges, plain };
+    this.setup = staging.setup ?? tallyOf(plan.run);
     const speed = { commit_ms: plan.commit_ms, jitter_ms: plan.commit_jitter_ms };
     this.disk = new HubDisk(seededRandom('simulated disk', seed), speed, bug?.disk ?? {});
     this.planned = plan.peers.map((peer) => ({ plan: peer, identity: identityFromSecret(secretOf(seed, peer.name)) }));
@@ -118,7 +123,8 @@ export abstract class World {
     this.#lies = falseReceipts(seed, this.disk.entries);
     const keepsSealed = (judge: string, submission: string): boolean =>
       this.peers.find(({ identity }) => identity.id === judge)?.keeps(submission) ?? true;
-    this.oracle = new Oracle(this.hubIdentity.id, this.disk, this.params, new Set(honest), keepsSealed);
+    const played = { ...this.setup, diverges: plan.run.diverges };
+    this.oracle = new Oracle(this.hubIdentity.id, this.disk, played, new Set(honest), keepsSealed);
   }
 
   /** Adds a participant. */
@@ -201,7 +207,7 @@ export abstract class World {
         clock,
         randomBytes: (length) => Uint8Array.from({ length }, () => random.below(256)),
         limits: this.staging.limits,
-        loadGame: async () => this.bug?.game?.(tally, this.disk) ?? tally,
+        loadGame: async () => this.bug?.game?.(this.setup.game, this.disk) ?? this.setup.game,
         machine: this.bug?.machine,
         onEvent: (event, index) => {
           this.say(`${index} ${describe(event.body)} by ${this.nameOf(event.author)}`);
@@ -311,6 +317,11 @@ export abstract class World {
     };
   }
 }
+
+/** The tally that a plan says. */
+const tallyOf = ({ steps, tokens_per_step, diverges, plain }: RunPlan): GameSetup => ({
+  ...{ game: tally, params: { steps, tokens_per_step, diverges, plain }, first: emptyTally, blobs: new Map() },
+});
 
 /** An event in a few words. */
 function describe(body: EventBody): string {
