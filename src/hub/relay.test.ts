@@ -154,6 +154,23 @@ describe('the relay', () => {
     relay.gone(bob);
   });
 
+  test('says of what a device had not taken when it came on a new connection that it is lost, and passes on what follows', () => {
+    const [alice, older] = [device(ALICE), device(BOB)];
+    send(alice, BOB, 1);
+    take(older, ALICE, 1);
+    send(alice, BOB, 2);
+    older.channel.open = false;
+    const newer = device(BOB);
+    send(alice, BOB, 3);
+    assert.deepEqual(alice.heard.slice(1), [{ type: 'relay-lost', to: BOB, code: 'gone' }]);
+    assert.equal(newer.heard.length, 1);
+    take(newer, ALICE, 3);
+    newer.channel.open = false;
+    device(BOB);
+    send(alice, BOB, 4);
+    assert.deepEqual(lost, ['gone'], 'where all was taken nothing is lost');
+  });
+
   test('hears no word about frames that were not sent, or were taken before', () => {
     const [alice, bob, carol] = [device(ALICE), device(BOB), device(CAROL)];
     send(alice, BOB, 1);

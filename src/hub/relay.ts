@@ -126,7 +126,10 @@ class PassingRelay implements Relay {
     const lanes = this.#lanes.get(from.number) ?? new Map<string, Lane>();
     const known = lanes.get(to.peer!);
     if (known?.to === to) return known;
-    if (known) this.#end(known);
+    if (known && known.taken < known.last) {
+      // The device is on a new connection. Its words about frames there must not be taken for words about these.
+      this.#lose(from, to.peer!, 'gone');
+    } else if (known) this.#end(known);
     if (lanes.size >= RELAY_LIMITS.partners) this.#forgetIdle(lanes);
     if (lanes.size >= RELAY_LIMITS.partners) return null;
     const lane: Lane = { from, to, last: number - 1, taken: number - 1 };
