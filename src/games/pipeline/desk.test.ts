@@ -104,6 +104,27 @@ describe('a desk', () => {
     assert.deepEqual(finished, [worker.id]);
   });
 
+  test('has a few answers under way at once, and stops where they are not taken', async () => {
+    const many = Array.from({ length: 20 }, (_, number) => ({ ...wanted[0], number }));
+    let [sent, most, under_way] = [0, 0, 0];
+    let breaks_at = Number.POSITIVE_INFINITY;
+    const far = air.channel(worker);
+    const { send } = far;
+    far.send = async (...given) => {
+      most = Math.max(most, ++under_way);
+      await new Promise(setImmediate); // as long as the way there and back takes
+      under_way--;
+      if (++sent > breaks_at) throw new Error('not here');
+      return send(...given);
+    };
+    deskOf({ channel: far }).end(SEED, kept(20));
+    assert.ok((await ask(asks, { wanted: many })).every((shown) => shown !== null));
+    assert.deepEqual([sent, most], [20, 8]);
+    [sent, breaks_at] = [0, 2];
+    await ask(asks, { wanted: many, time_ms: 50 });
+    assert.ok(sent <= 10, `${sent} were sent after the third was lost`);
+  });
+
   test('shows a round four times to each device, and no more', async () => {
     shows.end(SEED, kept(2));
     const other = here(createIdentity());

@@ -60,6 +60,9 @@ const ROUNDS_KEPT = 2;
 /** Of all that it has of a round a device shows so many times as much to each that asks: to a judge, again in an appeal, and twice for what was lost. */
 const SHOWN_TIMES = 4;
 
+/** With one at a time each answer would take a way there and back, and a judge far away would hear too few of them in time. */
+const ANSWERS_UNDER_WAY = 8;
+
 const desks = new WeakMap<DeviceChannel, Desk>();
 
 /** The desk of a device with a channel. */
@@ -215,13 +218,14 @@ class OpenDesk implements Desk {
     }
   }
 
-  /** One answer after the other, as fast as they are taken. Who cannot be reached gets no more of them. */
+  /** In order, a few under way at a time. Who cannot be reached gets no more of them. */
   async #show(
     from: string,
     { seed, ask, wanted, payloads }: Extract<PipelineMessage, { kind: 'show' }>,
   ): Promise<void> {
     const past = this.#past.get(seed);
     const count = past?.kept.reduce((sum, kept) => sum + kept.count, 0) ?? 0;
+    const underWay: Promise<boolean>[] = [];
     for (const [at, one] of wanted.entries()) {
       const shown = past?.shown.get(from) ?? 0;
       const found = shown < SHOWN_TIMES * count ? foundIn(past!.kept, one) : undefined;
@@ -229,12 +233,15 @@ class OpenDesk implements Desk {
       const { hash, signature, payload } = found ?? {};
       const was = hash && signature && { hash, signature, ...(payloads && payload && { payload }) };
       const message = encodeMessage({ kind: 'shown', seed, ask, at, ...(was && { was }) });
-      try {
-        await this.#channel.send(from, message);
-      } catch {
-        return;
-      }
+      underWay.push(
+        this.#channel.send(from, message).then(
+          () => true,
+          () => false,
+        ),
+      );
+      if (underWay.length >= ANSWERS_UNDER_WAY && !(await underWay.shift())) return;
     }
+    await Promise.all(underWay);
   }
 
   /** Each slice as often as anything else; who cannot be reached does without. */
