@@ -7,6 +7,8 @@ import { ALL_FAULTS, findFault, recordSeeds } from './find-faults.ts';
 import { killedByUnit } from './killed-by-unit.ts';
 import { type Plan, planOf } from './plan.ts';
 import { play, shrink } from './shrink.ts';
+import { playStages } from './staged-history.ts';
+import { stagedPlanOf } from './staged-plan.ts';
 import type { Outcome } from './world.ts';
 
 const PROGRESS_EVERY = 50;
@@ -26,6 +28,7 @@ interface Options {
   readonly seed?: number;
   readonly bug?: string;
   readonly bugs?: boolean;
+  readonly stages?: boolean;
   readonly record?: boolean;
   readonly unit?: boolean;
   readonly json?: boolean;
@@ -70,6 +73,38 @@ async function findAll(options: Options): Promise<boolean> {
   if (options.record) recordSeeds(foundBy);
   if (!options.json) console.log(`${ALL_FAULTS.length} planted faults, ${missed} not found`);
   return missed === 0;
+}
+
+/** Histories of runs in stages. A failing one is not made smaller. */
+async function simulateStages(options: Options): Promise<boolean> {
+  const first = options.seed ?? options.from;
+  const seeds = options.seed === undefined ? options.seeds : 1;
+  const sum = { events: 0, happenings: 0, rounds: 0 };
+  const before = process.cpuUsage();
+  let failed = 0;
+  for (let seed = first; seed < first + seeds; seed++) {
+    const plan = stagedPlanOf(seed);
+    const { violation, trace, ...outcome } = await playStages(plan);
+    sum.events += outcome.log_events;
+    sum.happenings += outcome.happenings;
+    sum.rounds += outcome.rounds;
+    if (violation) failed++;
+    if (violation && options.json) console.log(JSON.stringify({ failed_seed: seed, violation }));
+    else if (violation) console.log(`${describePlan(plan)}\n${violation}`);
+    const isShown = options.trace || (violation !== null && seeds === 1);
+    if (isShown) console.log(trace.slice(options.trace ? 0 : -TRACE_SHOWN).join('\n'));
+    const done = seed - first + 1;
+    if (!options.json && done % PROGRESS_EVERY === 0) console.log(`${done} of ${seeds} seeds, ${failed} failed`);
+  }
+  const { user, system } = process.cpuUsage(before);
+  const cpu_seconds = (user + system) / 1e6;
+  if (options.json) console.log(JSON.stringify({ seeds, first, ...sum, violations: failed, cpu_seconds }));
+  else {
+    const { events, happenings, rounds } = sum;
+    const lived = `${rounds} rounds, ${events} events in the logs, ${happenings} happenings, ${cpu_seconds.toFixed(0)} s of CPU`;
+    console.log(`${seeds} seeds of runs in stages from ${first}: ${failed} failed; ${lived}`);
+  }
+  return failed === 0;
 }
 
 async function simulate(options: Options): Promise<boolean> {
@@ -146,6 +181,7 @@ const program = new Command('simulate')
   .option('--from <seed>', 'the first seed', whole, 1)
   .option('--seed <seed>', 'only this one', whole)
   .option('--bug <name>', `with a planted fault: ${BUGS.map(({ name }) => name).join(', ')}`)
+  .option('--stages', 'histories of runs in stages instead, whose devices talk to each other')
   .option('--bugs', 'plants every fault that is known, and says which seed finds it')
   .option(
     '--record',
@@ -155,7 +191,8 @@ const program = new Command('simulate')
   .option('--trace', 'print what happened in the last history')
   .option('--json', 'one line of JSON')
   .action(async (options: Options) => {
-    process.exitCode = (await (options.bugs ? findAll(options) : simulate(options))) ? 0 : 1;
+    const done = options.bugs ? findAll(options) : options.stages ? simulateStages(options) : simulate(options);
+    process.exitCode = (await done) ? 0 : 1;
   });
 
 program.parseAsync().catch((error: unknown) => {

@@ -102,7 +102,7 @@ export class SimulatedPeer {
           continue;
         }
         const device: Device = {
-          runtime: world.staging.runtime?.(process, this.plan) ?? NO_RUNTIME,
+          runtime: world.staging.runtime?.(process, this) ?? NO_RUNTIME,
           fetchBlob: blobs.fetch,
           drawer: this.#disk.openDrawer(process),
           progress: () => process.wait(this.plan.step_ms),
@@ -114,7 +114,7 @@ export class SimulatedPeer {
           role,
           name,
           identity: this.identity,
-          game: this.#game((bound) => random.below(bound)),
+          game: this.#game(process, (bound) => random.below(bound)),
           params: world.setup.params,
           device,
           transport: {
@@ -157,10 +157,10 @@ export class SimulatedPeer {
   }
 
   /** The game of this device: it reports its model to the oracle, and sometimes invents its work. */
-  #game(below: (bound: number) => number): AnyGame {
+  #game(process: Process, below: (bound: number) => number): AnyGame {
     const { staging, setup } = this.#world;
     const game = setup.game === tally ? this.#tally(below) : setup.game;
-    return staging.playedBy?.(this, game) ?? game;
+    return staging.playedBy?.(this, game, process) ?? game;
   }
 
   #tally(below: (bound: number) => number): AnyGame {

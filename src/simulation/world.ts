@@ -59,14 +59,14 @@ export interface Staging {
   /** What its run plays; by default the tally of its plan. */
   readonly setup?: GameSetup;
   /** What a device computes with, for games that do. */
-  readonly runtime?: (process: Process, peer: PeerPlan) => Runtime;
+  readonly runtime?: (process: Process, peer: Inhabitant) => Runtime;
   readonly limits: ConnectionLimits;
   /** The number of events between two snapshots of the hub's state. */
   readonly snapshot_every: number;
   /** Whether the oracle verifies everything, which takes more time than the network itself. */
   readonly watched: boolean;
   /** The game of a device; by default all devices have the same. */
-  readonly playedBy?: (peer: Inhabitant, game: AnyGame) => AnyGame;
+  readonly playedBy?: (peer: Inhabitant, game: AnyGame, process: Process) => AnyGame;
   /** Called with every event after it is durable. */
   readonly onEvent?: (event: LoggedEvent) => void;
 }
