@@ -77,21 +77,23 @@ function tokenRows(sides: Sides, parameters: Parameters, tokens: Value | null): 
   return table === null || tokens === null ? null : gatherRows(parameters.get(table)!, reshape(tokens, [-1]));
 }
 
-/** Declares inputs for received values: `NAME` of float32, or `NAME/codes` and `NAME/scales`. */
-export function received(graph: Graph, name: string, layout: Layout): Value {
+/** Declares inputs for received values: `NAME` of float32, or `NAME/codes` and `NAME/scales`. `noise`: what `sent` had, where it had any. */
+export function received(graph: Graph, name: string, layout: Layout, noise?: Value): Value {
   const { rows, columns, bits } = layout;
   if (isWhole(layout)) return graph.input(name, 'float32', [rows, columns]);
   const codes = graph.input(`${name}/codes`, 'int32', [rows, columns]);
   const scales = graph.input(`${name}/scales`, 'int32', [rows / layout.scale_rows]);
   const middle = (2 ** bits - 1) / 2;
-  const inScale = mul(sub(cast(codes, 'float32'), middle), 1 / middle);
+  const place = cast(codes, 'float32');
+  const inScale = mul(sub(noise ? sub(place, noise) : place, noise ? middle - 0.5 : middle), 1 / middle);
   return reshape(mul(inGroups(inScale, layout), scalesOf(scales)), [rows, columns]);
 }
 
 /**
  * Names values to be sent as outputs: `NAME` of float32, or `NAME/codes` and `NAME/scales`. A code is the nearest to its value, or with
- * `noise`, uniform in [0, 1) for each value, the one below or above with such probabilities that the mean is right. Codes do not show a value
- * that is not finite, but `NAME/zero`, a scalar, is not finite either then.
+ * `noise`, uniform in [0, 1) for each value, the one below or above with such probabilities that the mean is right; whoever takes the same noise
+ * off again (subtractive dither, Roberts 1962) has half the error, and it says nothing about the value. Codes do not show a value that is not
+ * finite, but `NAME/zero`, a scalar, is not finite either then.
  */
 export function sent(graph: Graph, name: string, values: Value, layout: Layout, noise?: Value): void {
   graph.untaped(() => {

@@ -94,7 +94,13 @@ test('a layout that does not fit the model or the micro-batch is refused', () =>
 });
 
 /** Codes values and decodes them again, each in a graph of its own. */
-async function through(runtime: Runtime, layout: Layout, values: Float32Array, rounding?: Float32Array) {
+async function through(
+  runtime: Runtime,
+  layout: Layout,
+  values: Float32Array,
+  rounding?: Float32Array,
+  takenOff = rounding,
+) {
   const shape = [layout.rows, layout.columns];
   const input = (data: Float32Array): TensorData => ({ dtype: 'float32', shape, data });
   const there = new Graph();
@@ -105,10 +111,11 @@ async function through(runtime: Runtime, layout: Layout, values: Float32Array, r
   const bytes = packCodes(layout, codes);
   const arrived = unpackCodes(layout, bytes);
   const here = new Graph();
-  here.output('y', received(here, 'in', layout));
+  here.output('y', received(here, 'in', layout, takenOff && here.input('noise', 'float32', shape)));
   const y = await once(runtime, here, {
     'in/codes': { dtype: 'int32', shape, data: arrived.codes },
     'in/scales': { dtype: 'int32', shape: [arrived.scales.length], data: arrived.scales },
+    ...(takenOff && { noise: input(takenOff) }),
   });
   return { y: y.y.data as Float32Array, scales: codes.scales, zero: coded['out/zero'].data[0] };
 }
@@ -140,13 +147,19 @@ for (const [name, create] of Object.entries({ native: createNativeRuntime, wasm:
       }
     });
 
-    it('are right in the mean where they are rounded at random', async () => {
+    it('are right in the mean where they are rounded at random, and at most half a step from the values', async () => {
       const layout = { rows: 400, columns: 2, bits: 2, scale_rows: 400 };
       const values = Float32Array.from({ length: 800 }, (_, i) => (i % 2 === 0 ? 1 : 0.21));
       const uniform = noise(800, 5, 0, 1);
-      const { y } = await through(await opened, layout, values, uniform);
+      const { y, scales } = await through(await opened, layout, values, uniform);
       const mean = y.filter((_, i) => i % 2 === 1).reduce((sum, value) => sum + value, 0) / 400;
       assert.ok(Math.abs(mean - 0.21) < 0.05, `${mean}`);
+      const step = (2 / 3) * scaleTable()[scales[0]];
+      const most = (found: Float32Array) => Math.max(...found.map((value, i) => Math.abs(value - values[i])));
+      assert.ok(most(y) <= 0.5001 * step && most(y) > 0.45 * step, `${most(y)}`);
+      // Who does not take the noise off has up to twice the error.
+      const kept = await through(await opened, layout, values, uniform, new Float32Array(800).fill(0.5));
+      assert.ok(most(kept.y) > 0.6 * step, `${most(kept.y)}`);
       const nearest = await through(await opened, layout, values);
       assert.ok(nearest.y.filter((_, i) => i % 2 === 1).every((value) => Math.abs(value - 0.21) > 0.1));
     });

@@ -69,7 +69,7 @@ function specsOf(config: LlamaConfig, { range, incoming, outgoing }: StageOption
 
 /**
  * All graphs of a stage. Inputs: `tokens` int32 [batch, context] where it reads them, after the first stage `activations`, coded as its
- * boundary says; backward also `gradient` of what was sent, or in the last stage `targets`, and `noise` to round its own gradient; step those
+ * boundary says; backward also `gradient` of what was sent, or in the last stage `targets`, and where gradients are coded `gradient/noise` and `noise`, with which those that come and go are rounded; step those
  * of AdamW, and `share`, one over the micro-batches. Outputs: forward `sent`; backward `returned`, the gradient of what was received, and in
  * the last stage `loss`; `losses` of each sequence; step `gradient_norm`. Throws as stageSpecs and layoutOf do.
  */
@@ -122,7 +122,10 @@ function backwardGraph(config: LlamaConfig, options: StageOptions): { backward: 
   const { graph, parameters, trained, received: from, output } = startStage(config, options);
   const { gradients_in, gradients_out } = layoutsOf(config, options);
   const seed = (): readonly [Value, Value] => {
-    if (gradients_in) return [output, graph.untaped(() => received(graph, 'gradient', gradients_in))];
+    if (gradients_in) {
+      const noise = isWhole(gradients_in) ? undefined : graph.input('gradient/noise', 'float32', output.shape);
+      return [output, graph.untaped(() => received(graph, 'gradient', gradients_in, noise))];
+    }
     const head = parameter(parameters, 'lm_head');
     const loss = meanLoss(output, head, targetsOf(graph, options), lossRows(config, options));
     graph.output('loss', loss);

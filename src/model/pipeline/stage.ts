@@ -152,7 +152,8 @@ class LoadedStage implements Stage {
     const { gradients_out } = this.#layouts;
     const noise: Record<string, TensorData> = {};
     if (gradients_out && !isWhole(gradients_out)) noise.noise = roundingNoise(gradients_out, input.name);
-    const outputs = await this.#programs.backward.run({ ...this.#inputs(input), ...this.#received(from), ...noise });
+    const received = this.#received(from, input.name);
+    const outputs = await this.#programs.backward.run({ ...this.#inputs(input), ...received, ...noise });
     this.#pending++;
     return {
       gradient: gradients_out && encoded(gradients_out, 'returned', outputs),
@@ -270,9 +271,12 @@ class LoadedStage implements Stage {
   }
 
   /** What the gradient of this stage's output follows from. */
-  #received(from: Uint8Array | Int32Array): Record<string, TensorData> {
+  #received(from: Uint8Array | Int32Array, name: string): Record<string, TensorData> {
     const { gradients_in } = this.#layouts;
-    if (gradients_in && !(from instanceof Int32Array)) return decoded(gradients_in, 'gradient', from);
+    if (gradients_in && !(from instanceof Int32Array)) {
+      const noise = !isWhole(gradients_in) && { 'gradient/noise': roundingNoise(gradients_in, name) };
+      return { ...decoded(gradients_in, 'gradient', from), ...noise };
+    }
     if (!gradients_in && from instanceof Int32Array) return { targets: this.#tokens('targets', from) };
     const expected = gradients_in ? 'the gradient of the next stage' : 'targets';
     throw new ModelError('bad-input', `backward: expected ${expected}`);
