@@ -1,7 +1,7 @@
 // The settings of a run whose model is cut into stages, as its owner writes them, and the stages that follow from them.
 import { z } from 'zod';
 import type { ParameterSpec } from '../../model/config.ts';
-import { type Boundary, BoundarySchema } from '../../model/pipeline/boundary.ts';
+import { type Boundary, BoundarySchema, boundaryBytes, layoutOf } from '../../model/pipeline/boundary.ts';
 import { boundarySpecs } from '../../model/pipeline/boundary-graph.ts';
 import type { StageOptions } from '../../model/pipeline/graphs.ts';
 import { estimatedLoads, type StageRange, splitModel, stageClip, stageSpecs } from '../../model/pipeline/split.ts';
@@ -95,6 +95,13 @@ export function stageOptions(params: PipelineParams, { range, incoming, outgoing
     ...(incoming && { incoming }),
     ...(outgoing && { outgoing }),
   };
+}
+
+/** What a token takes at a boundary in both directions, without what messages have besides. */
+export function bytesOfToken({ model, batch, context, boundary }: Cut): number {
+  const bytes = (what: 'activations' | 'gradients') =>
+    boundaryBytes(layoutOf(model, { batch, context }, boundary, what));
+  return (bytes('activations') + bytes('gradients')) / (batch * context);
 }
 
 /** The tensors of a run's state, stage after stage. */

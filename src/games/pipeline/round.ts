@@ -25,6 +25,7 @@ import {
   type Windows,
 } from './messages.ts';
 import { mostMade, type PipelineParams, type PipelineTask, type StagePlan, stageOptions } from './params.ts';
+import { payloadForm, squeezed, unsqueezed } from './squeeze.ts';
 import { Tally } from './tally.ts';
 import { trafficNumbers } from './traffic.ts';
 import type { Entry, Handed, MicroBatch } from './work.ts';
@@ -173,7 +174,7 @@ class StageRound implements AtWork {
    */
   #accepted(from: string, message: HandedOn): Omit<Job, 'settle'> | null {
     const { task, plan } = this.#options;
-    const { kind, payload, signature } = message;
+    const { kind, signature } = message;
     const isForward = kind === 'activations';
     const expected = plan.stage + (isForward ? -1 : 1);
     const stage = this.#channel.stages().get(from);
@@ -184,8 +185,9 @@ class StageRound implements AtWork {
     const key = `${kind} ${nameOf(message)} ${from}`;
     if (this.#seen.has(key) || !(isForward || this.#flights.isWith(nameOf(message), from))) return null;
     const { activations_in, gradients_in } = this.#layouts;
-    if (isForward) checkReceived(activations_in!, decodeForward(this.#shape, payload).activations);
-    else checkReceived(gradients_in!, payload);
+    const layout = isForward ? activations_in! : gradients_in!;
+    const payload = unsqueezed(payloadForm(this.#shape, kind, layout), message.payload);
+    checkReceived(layout, isForward ? decodeForward(this.#shape, payload).activations : payload);
     const hash = hashOfPayload(payload);
     if (
       !isSigned(task.round.run, from, handedStatement(kind, this.#seed, expected, task.peer, message, hash), signature)
@@ -195,7 +197,7 @@ class StageRound implements AtWork {
     this.#seen.add(key);
     const { origin, number } = message;
     this.#kept.received({ kind, by: from, to: task.peer, of: { origin, number } }, { hash, signature, payload });
-    return { from, message, hash };
+    return { from, message: { ...message, payload }, hash };
   }
 
   /** @returns false: there is nothing to do now */
@@ -296,7 +298,10 @@ class StageRound implements AtWork {
     const { plan, task } = this.#options;
     const signature = await this.#channel.sign(handedStatement(kind, this.#seed, plan.stage, to, of, hash));
     this.#kept.sent({ kind, by: task.peer, to, of }, { hash, signature, payload });
-    return encodeMessage({ kind, seed: this.#seed, ...of, payload, signature });
+    const { activations_out, gradients_out } = this.#layouts;
+    const layout = kind === 'activations' ? activations_out! : gradients_out!;
+    const sent = squeezed(payloadForm(this.#shape, kind, layout), payload);
+    return encodeMessage({ kind, seed: this.#seed, ...of, payload: sent, signature });
   }
 
   #others(): string[] {
