@@ -2,17 +2,10 @@
 import { z } from 'zod';
 import { type LlamaConfig, LlamaConfigSchema, parameterSpecs, type Weights } from '../model/config.ts';
 import { initialWeights } from '../model/init.ts';
-import {
-  BoundarySchema,
-  boundaryBytes,
-  isWhole,
-  type Layout,
-  layoutOf,
-  unpackCodes,
-} from '../model/pipeline/boundary.ts';
+import { type Boundary, BoundarySchema, decodeFloats, isWhole, layoutOf } from '../model/pipeline/boundary.ts';
 import { initialStageWeights } from '../model/pipeline/initial.ts';
 import { stageClip } from '../model/pipeline/split.ts';
-import { openStage, type Stage } from '../model/pipeline/stage.ts';
+import { openStage, type Stage, type StageInput } from '../model/pipeline/stage.ts';
 import { equalStages, forwardThrough } from '../model/pipeline/testing/in-turn.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
@@ -22,6 +15,7 @@ import { createEvaluator, createTrainer, meanLoss } from '../training/trainer.ts
 import { randomBatch, windowBatches } from '../training/windows.ts';
 import type { Corpus } from './parity-data.ts';
 import { ADAMW, MODEL_NAMES, MODELS, RATES } from './parity-trial.ts';
+import { BoundaryTally, meanTraffic, type Traffic } from './pipeline-traffic.ts';
 
 /** The settings of a trial: the model, optimiser, rates and text of `bench parity`'s trial `one`. */
 export const PipelineTrialSchema = z.strictObject({
@@ -34,6 +28,10 @@ export const PipelineTrialSchema = z.strictObject({
   /** 1: the whole model, as it is trained without stages. */
   stages: z.int().min(1).max(64).default(4),
   boundary: BoundarySchema.prefault({}),
+  /** What is different at the first boundary, the second and so on: ideas under test, and no settings of runs. */
+  by_boundary: z.array(BoundarySchema.partial()).default([]),
+  /** After the last step the batch of so many steps before goes forward again, to see how its activations have changed; 0: none. */
+  revisit_steps: z.int().min(0).default(0),
   /** The largest norm of a stage's own gradients; null: its part of the whole model's limit. */
   clip: z.number().positive().nullable().default(null),
   /** After so many steps frozen tables become the embedding again, as after a merge; 0: never. */
@@ -48,13 +46,10 @@ export interface PipelineResult {
   readonly validation_loss: number;
   /** The loss of the model alone, without what its boundaries add and leave out, as it would be exported. */
   readonly exported_loss: number;
-  /** Bytes of one boundary for each token. */
-  readonly forward_bytes: number;
-  readonly backward_bytes: number;
-  /** How many times fewer bytes than float32 activations and gradients, both directions together. */
-  readonly ratio: number;
-  /** The same if codes and scales were coded by how often each comes. */
-  readonly entropy_ratio: number;
+  /** Of a boundary; null: there is none. */
+  readonly traffic: Traffic | null;
+  /** With revisit_steps: the squares of what activations have changed by, of the squares of what they are without their mean; of each boundary. */
+  readonly changed: readonly number[];
   readonly seconds: number;
 }
 
@@ -90,9 +85,10 @@ export async function runPipelineTrial(
   const evaluator = await createEvaluator(runtime, config, shape);
   const exported_loss = await meanLoss(evaluator, await model.weights(), windows);
   await evaluator.close();
+  const changed = await model.changed();
   await model.close();
   const seconds = Math.round((performance.now() - started) / 1000);
-  return { validation_loss: losses / rows, exported_loss, ...model.traffic(), seconds };
+  return { validation_loss: losses / rows, exported_loss, traffic: model.traffic(), changed, seconds };
 }
 
 /** A model in training, whole or in stages. */
@@ -102,7 +98,8 @@ interface Learner {
   losses(batch: Batch): Promise<Float32Array>;
   /** By the model's names. */
   weights(): Promise<Weights>;
-  traffic(): Pick<PipelineResult, 'forward_bytes' | 'backward_bytes' | 'ratio' | 'entropy_ratio'>;
+  traffic(): Traffic | null;
+  changed(): Promise<number[]>;
   close(): Promise<void>;
 }
 
@@ -126,7 +123,8 @@ async function openWhole(runtime: Runtime, config: LlamaConfig, trial: PipelineT
       return evaluator.losses(batch);
     },
     weights: () => trainer.weights(),
-    traffic: () => ({ forward_bytes: 0, backward_bytes: 0, ratio: 1, entropy_ratio: 1 }),
+    traffic: () => null,
+    changed: async () => [],
     async close() {
       await trainer.close();
       await evaluator.close();
@@ -135,15 +133,13 @@ async function openWhole(runtime: Runtime, config: LlamaConfig, trial: PipelineT
 }
 
 async function openPipeline(runtime: Runtime, config: LlamaConfig, trial: PipelineTrial, shape: Shape) {
-  const { boundary, micro_batches, stages: count } = trial;
+  const { micro_batches, stages: count } = trial;
+  const between = boundariesOf(trial);
   const adamw = { ...ADAMW, clip: trial.clip ?? stageClip(ADAMW.clip, count) };
   const micro = { batch: shape.batch / micro_batches, context: shape.context };
   const stages: Stage[] = [];
-  for (const range of equalStages(count, config.num_hidden_layers)) {
-    const boundaries = {
-      incoming: range.embedding ? undefined : boundary,
-      outgoing: range.head ? undefined : boundary,
-    };
+  for (const [at, range] of equalStages(count, config.num_hidden_layers).entries()) {
+    const boundaries = { incoming: between[at - 1], outgoing: between[at] };
     const stage = await openStage(runtime, config, { ...micro, range, ...boundaries, adamw });
     await stage.setWeights(initialStageWeights(config, range, boundaries, trial.seed));
     stages.push(stage);
@@ -151,28 +147,29 @@ async function openPipeline(runtime: Runtime, config: LlamaConfig, trial: Pipeli
   return new Pipeline(stages, config, trial, micro);
 }
 
+const boundariesOf = ({ boundary, by_boundary, stages }: PipelineTrial): Boundary[] =>
+  Array.from({ length: stages - 1 }, (_, at) => BoundarySchema.parse({ ...boundary, ...by_boundary[at] }));
+
 class Pipeline implements Learner {
   readonly #stages: readonly Stage[];
   readonly #last: Stage;
   readonly #trial: PipelineTrial;
   readonly #micro: Shape;
-  readonly #forward: Tally;
-  readonly #backward: Tally;
+  readonly #config: LlamaConfig;
+  readonly #tallies: readonly BoundaryTally[];
   readonly #names: ReadonlySet<string>;
   #steps = 0;
+  #earlier: readonly StageInput[] = [];
 
   constructor(stages: readonly Stage[], config: LlamaConfig, trial: PipelineTrial, micro: Shape) {
     this.#stages = stages;
     this.#last = stages.at(-1)!;
     this.#trial = trial;
     this.#micro = micro;
-    this.#forward = new Tally(layoutOf(config, micro, trial.boundary, 'activations'));
-    this.#backward = new Tally(layoutOf(config, micro, trial.boundary, 'gradients'));
+    this.#config = config;
+    this.#tallies = boundariesOf(trial).map((boundary) => new BoundaryTally(config, micro, boundary));
     this.#names = new Set(parameterSpecs(config).map(({ name }) => name));
-    this.wide_bytes = 2 * 4 * config.hidden_size;
   }
-
-  readonly wide_bytes: number;
 
   async learn({ tokens, targets }: Batch, rate: number): Promise<number> {
     const { micro_batches } = this.#trial;
@@ -181,13 +178,17 @@ class Pipeline implements Learner {
     for (let i = 0; i < micro_batches; i++) {
       const part = (data: Int32Array): Int32Array => data.subarray(i * size, (i + 1) * size);
       const inputs = await forwardThrough(this.#stages, part(tokens), `${this.#trial.seed} ${this.#steps} ${i}`);
-      for (const { activations } of inputs) if (activations) this.#forward.count(activations);
+      const isMeasured = this.#steps % MEASURED_EVERY === 0;
+      const windows = { tokens: part(tokens), targets: part(targets) };
+      for (const [at, tally] of isMeasured ? this.#tallies.entries() : [])
+        tally.forward(i, windows, inputs[at + 1].activations!);
+      if (this.#steps === this.#trial.steps - this.#trial.revisit_steps) this.#earlier = inputs;
       let from: Uint8Array | Int32Array = part(targets);
       for (const [at, stage] of [...this.#stages.entries()].reverse()) {
         const result = await stage.backward(inputs[at], from);
         loss += (result.loss ?? 0) / micro_batches;
         if (!result.gradient) continue;
-        this.#backward.count(result.gradient);
+        if (isMeasured) this.#tallies[at - 1].backward(i, result.gradient);
         from = result.gradient;
       }
     }
@@ -224,15 +225,23 @@ class Pipeline implements Learner {
     return new Map(all.flatMap((weights) => [...weights].filter(([name]) => this.#names.has(name))));
   }
 
-  traffic() {
-    const [forward, backward] = [this.#forward, this.#backward];
-    const both = forward.bytes + backward.bytes;
-    return {
-      forward_bytes: forward.bytes,
-      backward_bytes: backward.bytes,
-      ratio: this.wide_bytes / both,
-      entropy_ratio: this.wide_bytes / (forward.entropyBytes() + backward.entropyBytes()),
-    };
+  traffic(): Traffic | null {
+    return meanTraffic(
+      this.#config,
+      this.#tallies.map((tally) => tally.traffic()),
+    );
+  }
+
+  async changed(): Promise<number[]> {
+    const [first] = this.#earlier;
+    if (!first) return [];
+    const now = await forwardThrough(this.#stages, first.tokens, first.name);
+    return boundariesOf(this.#trial).map((boundary, at) => {
+      const layout = layoutOf(this.#config, this.#micro, boundary, 'activations');
+      if (!isWhole(layout)) return Number.NaN;
+      const [before, after] = [this.#earlier, now].map((inputs) => decodeFloats(layout, inputs[at + 1].activations!));
+      return squares(after, (i) => before[i]) / squares(after, columnMeans(after, layout.columns));
+    });
   }
 
   async close(): Promise<void> {
@@ -240,36 +249,17 @@ class Pipeline implements Learner {
   }
 }
 
-/** How often each code comes in one direction of all boundaries. */
-class Tally {
-  readonly #layout: Layout;
-  readonly #codes = new Float64Array(256);
-  readonly #scales = new Float64Array(256);
-  /** For each token. */
-  readonly bytes: number;
+/** The sum of the squares of what values are apart from others. */
+const squares = (values: Float32Array, from: (i: number) => number): number =>
+  values.reduce((sum, value, i) => sum + (value - from(i)) ** 2, 0);
 
-  constructor(layout: Layout) {
-    this.#layout = layout;
-    this.bytes = boundaryBytes(layout) / layout.rows;
-  }
-
-  count(bytes: Uint8Array): void {
-    if (isWhole(this.#layout)) return;
-    const { codes, scales } = unpackCodes(this.#layout, bytes);
-    for (const code of codes) this.#codes[code]++;
-    for (const code of scales) this.#scales[code]++;
-  }
-
-  /** Bytes for each token at the codes' entropy; float32 is not coded. */
-  entropyBytes(): number {
-    const { columns, scale_rows } = this.#layout;
-    if (isWhole(this.#layout)) return this.bytes;
-    return (columns * entropyBits(this.#codes) + entropyBits(this.#scales) / scale_rows) / 8;
-  }
+function columnMeans(values: Float32Array, columns: number): (i: number) => number {
+  const sums = new Float64Array(columns);
+  values.forEach((value, i) => {
+    sums[i % columns] += value;
+  });
+  return (i) => sums[i % columns] / (values.length / columns);
 }
 
-/** Bits of a symbol that comes as often as counted. */
-function entropyBits(counts: Float64Array): number {
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  return counts.reduce((bits, count) => (count === 0 ? bits : bits - (count / total) * Math.log2(count / total)), 0);
-}
+/** Every so many steps the messages of a step are made as devices would send them, to be measured: that takes as long as half of the step. */
+const MEASURED_EVERY = 20;

@@ -149,19 +149,21 @@ function boundariesTable(measured: readonly Measured[]): string {
     `to ${first.name}`,
     'bytes a token',
     'ratio',
-    'by entropy',
+    'as sent',
+    'ratio',
     'exported',
     'seconds',
   ];
-  const rows = measured.map((result) => [
-    result.name,
-    result.validation_loss.toFixed(4),
-    `${(100 * (result.validation_loss / first.validation_loss - 1)).toFixed(2)} %`,
-    result.forward_bytes > 0 ? `${result.forward_bytes.toFixed(1)} + ${result.backward_bytes.toFixed(1)}` : '–',
-    `${result.ratio.toFixed(1)}×`,
-    `${result.entropy_ratio.toFixed(1)}×`,
-    result.exported_loss.toFixed(4),
-    String(result.seconds),
+  const rows = measured.map(({ name, validation_loss, exported_loss, traffic, seconds }) => [
+    name,
+    validation_loss.toFixed(4),
+    `${(100 * (validation_loss / first.validation_loss - 1)).toFixed(2)} %`,
+    traffic ? `${traffic.forward_bytes.toFixed(1)} + ${traffic.backward_bytes.toFixed(1)}` : '–',
+    traffic ? `${traffic.ratio.toFixed(1)}×` : '–',
+    traffic ? `${traffic.wire_forward_bytes.toFixed(1)} + ${traffic.wire_backward_bytes.toFixed(1)}` : '–',
+    traffic ? `${traffic.wire_ratio.toFixed(1)}×` : '–',
+    exported_loss.toFixed(4),
+    String(seconds),
   ]);
   return table(headings, rows);
 }
