@@ -55,6 +55,8 @@ const run_summary = {
   parameters: count,
   stages: count.nullable(),
   largest_stage_parameters: count,
+  boundary_bytes: z.number().nullable(),
+  is_llama: z.boolean(),
   weights: z.enum(ROUNDED_DTYPES),
   tokens_per_worker: count,
   epochs_per_worker: z.number(),

@@ -2,6 +2,7 @@
 import type { LlamaConfig } from '../model/config.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import { CliError } from './output.ts';
+import { OF_A_BOUNDARY } from './run-boundary.ts';
 
 /** Flags for what an existing model already determines. */
 const OF_A_NEW_MODEL = ['layers', 'width', 'heads', 'kvHeads', 'feedForward', 'tied', 'seed'];
@@ -18,6 +19,7 @@ const OF_PRETRAIN = [
     'stages',
     'microBatches',
     'apartRounds',
+    ...OF_A_BOUNDARY,
     ...OF_A_NEW_MODEL,
   ],
 ];
@@ -53,6 +55,13 @@ export function checkCreateFlags(flags: DecidingFlags, given: (name: string) => 
   }
   if (given('apartRounds') && stages === undefined) {
     throw new CliError('bad-argument', '--apart-rounds goes with --stages: a model that is not cut is held whole');
+  }
+  const boundary = stages === undefined && OF_A_BOUNDARY.find(given);
+  if (boundary) {
+    throw new CliError(
+      'bad-argument',
+      `${flagOf(boundary)} goes with --stages: a model that is not cut has no boundary`,
+    );
   }
   if (stages !== undefined && given('minWorkers') && minWorkers < stages) {
     throw contradiction('minWorkers', `--stages ${stages}`, 'nothing is learned while nobody holds a stage');
@@ -132,7 +141,8 @@ export function missingTokenizer(from: string): never {
   );
 }
 
+const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
 function contradiction(name: string, other: string, why: string): CliError {
-  const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-  return new CliError('bad-argument', `${flag} and ${other} contradict each other: ${why}`);
+  return new CliError('bad-argument', `${flagOf(name)} and ${other} contradict each other: ${why}`);
 }

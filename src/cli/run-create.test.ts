@@ -103,6 +103,21 @@ test('in stages: what a worker holds and sends is of the largest, and batches ar
   assert.deepEqual([stages, largest_stage_parameters, tokens_per_worker], [2, largest, 9600]);
 });
 
+test('boundaries of a few bits: what a token takes, and whether the model can be taken home', async () => {
+  const said = (...words: string[]) => create('--data', texts, ...SMALL, '--stages', '2', '--dry-run', ...words);
+  const takes = (of: string) => `Between two stages a token takes ${of}, there and back`;
+  assert.ok((await said()).includes(takes('128 B')));
+  const coded = await said('--boundary-bits', '8');
+  assert.ok(coded.includes(takes('34 B')) && !coded.includes('no Llama'), coded);
+  const finer = await said('--boundary-bits', '2', '--boundary-scale-tokens', '4');
+  assert.ok(finer.includes(takes('12.5 B')), 'gradients have four bits at the least');
+  const narrow = ['--boundary-width', '4', '--boundary-tokens', 'trained', '--boundary-bits', '4'];
+  const own = await said(...narrow, '--boundary-gradient-bits', '2', '--json');
+  const { boundary_bytes, is_llama } = JSON.parse(own.trim().split('\n').at(-1)!);
+  assert.deepEqual([boundary_bytes, is_llama], [5, false]);
+  assert.match(await said(...narrow), /no Llama then: nobody can export it/);
+});
+
 test('stages that cannot be are refused with what they contradict', async () => {
   const refused = (message: RegExp, ...words: string[]) =>
     assert.rejects(create('--data', texts, ...SMALL, '--dry-run', ...words), { code: 'bad-argument', message });
@@ -114,6 +129,10 @@ test('stages that cannot be are refused with what they contradict', async () => 
   await refused(/--stages 2: a model whose head is its embedding \(--tied\)/, '--stages', '2', '--tied');
   await refused(/--micro-batches goes with --stages/, '--micro-batches', '2');
   await refused(/--apart-rounds goes with --stages/, '--apart-rounds', '2');
+  await refused(/--boundary-bits goes with --stages: a model that is not cut/, '--boundary-bits', '4');
+  await refused(/--boundary-scale-tokens goes with --stages/, '--boundary-scale-tokens', '4');
+  await refused(/--boundary-width 17: the model is 16 wide/, '--stages', '2', '--boundary-width', '17');
+  await refused(/that divides the 64 tokens of a micro-batch/, '--stages', '2', '--boundary-scale-tokens', '3');
   await refused(/--min-workers and --stages 3 contradict/, '--stages', '3', '--min-workers', '2');
   const other = (message: RegExp, ...words: string[]) => assert.rejects(create(...words), { message });
   await other(/--stages and --game addition-chain contradict/, '--game', 'addition-chain', '--stages', '2');

@@ -12,12 +12,13 @@ import { potluckHere } from './called-as.ts';
 import { homeFolder } from './folders.ts';
 import { DEFAULT_HUB, decimal, hubUrl, integer, runName } from './options.ts';
 import type { Output } from './output.ts';
+import { type BoundaryFlags, boundaryOf } from './run-boundary.ts';
 import { checkContext, checkTokenizer, missingTokenizer } from './run-create-flags.ts';
 import { type JudgesFlags, judgesOptions, withRules } from './run-judges.ts';
 import type { SummaryValue } from './run-summary.ts';
 import { loadTokenizer } from './tokenizer-file.ts';
 
-export interface RunFlags extends JudgesFlags {
+export interface RunFlags extends JudgesFlags, BoundaryFlags {
   hub: string;
   name: string;
   rounds: number;
@@ -134,7 +135,7 @@ export function trainingOf(flags: RunFlags, validators: readonly string[]): Retu
       learning_rate,
       merge_rule: flags.merge,
       weights: flags.weights,
-      ...(stages !== undefined && { stages, micro_batches: flags.microBatches }),
+      ...(stages !== undefined && { stages, micro_batches: flags.microBatches, boundary: boundaryOf(flags) }),
     }),
   );
   const apart = flags.apartRounds === undefined ? {} : { apart_rounds: flags.apartRounds };

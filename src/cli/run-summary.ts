@@ -1,7 +1,8 @@
 // What a run will be, shown before anything is sent: what was read and left out, tokens, model, and how often the text is used.
 
-import { stagePlans } from '../games/pipeline/params.ts';
+import { bytesOfToken, stagePlans } from '../games/pipeline/params.ts';
 import { parameterCount } from '../games/pretrain/params.ts';
+import { isLlama } from '../games/text-training.ts';
 import { parameterSpecs } from '../model/config.ts';
 import { widthOf } from '../model/dtypes.ts';
 import type { PreparedRun } from '../owner/owner.ts';
@@ -62,6 +63,8 @@ function planned(
     parameters: parameterCount(specs),
     stages: 'stages' in params ? params.stages : null,
     largest_stage_parameters: Math.max(...plans.map(parameterCount)),
+    boundary_bytes: 'stages' in params ? bytesOfToken(params) : null,
+    is_llama: isLlama(params),
     weights: sparse.weights,
     tokens_per_worker,
     epochs_per_worker: tokens_per_worker / train_tokens,
@@ -98,7 +101,8 @@ function* linesOfRun(
   { rounds, min_workers, keep }: Parameters<typeof summaryOf>[3],
 ): Generator<string> {
   const { train_tokens, validation_tokens, shards, parameters, update_bytes } = value;
-  const { tokens_per_worker, epochs_per_worker, weights, stages, largest_stage_parameters } = value;
+  const { tokens_per_worker, epochs_per_worker, weights, stages, largest_stage_parameters, boundary_bytes, is_llama } =
+    value;
   const kept = weights === 'f32' ? '' : `, kept and sent in ${weights}`;
   const held_out = `${formatCount(validation_tokens)} to validate on`;
   yield `${things(train_tokens + validation_tokens, 'token')}: ${formatCount(train_tokens)} to learn from, ${held_out}, in ${things(shards, 'piece')}.`;
@@ -109,6 +113,9 @@ function* linesOfRun(
   yield `The model has ${formatCount(parameters)} parameters${kept}; ${cut} about ${formatBytes(update_bytes)} a round.`;
   if (stages !== null) {
     yield `A worker of the first stage that does all its steps hands on ${things(tokens_per_worker, 'token')} in ${things(rounds, 'round')}: the text ${times(epochs_per_worker)} times.`;
+    yield `Between two stages a token takes ${formatBytes(boundary_bytes!)}, there and back, before the arithmetic coder.`;
+    if (!is_llama)
+      yield 'What its boundaries learn is a part of the model, which is no Llama then: nobody can export it, serve it or go on from it.';
     const model_bytes = parameters * widthOf(weights);
     if (keep === 'everything')
       yield `The hub keeps every merged model whole, ${formatBytes(rounds * model_bytes)} in all; with --keep recent it keeps what is still needed.`;

@@ -12,6 +12,7 @@ import { potluckHere } from './called-as.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
 import { integer, jsonOption, readSettings } from './options.ts';
 import { CliError, type Output, openOutput } from './output.ts';
+import { boundaryOptions, checkBoundary } from './run-boundary.ts';
 import { checkCreateFlags, checkStages } from './run-create-flags.ts';
 import { checkJudges, validatorsOf, whoseValidator } from './run-judges.ts';
 import { endCommand, pauseCommand, resumeCommand } from './run-life.ts';
@@ -73,7 +74,7 @@ function createCommand(): Command {
       integer(1, CORE_LIMITS.apart_rounds),
     )
     .option('--dry-run', 'read the text and say what the run will be; send nothing', false);
-  return runOptions(command)
+  return runOptions(boundaryOptions(command))
     .option('--from-run <id>', 'go on from the last whole model of another run on the hub')
     .option(
       '--royalty-permille <n>',
@@ -91,6 +92,7 @@ Examples:
   $ potluck run create --data ./articles --rounds 200 --layers 6 --width 384 --heads 6 --context 256 --batch 8
   $ potluck run create --data ./articles --validation ./held-out.txt --dry-run
   $ potluck run create --data ./articles --layers 24 --width 1024 --heads 16 --stages 6
+  $ potluck run create --data ./articles --stages 4 --boundary-bits 8
   $ potluck run create --data chats.jsonl.zst --data ./notes --from ./my-model
   $ zcat dump.jsonl.gz | grep english | potluck run create --data - --text-field article.body
   $ potluck run create --data more.txt --from-run 3fa9c1 --royalty-permille 150
@@ -111,6 +113,7 @@ async function createPretrain(flags: CreateFlags, output: Output): Promise<void>
   if (data.length === 0) throw new CliError('bad-argument', 'expected --data PATH: text to learn from');
   const { origin, weights, tokenizer, model, dtype } = await startingPoint(flags);
   checkStages(flags, model);
+  checkBoundary(flags, model);
   mustExist(validation === undefined ? data : [...data, validation]);
   const owner = flags.dryRun ? null : await loadOrCreateIdentity(ownerKeyFile());
   const { training, schedule } = trainingOf({ ...flags, weights: dtype }, owner ? validatorsOf(flags, owner.id) : []);

@@ -11,11 +11,14 @@ export type TrainingParams = PretrainParams | PipelineParams;
 const NAMES = ['pretrain', 'pipeline'];
 export const trainsOnText = (game: string): boolean => NAMES.includes(game);
 
+/** Whether what is trained is a Llama model and nothing else: what boundaries learn is a part of the function. */
+export const isLlama = (params: TrainingParams): boolean =>
+  !('boundary' in params) || (params.boundary.width === null && params.boundary.tokens === 'none');
+
 /** Throws ModelError `unsupported` where what was trained is a Llama model and something else. */
 export function mustBeLlama(run: string, params: TrainingParams): void {
-  if (!('boundary' in params)) return;
+  if (isLlama(params) || !('boundary' in params)) return;
   const { width, tokens } = params.boundary;
-  if (width === null && tokens === 'none') return;
   const part = width === null ? 'tables of tokens' : `bottlenecks of ${width} values`;
   throw new ModelError(
     'unsupported',

@@ -1,6 +1,7 @@
 // The settings of a run whose owner states only the essentials: `run create` and the demo take the rest from here.
 import type { Rules } from '../core/rules.ts';
 import type { RoundedDtype } from '../model/dtypes.ts';
+import type { BoundaryInput } from '../model/pipeline/boundary.ts';
 import type { MergeRule } from '../training/sparse.ts';
 import type { NewRun } from './owner.ts';
 
@@ -20,6 +21,8 @@ export interface Essentials {
   readonly stages?: number;
   /** Of how many micro-batches a stage's step is; goes with stages. */
   readonly micro_batches?: number;
+  /** How what goes from stage to stage is coded; float32 where missing. */
+  readonly boundary?: BoundaryInput;
   /** The accounts whose validators judge, with equal stake; where missing, any validator that stays long enough. */
   readonly validators?: readonly string[];
 }
@@ -57,7 +60,7 @@ const RULES: Rules = {
 
 export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | 'schedule'> {
   const { rounds, round_seconds, steps, batch, context, learning_rate, min_workers, merge_rule, weights } = essentials;
-  const { stages, micro_batches } = essentials;
+  const { stages, micro_batches, boundary } = essentials;
   return {
     training: {
       batch,
@@ -67,7 +70,11 @@ export function trainingFor(essentials: Essentials): Pick<NewRun, 'training' | '
       min_learning_rate: learning_rate * LAST_RATE_PART,
       warmup_steps: Math.ceil(rounds * steps * WARMUP_PART),
       sparse: { ...(merge_rule && { merge_rule }), ...(weights && { weights }) },
-      ...(stages !== undefined && { stages, ...(micro_batches !== undefined && { micro_batches }) }),
+      ...(stages !== undefined && {
+        stages,
+        ...(micro_batches !== undefined && { micro_batches }),
+        ...(boundary && { boundary }),
+      }),
     },
     schedule: {
       rounds,

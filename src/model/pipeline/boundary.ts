@@ -4,10 +4,11 @@ import type { LlamaConfig } from '../config.ts';
 import { ModelError } from '../errors.ts';
 import type { BatchShape } from '../train-graph.ts';
 
-const LARGEST_BITS = 8; // codes of more bits would lose nothing that training notices
-const WHOLE_BITS = 32;
-const LIMIT_WIDTH = 65_536; // a model's own limit of hidden_size
-const LIMIT_SCALE_ROWS = 4096; // more tokens than that hide small values behind large ones
+export const LARGEST_BITS = 8; // codes of more bits would lose nothing that training notices
+export const WHOLE_BITS = 32;
+export const LIMIT_WIDTH = 65_536; // a model's own limit of hidden_size
+export const LIMIT_SCALE_ROWS = 4096; // more tokens than that hide small values behind large ones
+export const TOKEN_PARTS = ['none', 'frozen', 'trained'] as const;
 const bits = z.union([z.literal(WHOLE_BITS), z.int().min(1).max(LARGEST_BITS)]);
 
 /** How a boundary between two stages is coded; both must know it. The default sends all activations and gradients as float32. */
@@ -18,7 +19,7 @@ export const BoundarySchema = z.strictObject({
    * What the receiver adds for each token by itself, so that only the rest is sent: a row of a table of its own, which begins as the embedding
    * and is trained, or stays as it was last set. It takes as much memory as an embedding: four times vocabulary × hidden_size values if trained.
    */
-  tokens: z.enum(['none', 'frozen', 'trained']).default('none'),
+  tokens: z.enum(TOKEN_PARTS).default('none'),
   /** Bits of an activation; 32: float32. */
   bits: bits.default(WHOLE_BITS),
   /** Bits of a gradient, which is rounded at random to the value below or above. */
