@@ -128,11 +128,21 @@ export function feedbackAfter(
   return new Map(
     specs.map((spec) => {
       const { name } = spec;
-      const tiling = tilingOf(spec, options.kept_per_tile);
-      const wanted = accumulate(name, tiling, delta.get(name), error.get(name), options.error_decay);
-      return [name, withoutSent(wanted, update.get(name)!)];
+      return [name, feedbackOf(spec, delta.get(name), error.get(name), update.get(name)!, options)];
     }),
   );
+}
+
+/** The same for one tensor. */
+export function feedbackOf(
+  spec: ParameterSpec,
+  delta: Float32Array | undefined,
+  error: Float32Array | undefined,
+  sent: SparseTensor,
+  options: SparseOptions,
+): Float32Array {
+  const tiling = tilingOf(spec, options.kept_per_tile);
+  return withoutSent(accumulate(spec.name, tiling, delta, error, options.error_decay), sent);
 }
 
 /** Subtracts the values that are sent, in place. */

@@ -4,7 +4,7 @@ import { openStage, type Stage } from '../../model/pipeline/stage.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import { changeBetween } from '../../training/inner.ts';
 import type { Device, TensorSource } from '../game.ts';
-import { AFRESH, type Carried, type TakeCarried, type Taken } from '../pretrain/carried.ts';
+import { AFRESH, type TakeCarried, type Taken } from '../pretrain/carried.ts';
 import type { PretrainParams } from '../pretrain/params.ts';
 import { inStage, inState, type PipelineParams, type StagePlan, stageOptions } from './params.ts';
 
@@ -25,54 +25,51 @@ export async function stageOn(device: Device, params: PipelineParams, plan: Stag
   return opened;
 }
 
-/** Sets a stage to what its worker began the round with. */
-export async function beginStage(loaded: Stage, { stage }: StagePlan, before: Weights, { moments }: Carried) {
-  const { steps, first, second } = moments;
-  await loaded.forget();
-  await loaded.setWeights(namedInStage(stage, before));
-  await loaded.setOptimiserState({
-    steps,
-    first: namedInStage(stage, first),
-    second: namedInStage(stage, second),
-  });
-}
+/** What a stage has begun a round with: the hash that names it, and its error feedback, which is read when it is needed. */
+export type Begun = Pick<Taken, 'hash' | 'error' | 'steps'>;
+const NOTHING: Begun = { hash: AFRESH, steps: 0, error: async () => new Map() };
 
 /**
  * Sets a stage to what its worker begins a round with, a few tensors at a time: training it takes most of what a device may have.
- * @returns the hash of what it begins with, and its error feedback
+ * @param start reads what is carried; null: nothing is
  */
 export async function beginRound(
   loaded: Stage,
-  { stage, specs, frozen }: StagePlan,
+  plan: StagePlan,
   state: TensorSource,
   start: (take: TakeCarried) => Promise<Taken | null>,
-): Promise<{ readonly hash: Uint8Array; readonly error: Map<string, Float32Array> }> {
-  const error = new Map<string, Float32Array>();
-  const set = (kind: 'first' | 'second', name: string, values: Float32Array): Promise<void> =>
-    loaded.setSome(kind, new Map([[inStage(stage, name), values]]));
+): Promise<Begun> {
+  const { stage, specs } = plan;
   await loaded.forget();
   // The runtime's own errors are none of a damaged state.
   let failed: { readonly error: unknown } | null = null;
   const begun = await start(async (group, name, values) => {
-    if (group === 'error') error.set(name, values);
-    else
-      await set(group, name, values).catch((error) => {
-        failed ??= { error };
-      });
+    if (group === 'error') return; // nothing in training needs it
+    await loaded.setSome(group, new Map([[inStage(stage, name), values]])).catch((error) => {
+      failed ??= { error };
+    });
   });
   if (failed !== null) throw (failed as { readonly error: unknown }).error;
   if (begun === null) {
-    error.clear();
     for (const some of fewAtATime(specs)) {
       const zeros = new Map(some.map(({ name, shape }) => [inStage(stage, name), new Float32Array(sizeOf(shape))]));
       for (const kind of ['first', 'second'] as const) await loaded.setSome(kind, zeros);
     }
   }
   loaded.steps = begun?.steps ?? 0;
+  await setWeights(loaded, plan, state);
+  return begun ?? NOTHING;
+}
+
+/** Sets a stage's weights to those of a state, a few tensors at a time. */
+export async function setWeights(
+  loaded: Stage,
+  { stage, specs, frozen }: StagePlan,
+  state: TensorSource,
+): Promise<void> {
   for (const some of fewAtATime([...specs, ...frozen])) {
     await loaded.setSome('weights', namedInStage(stage, await state.read(some.map(({ name }) => name))));
   }
-  return { hash: begun?.hash ?? AFRESH, error };
 }
 
 /** What is read together is no larger than this, or one tensor: a part of a state, which has 16 MiB, is read two or three times. */
@@ -95,21 +92,43 @@ export function* fewAtATime(specs: readonly ParameterSpec[]): Generator<readonly
   if (some.length > 0) yield some;
 }
 
-/** The moments that a stage has now. */
-export async function momentsOf(loaded: Stage, { stage }: StagePlan): Promise<Carried['moments']> {
-  const { steps, first, second } = await loaded.optimiserState();
-  return { steps, first: namedInState(stage, first), second: namedInState(stage, second) };
+/** How many steps a stage's moments have seen, as one value, then its first and its second moments, in the order in which they are kept (carried.ts). */
+export async function* momentsOf(loaded: Stage, { stage, specs }: StagePlan): AsyncGenerator<Float32Array> {
+  yield Float32Array.of(loaded.steps);
+  for (const kind of ['first', 'second'] as const) {
+    for (const some of fewAtATime(specs)) {
+      yield* (
+        await loaded.moments(
+          kind,
+          some.map(({ name }) => inStage(stage, name)),
+        )
+      ).values();
+    }
+  }
 }
 
-/** What a round has changed of these tensors, weights before minus weights now; null where that is not finite. */
-export async function changeOf(
+/** What a round has changed of a tensor, weights before minus weights now; its error feedback before the round, if there was any. */
+export interface Change {
+  readonly spec: ParameterSpec;
+  readonly change: Float32Array;
+  readonly error: Float32Array | undefined;
+}
+
+/** What a round has changed, tensor after tensor; null stands for a change that is not finite, and ends it. */
+export async function* changesOf(
   loaded: Stage,
-  { stage, specs }: Pick<StagePlan, 'stage' | 'specs'>,
-  before: Weights,
-): Promise<Weights | null> {
-  const names = specs.map(({ name }) => name);
-  const after = namedInState(stage, await loaded.weights(names.map((name) => inStage(stage, name))));
-  return changeBetween(names, before, after);
+  { stage, specs }: StagePlan,
+  before: TensorSource,
+  { error }: Pick<Begun, 'error'>,
+): AsyncGenerator<Change | null> {
+  for (const some of fewAtATime(specs)) {
+    const names = some.map(({ name }) => name);
+    const after = namedInState(stage, await loaded.weights(names.map((name) => inStage(stage, name))));
+    const changes = changeBetween(names, await before.read(names), after);
+    if (changes === null) return yield null;
+    const errors = await error(names);
+    for (const spec of some) yield { spec, change: changes.get(spec.name)!, error: errors.get(spec.name) };
+  }
 }
 
 /** Weights under the names of the run's state, and under a stage's own. */
@@ -120,10 +139,6 @@ export const namedInStage = (stage: number, weights: Weights): Weights =>
 
 const renamed = (weights: Weights, to: (name: string) => string): Weights =>
   new Map([...weights].map(([name, values]) => [to(name), values]));
-
-/** The weights of a stage, under the names of the run's state. */
-export const weightsOf = (state: TensorSource, { specs, frozen }: StagePlan): Promise<Weights> =>
-  state.read([...specs, ...frozen].map(({ name }) => name));
 
 /** The settings of the data, which are those of other training. */
 export const dataOf = (params: PipelineParams): PretrainParams => ({ ...params, distil: null });

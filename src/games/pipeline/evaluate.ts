@@ -1,13 +1,12 @@
 // How good a model in stages is: its held-out text goes through one stage after the other, and a device holds one stage at a time.
-import { openStage } from '../../model/pipeline/stage.ts';
 import { batchFrom } from '../../training/assignment.ts';
 import type { Batch } from '../../training/inner.ts';
 import { mean } from '../../training/statistics.ts';
 import type { Device, Numbers, TensorSource } from '../game.ts';
 import { manifestOf, validationWindows } from '../pretrain/device.ts';
 import { toldMicro } from '../pretrain/work.ts';
-import { dataOf, namedInStage, weightsOf } from './device.ts';
-import { type PipelineParams, type StagePlan, stageOptions, stagePlans } from './params.ts';
+import { dataOf, setWeights, stageOn } from './device.ts';
+import { type PipelineParams, type StagePlan, stagePlans } from './params.ts';
 
 /** A batch on its way through the stages. */
 interface Passing {
@@ -43,18 +42,14 @@ async function throughStage(
   device: Device,
   passing: readonly Passing[],
 ): Promise<number[]> {
-  const stage = await openStage(device.runtime, params.model, stageOptions(params, plan));
+  const stage = await stageOn(device, params, plan);
   const losses: number[] = [];
-  try {
-    await stage.setWeights(namedInStage(plan.stage, await weightsOf(state, plan)));
-    for (const [i, one] of passing.entries()) {
-      const { tokens, targets } = one.batch;
-      const input = { tokens, activations: one.activations, name: `evaluation ${i}` };
-      if (plan.range.head) losses.push(...(await stage.losses(input, targets)));
-      else one.activations = await stage.forward(input);
-    }
-  } finally {
-    await stage.close();
+  await setWeights(stage, plan, state);
+  for (const [i, one] of passing.entries()) {
+    const { tokens, targets } = one.batch;
+    const input = { tokens, activations: one.activations, name: `evaluation ${i}` };
+    if (plan.range.head) losses.push(...(await stage.losses(input, targets)));
+    else one.activations = await stage.forward(input);
   }
   return losses;
 }

@@ -5,8 +5,8 @@ import { GameError } from '../errors.ts';
 import type { Claim, Device } from '../game.ts';
 import { type EndOf, keepCarriedTensors, keptPieces, takeStart } from '../pretrain/carried.ts';
 import { openData, WORKER_DATA } from '../pretrain/device.ts';
-import { beginRound, changeOf, dataOf, fewAtATime, stageOn } from './device.ts';
-import { inStage, type PipelineTask, type StagePlan, stagePlans } from './params.ts';
+import { type Begun, beginRound, changesOf, dataOf, momentsOf, stageOn } from './device.ts';
+import { type PipelineTask, type StagePlan, stagePlans } from './params.ts';
 import { workRound } from './round.ts';
 import { decodeStageWork, encodeStageWork } from './work.ts';
 
@@ -31,7 +31,7 @@ export async function perform(task: PipelineTask, device: Device, signal: AbortS
   const plan = planOf(task);
   const { specs } = plan;
   const stage = await stageOn(device, params, plan);
-  const { hash, error } = await beginRound(stage, plan, task.state, (take) =>
+  const begun = await beginRound(stage, plan, task.state, (take) =>
     takeStart(specs, device, round, endAt(plan.stage), take),
   );
   const data = plan.range.embedding ? await openData(device, dataOf(params), round, task.peer, WORKER_DATA) : null;
@@ -40,19 +40,18 @@ export async function perform(task: PipelineTask, device: Device, signal: AbortS
   const done = await workRound({ task, plan, stage, device, windows, began, signal });
   if (done.amount === 0) return null;
   const learned = new Map<string, SparseTensor>();
-  const left = leftAfter({ task, plan, stage, error, learned });
+  const left = leftAfter({ task, plan, stage, begun, learned });
   const end = await keepCarriedTensors(specs, device, round.number, left);
   const update = encodeUpdate(specs, learned, params.sparse);
   const { transcript, amount, numbers } = done;
-  return { work: encodeStageWork({ stage: plan.stage, start: hash, end, transcript, update }), amount, numbers };
+  return { work: encodeStageWork({ stage: plan.stage, start: begun.hash, end, transcript, update }), amount, numbers };
 }
 
 interface Leaving {
   readonly task: PipelineTask;
   readonly plan: StagePlan;
   readonly stage: Stage;
-  /** The error feedback that the round began with, which is let go on the way. */
-  readonly error: Map<string, Float32Array>;
+  readonly begun: Begun;
   /** Gets the update. */
   readonly learned: Map<string, SparseTensor>;
 }
@@ -61,28 +60,17 @@ interface Leaving {
  * What a worker carries into its next round, in the order in which it is kept, read from the runtime and the round's state a few tensors at a time:
  * with all of it at once a device would need twice what training takes. Throws GameError `diverged`.
  */
-async function* leftAfter({ task, plan, stage, error, learned }: Leaving): AsyncGenerator<Float32Array> {
-  yield Float32Array.of(stage.steps);
-  for (const kind of ['first', 'second'] as const) {
-    for (const specs of fewAtATime(plan.specs)) {
-      const names = specs.map(({ name }) => inStage(plan.stage, name));
-      yield* (await stage.moments(kind, names)).values();
-    }
-  }
-  for (const specs of fewAtATime(plan.specs)) {
-    const before = await task.state.read(specs.map(({ name }) => name));
-    const change = await changeOf(stage, { stage: plan.stage, specs }, before);
-    if (change === null) {
+async function* leftAfter({ task, plan, stage, begun, learned }: Leaving): AsyncGenerator<Float32Array> {
+  yield* momentsOf(stage, plan);
+  for await (const changed of changesOf(stage, plan, task.state, begun)) {
+    if (changed === null) {
       const { number } = task.round;
       const message = `training left the finite numbers in round ${number}, so there is nothing to hand in`;
       throw new GameError('diverged', message, { round: number });
     }
-    for (const spec of specs) {
-      const { name } = spec;
-      const { tensor, rest } = compressTensor(spec, change.get(name), error.get(name), task.params.sparse);
-      error.delete(name);
-      learned.set(name, tensor);
-      yield rest;
-    }
+    const { spec, change, error } = changed;
+    const { tensor, rest } = compressTensor(spec, change, error, task.params.sparse);
+    learned.set(spec.name, tensor);
+    yield rest;
   }
 }

@@ -1,7 +1,6 @@
 // A judge takes the first entries of a worker's transcript again, in their order, from the stage of the round and the state that the worker began
 // with: the same inputs give the same outputs, the same steps, and at the end the same update, but for rounding.
 import { bytesToHex } from '@noble/hashes/utils.js';
-import type { Weights } from '../../model/config.ts';
 import { ModelError } from '../../model/errors.ts';
 import { boundaryBytes, checkReceived } from '../../model/pipeline/boundary.ts';
 import { boundaryDistance } from '../../model/pipeline/boundary-distance.ts';
@@ -9,19 +8,21 @@ import { layoutsOf } from '../../model/pipeline/graphs.ts';
 import type { Stage, StageInput } from '../../model/pipeline/stage.ts';
 import { PART_BYTES } from '../../model/tensor-manifest.ts';
 import { updateDistance } from '../../training/re-execution.ts';
-import { compressUpdate, feedbackAfter, type SparseUpdate } from '../../training/sparse.ts';
+import { compressTensor, feedbackOf, type SparseTensor, type SparseUpdate } from '../../training/sparse.ts';
 import { besideLoss, type FollowedTolerance, followedTolerance, handedTolerance } from '../../training/tolerances.ts';
-import type { Device, Judging } from '../game.ts';
-import { AFRESH, afresh, type Carried, readCarried } from '../pretrain/carried.ts';
-import { type Followed, follow, followedOf, openData, WORKER_DATA } from '../pretrain/device.ts';
+import { GameError } from '../errors.ts';
+import type { Device, Judging, TensorSource } from '../game.ts';
+import { AFRESH, type KeptPieces, takeCarried } from '../pretrain/carried.ts';
+import { openData, WORKER_DATA } from '../pretrain/device.ts';
 import { learningRateAt, parameterCount } from '../pretrain/params.ts';
 import { shaken } from '../pretrain/rounding.ts';
 import { toldMicro } from '../pretrain/work.ts';
 import { Refused } from '../refused.ts';
 import { deskOf } from './desk.ts';
-import { beginStage, changeOf, dataOf, momentsOf, stageOn, weightsOf } from './device.ts';
+import { type Begun, beginRound, changesOf, dataOf, momentsOf, stageOn } from './device.ts';
 import { Evidence } from './evidence.ts';
 import { nameOf } from './flights.ts';
+import { type Followed, followedBy } from './followed.ts';
 import {
   decodeForward,
   encodeForward,
@@ -46,7 +47,8 @@ export interface Judged {
 
 /** What a worker began with; limits are null where this judge does not know its moments, so that only what comes before the first step can be taken again. */
 interface Start {
-  readonly carried: Carried;
+  /** null: afresh. */
+  readonly pieces: KeptPieces | null;
   readonly limits: FollowedTolerance | null;
   /** Whether every bit is known, and will be the same here. */
   readonly exact: boolean;
@@ -68,16 +70,16 @@ export async function repeatWork(judged: Judged): Promise<Readonly<Record<string
 }
 
 async function startOf(judged: Judged): Promise<Start> {
-  const { plan, work, device, judging } = judged;
+  const { work, device, judging } = judged;
   const start = bytesToHex(work.start);
-  const isFirst = start === bytesToHex(AFRESH);
-  const known = isFirst
-    ? { carried: afresh(plan.specs), apart: 0 }
-    : (followedOf(device, start) ?? (await shownStart(judged)));
+  const known =
+    start === bytesToHex(AFRESH)
+      ? { pieces: null, apart: 0 }
+      : (followedBy(device).find(start) ?? (await shownStart(judged)));
   const limits = known ? followedTolerance(judging.runtime, device.runtime.class, known.apart) : null;
-  if (!known || !limits) return { carried: afresh(plan.specs), limits: null, exact: false };
+  if (!known || !limits) return { pieces: null, limits: null, exact: false };
   const isSame = judging.runtime === EXACT && device.runtime.class === EXACT;
-  return { carried: known.carried, limits, exact: isSame && known.apart === 0 };
+  return { pieces: known.pieces, limits, exact: isSame && known.apart === 0 };
 }
 
 /** A state that is shown is waited for in this part of the time for judging … */
@@ -94,9 +96,8 @@ async function shownStart({ task, plan, work, device, judging }: Judged): Promis
   const desk = deskOf(device);
   const piece = (part: number | null) =>
     desk.askCarried(task.peer, seed, { part, most_bytes: PART_BYTES, time_ms: until_ms - clock.elapsed_ms() });
-  const start = bytesToHex(work.start);
-  const shown = await readCarried(plan.specs, piece, async (hash) => hash === start);
-  if (shown) return { round: number - 1, carried: shown.carried, apart: 0 };
+  const shown = await followedBy(device).keepShown(plan.specs, bytesToHex(work.start), number - 1, piece);
+  if (shown) return shown;
   if (size_bytes <= judging.time_ms * STATE_PART * STATE_BYTES_PER_MS) throw new Refused('state-withheld', false);
   return null;
 }
@@ -119,7 +120,7 @@ class Repetition {
   readonly #found = { entries: 0, same: 0, compared: 0, agreed: 0, apart: 0 };
   readonly #losses = { count: 0, sum: 0, apart: 0 };
   #windows: ((number: number) => Promise<Windows>) | null = null;
-  #before: Weights = new Map();
+  #begun: Begun | null = null;
 
   constructor(judged: Judged, stage: Stage, start: Start) {
     const { task, plan, work, device, judging } = judged;
@@ -142,22 +143,21 @@ class Repetition {
 
   async run(): Promise<Readonly<Record<string, unknown>>> {
     const { task, plan, work, device } = this.#judged;
-    this.#before = await weightsOf(task.state, plan);
     if (plan.range.embedding) {
       const data = await openData(device, dataOf(task.params), task.round, task.peer, WORKER_DATA);
       this.#windows = (number) => data.batch(number);
     }
     this.#found.agreed = await this.#evidence.checkHandedOn(this.#end);
-    await this.#take(this.#before, this.#end, (at, ran) => this.#compare(at, ran));
+    await this.#take(task.state, this.#end, (at, ran) => this.#compare(at, ran));
     this.#compareLosses();
     const update = this.#found.entries === work.transcript.length ? await this.#compareUpdate() : null;
     return this.#told(update === null ? {} : { update });
   }
 
   /** Takes entries again, from these weights, while there is time. */
-  async #take(from: Weights, end: number, done: (at: number, ran: Ran) => Promise<void>): Promise<void> {
+  async #take(from: TensorSource, end: number, done: (at: number, ran: Ran) => Promise<void>): Promise<void> {
     const { task, plan, work, device } = this.#judged;
-    await beginStage(this.#stage, plan, from, this.#start.carried);
+    this.#begun = await this.#begin(from);
     const passes = new Map<number, StageInput>();
     const tally = new Tally(task.params, plan);
     for (const [at, entry] of work.transcript.slice(0, end).entries()) {
@@ -175,6 +175,19 @@ class Repetition {
       tally.add(entry);
       await device.progress({ amount: tally.told().amount, numbers: { steps: tally.steps } });
     }
+  }
+
+  async #begin(from: TensorSource): Promise<Begun> {
+    const { pieces } = this.#start;
+    return beginRound(this.#stage, this.#judged.plan, from, async (take) => {
+      if (pieces === null) return null;
+      const taken = await takeCarried(this.#judged.plan.specs, pieces, async () => true, take);
+      if (taken) return taken;
+      throw new GameError(
+        'could-not-run',
+        'the state of a worker that this device has followed is gone from its drawer',
+      );
+    });
   }
 
   async #again(at: number, entry: Exclude<Entry, { kind: 'step' }>, passes: Map<number, StageInput>): Promise<Ran> {
@@ -263,7 +276,7 @@ class Repetition {
   /** How far outputs go apart by rounding alone: the same entries again, from weights that differ by nothing else. */
   async #twinApart(at: number, found: Uint8Array): Promise<number> {
     let apart = Number.POSITIVE_INFINITY;
-    await this.#take(shaken(this.#before), at + 1, async (i, { out }) => {
+    await this.#take(this.#shaken(), at + 1, async (i, { out }) => {
       if (i === at) apart = this.#distance(at, out!, found);
     });
     return apart;
@@ -292,36 +305,57 @@ class Repetition {
   /** When every entry was taken again. @returns how far the update is from the repeated one */
   async #compareUpdate(): Promise<number> {
     const { task, plan, work, update, device } = this.#judged;
-    const { carried, limits, exact } = this.#start;
+    const { limits, exact } = this.#start;
     const { specs } = plan;
-    const { sparse } = task.params;
-    const delta = await changeOf(this.#stage, plan, this.#before);
-    if (delta === null) throw new Refused('diverged', false, this.#told({}));
-    const moments = await momentsOf(this.#stage, plan);
-    const compressed = (change: Weights) => compressUpdate(specs, change, new Map(carried.error), sparse);
-    const found = compressed(delta);
+    const found = await this.#learned(task.state);
+    if (found === null) throw new Refused('diverged', false, this.#told({}));
     const apart = updateDistance(specs, update, found);
     const limit = exact ? 0 : limits!.update;
     if (apart > limit) {
       const told = this.#told({ update: apart, limit });
-      const isNear = carried.moments.steps > 0 && apart <= FAR * limit;
-      const twin = exact || isNear ? null : await this.#twinChange();
-      const isSteady = exact || (twin !== null && updateDistance(specs, compressed(twin), found) <= limit);
+      const isNear = this.#begun!.steps > 0 && apart <= FAR * limit;
+      const twin = exact || isNear ? null : await this.#twinUpdate();
+      const isSteady = exact || (twin !== null && updateDistance(specs, twin, found) <= limit);
       throw new Refused('other-update', isSteady, told);
     }
-    // What was sent counts, not what should have been: so followers stay near for as long as they follow.
-    const error = feedbackAfter(specs, delta, carried.error, update, sparse);
-    follow(device, specs, bytesToHex(work.end), { round: task.round.number, carried: { moments, error }, apart });
+    await followedBy(device).keep(specs, bytesToHex(work.end), { round: task.round.number, apart }, this.#left());
     return apart;
   }
 
+  /** The update of what the stage has learned from these weights; null: it is not finite. */
+  async #learned(from: TensorSource): Promise<SparseUpdate | null> {
+    const { task, plan } = this.#judged;
+    const learned = new Map<string, SparseTensor>();
+    for await (const changed of changesOf(this.#stage, plan, from, this.#begun!)) {
+      if (changed === null) return null;
+      const { spec, change, error } = changed;
+      learned.set(spec.name, compressTensor(spec, change, error, task.params.sparse).tensor);
+    }
+    return learned;
+  }
+
+  /** What the worker carries now. What was sent counts, not what should have been: so followers stay near for as long as they follow. */
+  async *#left(): AsyncGenerator<Float32Array> {
+    const { task, plan, update } = this.#judged;
+    yield* momentsOf(this.#stage, plan);
+    for await (const changed of changesOf(this.#stage, plan, task.state, this.#begun!)) {
+      const { spec, change, error } = changed!; // they were finite a moment ago
+      yield feedbackOf(spec, change, error, update.get(spec.name)!, task.params.sparse);
+    }
+  }
+
   /** What all entries change from weights that differ by rounding alone; null: there is no time for that, or it is not finite. */
-  async #twinChange(): Promise<Weights | null> {
+  async #twinUpdate(): Promise<SparseUpdate | null> {
     let entries = 0;
-    await this.#take(shaken(this.#before), this.#end, async () => {
+    await this.#take(this.#shaken(), this.#end, async () => {
       entries++;
     });
-    return entries < this.#end ? null : changeOf(this.#stage, this.#judged.plan, this.#before);
+    return entries < this.#end ? null : this.#learned(this.#judged.task.state);
+  }
+
+  #shaken(): TensorSource {
+    const { state } = this.#judged.task;
+    return { read: async (names) => shaken(await state.read(names)) };
   }
 
   /** Losses are told with the gradients that come of them: what is off in them alone was never computed. */

@@ -6,11 +6,12 @@ import { CodedError } from '../../errors.ts';
 import type { ParameterSpec, Weights } from '../../model/config.ts';
 import { ModelError } from '../../model/errors.ts';
 import { readParts, writeParts } from '../../model/parts.ts';
-import { decodeModelManifest, encodeModelManifest, type TensorSpec } from '../../model/tensor-manifest.ts';
+import { decodeModelManifest, encodeModelManifest, partsOf, type TensorSpec } from '../../model/tensor-manifest.ts';
 import { sha256Beside } from '../../protocol/hash.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import type { OptimiserState } from '../../training/inner.ts';
 import { decodeBundle } from '../bundle.ts';
+import type { Drawer } from '../drawer.ts';
 import type { Device, Round } from '../game.ts';
 import { decodeWork } from './work.ts';
 
@@ -74,7 +75,6 @@ export async function statesLeft(
 
 /** Two are kept: a round that is tried again begins where it began before. */
 const slotOf = (round: number): string => `carried.${round % 2}`;
-const partOf = (slot: string, part: number): string => `${slot}.${part}`;
 
 /** Keeps what a worker has after a round, part by part; the hash of its manifest. The arrays are not to be changed afterwards. */
 export const keepCarried = (
@@ -88,30 +88,53 @@ export const keepCarried = (
  * The same for tensors that come one after the other: how many steps were taken, as one value, then of all weights the first moments, of all the
  * second ones, of all the error feedback.
  */
-export async function keepCarriedTensors(
+export const keepCarriedTensors = (
   specs: readonly ParameterSpec[],
   { drawer }: Pick<Device, 'drawer'>,
   round: number,
-  tensors: Iterable<Float32Array> | AsyncIterable<Float32Array>,
+  tensors: Tensors,
+): Promise<Uint8Array> => keepInSlot(specs, drawer, slotOf(round), tensors);
+
+type Tensors = Iterable<Float32Array> | AsyncIterable<Float32Array>;
+
+/** The same under a name of one's own. */
+export async function keepInSlot(
+  specs: readonly ParameterSpec[],
+  drawer: Drawer,
+  slot: string,
+  tensors: Tensors,
 ): Promise<Uint8Array> {
-  const slot = slotOf(round);
   let parts = 0;
   const put = async (bytes: Uint8Array): Promise<string> => {
-    await drawer.put(partOf(slot, parts++), bytes);
+    await putPiece(drawer, slot, parts++, bytes);
     return bytesToHex(await sha256Beside(bytes));
   };
   const manifest = encodeModelManifest(await writeParts(tensorsOf(specs), tensors, put));
-  await drawer.put(slot, manifest);
+  await putPiece(drawer, slot, null, manifest);
   return sha256Beside(manifest);
 }
 
-/** What was kept after a round, piece by piece: its manifest, null, or a part of it by its place. null: it is not there. */
+const pieceOf = (slot: string, part: number | null): string => (part === null ? slot : `${slot}.${part}`);
+export const putPiece = (drawer: Drawer, slot: string, part: number | null, bytes: Uint8Array): Promise<void> =>
+  drawer.put(pieceOf(slot, part), bytes);
+
+/** Deletes what is kept under a name. */
+export async function emptySlot(specs: readonly ParameterSpec[], drawer: Drawer, slot: string): Promise<void> {
+  const parts = partsOf(tensorsOf(specs)).keys();
+  for (const part of [null, ...parts]) await drawer.delete(pieceOf(slot, part));
+}
+
+/** What was kept, piece by piece: its manifest, null, or a part of it by its place. null: it is not there. */
 export type KeptPieces = (part: number | null) => Promise<Uint8Array | null>;
 
-export const keptPieces =
-  ({ drawer }: Pick<Device, 'drawer'>, round: number): KeptPieces =>
+export const piecesIn =
+  (drawer: Drawer, slot: string): KeptPieces =>
   (part) =>
-    drawer.get(part === null ? slotOf(round) : partOf(slotOf(round), part));
+    drawer.get(pieceOf(slot, part));
+
+/** What was kept after a round. */
+export const keptPieces = ({ drawer }: Pick<Device, 'drawer'>, round: number): KeptPieces =>
+  piecesIn(drawer, slotOf(round));
 
 /** Gets a tensor of a state that is read; whoever takes it may keep it. */
 export type TakeCarried = (group: CarriedGroup, name: string, values: Float32Array) => Promise<void> | void;
@@ -132,10 +155,12 @@ export async function readCarried(
 export interface Taken {
   readonly hash: Uint8Array;
   readonly steps: number;
+  /** Its error feedback of some tensors, read once more. Throws ModelError `wrong-parts` where it is gone or damaged by now. */
+  error(names: readonly string[]): Promise<Weights>;
 }
 
 /** The same, tensor by tensor. That a piece is damaged may show after some tensors were taken. */
-async function takeCarried(
+export async function takeCarried(
   specs: readonly ParameterSpec[],
   piece: KeptPieces,
   wanted: (hash: string) => Promise<boolean>,
@@ -160,11 +185,29 @@ async function takeCarried(
       else await take(CARRIED_GROUPS[Math.floor(at / specs.length)], specs[at % specs.length].name, values);
       at++;
     }
-    return { hash, steps };
+    return {
+      hash,
+      steps,
+      error: (names) => readErrors(specs, names, (isWanted) => readParts(manifest, fetch, isWanted)),
+    };
   } catch (error) {
     if (error instanceof CodedError) return null;
     throw error;
   }
+}
+
+async function readErrors(
+  specs: readonly ParameterSpec[],
+  names: readonly string[],
+  read: (isWanted: (tensor: number) => boolean) => AsyncIterable<Float32Array>,
+): Promise<Weights> {
+  const before = 1 + CARRIED_GROUPS.indexOf('error') * specs.length;
+  const wanted = specs.map(({ name }) => name).filter((name) => names.includes(name));
+  const found = new Map<string, Float32Array>();
+  for await (const values of read((tensor) => tensor >= before && names.includes(specs[tensor - before].name))) {
+    found.set(wanted[found.size], values);
+  }
+  return found;
 }
 
 /** What a worker begins a round with. A drawer that is empty or damaged means afresh, never an error. */
