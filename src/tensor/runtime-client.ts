@@ -77,9 +77,9 @@ class WorkerRuntime implements SharingRuntime {
   }
 
   async #load(graph: CompiledGraph, shared: SharedStates, owner?: number): Promise<Program> {
-    const { onnx, inputs, outputs, states } = graph;
+    const { onnx, inputs, outputs, states, seldom } = graph;
     const beside = graph.beside && this.#copiesOf(graph.beside);
-    const parts = { onnx, inputs, outputs, states, ...(beside && { beside }) };
+    const parts = { onnx, inputs, outputs, states, ...(beside && { beside }), ...(seldom && { seldom }) };
     const call = { method: 'load', graph: parts, shared, owner } as const;
     const frozen = states.filter(({ next }) => next === null).map(({ name }) => name);
     const number = (await this.call(call, beside ? ownBuffers(beside.values()) : [])) as number;

@@ -26,6 +26,8 @@ export interface CompiledGraph {
    * kernels read fastest. Only graphs that are made on this device have them.
    */
   readonly beside?: ReadonlyMap<string, Uint8Array>;
+  /** It runs seldom: what it needs for a run is given back after it, which takes longer than keeping it for the next one. */
+  readonly seldom?: boolean;
 }
 
 /** One loaded graph with its own states. Calls on one program are queued; a program never runs twice at once. */

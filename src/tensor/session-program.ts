@@ -85,9 +85,16 @@ interface Kept {
 
 const errorText = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-function sessionOptions({ states, beside }: CompiledGraph, settings: SessionSettings): InferenceSession.SessionOptions {
+function sessionOptions(
+  { states, beside, seldom }: CompiledGraph,
+  settings: SessionSettings,
+): InferenceSession.SessionOptions {
   const externalData = [...(beside ?? [])].map(([path, data]) => ({ path, data }));
-  const session = beside ? { ...settings.session, externalData } : settings.session;
+  const session = {
+    ...settings.session,
+    ...(beside && { externalData }),
+    ...(seldom && { enableCpuMemArena: false }), // an arena grows to a power of two, and keeps it
+  };
   if (!settings.statesOnGpu) return session;
   const preferredOutputLocation = Object.fromEntries(
     states.flatMap(({ next }) => (next ? [[next, 'gpu-buffer' as const]] : [])),

@@ -151,7 +151,7 @@ function backwardGraph(config: LlamaConfig, options: StageOptions): { backward: 
   return { backward: graph.compile(), sums };
 }
 
-/** AdamW with the mean of the summed gradients, clipped by the norm of this stage's own; empties the sums. */
+/** AdamW with the mean of the summed gradients, clipped by the norm of this stage's own; empties the sums. Once for many micro-batches. */
 function stepGraph(sums: readonly GradientSum[], options: AdamwOptions): CompiledGraph {
   const graph = new Graph();
   const share = graph.input('share', 'float32', []);
@@ -167,5 +167,5 @@ function stepGraph(sums: readonly GradientSum[], options: AdamwOptions): Compile
     graph.advance(total, zerosAfter(next[i], total.shape));
   });
   graph.output('gradient_norm', norm);
-  return graph.compile();
+  return { ...graph.compile(), seldom: true };
 }
