@@ -8,8 +8,8 @@ export interface WriteBehind {
   written(): Promise<void>;
 }
 
-/** What waits for the disk is memory: with more of it, `put` waits as well. Two parts of a state. */
-const MOST_WAITING_BYTES = 32 << 20;
+/** What waits for the disk is memory: with more of it, `put` waits as well. One part of a state, beside the one that is being put. */
+const MOST_WAITING_BYTES = 16 << 20;
 
 export function writeBehind(behind: Drawer): WriteBehind {
   /** Pending writes, the newest of each name; null: deleted. */
