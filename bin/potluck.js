@@ -18,9 +18,11 @@ process.env.ORT_DISABLE_TELEMETRY = '1';
 // The second start need not strip types again, nor need threads and other potluck processes that this one starts: those know of it by its name.
 process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'node-compile-cache');
 
-// As in src/serving/freed-memory.ts. The C library reads it as a process starts, so a server of models starts once more, in the same process.
+// As in src/serving/freed-memory.ts. The C library reads it as a process starts, so what holds models starts once more, in the same process; its
+// children inherit it.
 const wanted = 'MALLOC_MMAP_THRESHOLD_';
-const startsAnew = process.argv[2] === 'serve' && process.platform === 'linux' && process.env[wanted] === undefined;
+const holdsModels = ['serve', 'join', 'hub', 'demo', 'export'].includes(process.argv[2]);
+const startsAnew = holdsModels && process.platform === 'linux' && process.env[wanted] === undefined;
 if (startsAnew) process.env[wanted] = '500000';
 
 if (Number(process.versions.node.split('.')[0]) >= 24) {

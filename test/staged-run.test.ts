@@ -1,5 +1,6 @@
 // A run in stages on a hub: how it is created, and how its model is taken home.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { StagesOfRun } from '../src/audit/held-stages.ts';
@@ -18,6 +19,7 @@ import { checkFolder } from '../src/owner/ownership-shares.ts';
 import { trainingFor } from '../src/owner/run-settings.ts';
 import { openRun } from '../src/owner/taken-model.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
+import { GIVES_BACK } from '../src/serving/freed-memory.ts';
 import { createNativeRuntime } from '../src/tensor/native-runtime.ts';
 import { network, TEXT, type Told, untilStatus } from './network.ts';
 
@@ -31,7 +33,11 @@ const errorOf = async (told: Told) => {
 
 test('a run in stages has the first model of the whole one, stored whole, and is taken home as the Llama model that it is', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url, potluck: hub } = await net.hub();
+  if (process.platform === 'linux') {
+    const environment = readFileSync(`/proc/${hub.process.pid}/environ`, 'latin1').split('\0');
+    assert.ok(environment.includes(`MALLOC_MMAP_THRESHOLD_=${GIVES_BACK.MALLOC_MMAP_THRESHOLD_}`));
+  }
   const whole = await net.createRun(url);
   const cut = await net.createRun(url, '--stages', '3', '--micro-batches', '2', '--apart-rounds', '7');
   const cache = join(net.folder, 'cache');

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { CHILD_MARK } from '../cli/lifetime.ts';
+import { GIVES_BACK } from '../serving/freed-memory.ts';
 import { BenchError } from './errors.ts';
 
 const POTLUCK = join(import.meta.dirname, '..', '..', 'bin', 'potluck.js');
@@ -44,7 +45,8 @@ export function startMeasured(
     ['--disable-warning=ExperimentalWarning', '--import', USAGE_HOOK, POTLUCK, ...args, '--json'],
     {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: { ...process.env, ...environment, POTLUCK_BENCH_USAGE: usage, [CHILD_MARK]: '1' },
+      // GIVES_BACK: as bin/potluck.js, which cannot start anew where it is forked.
+      env: { ...process.env, ...GIVES_BACK, ...environment, POTLUCK_BENCH_USAGE: usage, [CHILD_MARK]: '1' },
     },
   );
   const lines: Line[] = [];

@@ -1,4 +1,5 @@
-// What makes a process of a model give back what it needed while it loaded: ONNX Runtime's copies of weights before they are packed.
+// What makes a process of models give back what it has needed for a moment: ONNX Runtime's copies of weights before they are packed, parts of a state on
+// their way.
 
 /**
  * For the environment of processes on Linux: glibc takes blocks of this size from the system, one by one, and gives them back when they are freed.
