@@ -225,6 +225,8 @@ export async function stateAddress(url: string, owner: Identity, address: string
 }
 
 /** How often an event is sent again when the hub says that it came too fast, and the longest wait; beyond that a person is told. */
+/** A hub reads all of a first model before it takes the event that names it: a busy machine takes most of a minute for each gigabyte. */
+const CHECKING_MS = 180_000;
 const SENDING = { attempts: 5, longest_wait_s: 30 };
 
 /**
@@ -233,7 +235,8 @@ const SENDING = { attempts: 5, longest_wait_s: 30 };
  */
 export async function sendEvent(url: string, event: Uint8Array): Promise<string> {
   for (let attempt = 1; ; attempt++) {
-    const { status, json } = await askHub(url, '/events', { method: 'POST', body: event as Uint8Array<ArrayBuffer> });
+    const request = { method: 'POST', body: event as Uint8Array<ArrayBuffer> };
+    const { status, json } = await askHub(url, '/events', request, CHECKING_MS);
     const answer = AnswerSchema.safeParse(json);
     if (!answer.success)
       throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}, it answered ${status}`, { url });

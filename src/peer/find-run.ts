@@ -46,8 +46,9 @@ export async function askHub(
   url: string,
   path: string,
   init: RequestInit = {},
+  silence_ms = SILENCE_MS,
 ): Promise<{ readonly ok: boolean; readonly status: number; readonly json: unknown }> {
-  const line = openLine({ attempts: 1, silence_ms: SILENCE_MS });
+  const line = openLine({ attempts: 1, silence_ms });
   try {
     const asking = { url: new URL(path, url).href, init: () => init, max_bytes: ANSWER_BYTES };
     const { status, bytes } = await line.ask(asking);
