@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { Hono } from 'hono';
-import type { RunStatus } from '../protocol/messages.ts';
+import type { PeerView, RunStatus } from '../protocol/messages.ts';
 import { exampleStatus } from '../protocol/testing/example-views.ts';
 import { statusAnswer } from './status-answer.ts';
 import { openKept } from './statuses.ts';
@@ -90,6 +90,23 @@ describe('the answer', () => {
     }
     assert.equal(tags.size, 3);
     assert.equal(computed.times, 1);
+  });
+
+  test('is without peers for whoever asks for none, under another tag', async () => {
+    const clock = { elapsed_ms: () => 0 };
+    const status = exampleStatus({ peers: [{ id: 'a' } as PeerView] });
+    const app = new Hono().get(
+      '/status',
+      statusAnswer(
+        'hub',
+        openKept(() => [status], clock),
+        clock,
+      ),
+    );
+    const [whole, brief] = await Promise.all(['', '?peers=none'].map((query) => app.request(`/status${query}`)));
+    assert.deepEqual(await whole.json(), { hub: 'hub', runs: [status] });
+    assert.deepEqual(await brief.json(), { hub: 'hub', runs: [{ ...status, peers: [] }] });
+    assert.notEqual(whole.headers.get('etag'), brief.headers.get('etag'));
   });
 
   test('that is expensive to write is written for one part in twenty of the time, also where the state costs nothing', async () => {

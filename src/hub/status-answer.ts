@@ -2,6 +2,7 @@
 import type { Context } from 'hono';
 import type { Clock } from '../protocol/clock.ts';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
+import type { RunStatus } from '../protocol/messages.ts';
 import { hasAlready } from './byte-range.ts';
 import { type Packing, packingFor, packWith } from './packing.ts';
 import { openKept, type Statuses } from './statuses.ts';
@@ -12,20 +13,21 @@ interface Written {
   readonly packed: Map<Packing, Promise<Uint8Array>>;
 }
 
-/** Answers GET and HEAD of the state. */
+/** Answers GET and HEAD of the state; with `?peers=none` without the peers of runs, which are most of it. */
 export function statusAnswer(
   hub: string,
   statuses: Statuses,
   clock: Pick<Clock, 'elapsed_ms'>,
 ): (c: Context) => Promise<Response> {
-  const write = (): Written => {
-    const json = utf8(JSON.stringify({ hub, runs: statuses.recent() }));
+  const write = (runs: readonly RunStatus[]): Written => {
+    const json = utf8(JSON.stringify({ hub, runs }));
     return { json, etag: sha256Hex(json).slice(0, 32), packed: new Map() };
   };
   // Encoding it costs more than the state itself.
-  const written = openKept(write, clock).recent;
+  const whole = openKept(() => write(statuses.recent()), clock).recent;
+  const brief = openKept(() => write(statuses.recent().map((run) => ({ ...run, peers: [] }))), clock).recent;
   return async (c) => {
-    const { json, etag, packed } = written();
+    const { json, etag, packed } = c.req.query('peers') === 'none' ? brief() : whole();
     const packing = packingFor(c.req.header('accept-encoding'));
     const headers = {
       'content-type': 'application/json',

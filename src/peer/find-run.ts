@@ -18,8 +18,14 @@ const ANSWER_BYTES = 32 << 20;
 const TOO_FAST = { waits: 4, longest_s: 10 };
 
 /** A hub's id and its runs. Throws PeerError `hub-unreachable`, `not-a-hub`, `refused`. */
-export async function fetchStatus(url: string): Promise<{ hub: string; runs: RunStatus[] }> {
-  const { ok, json } = await readHub(url, '/status');
+export const fetchStatus = (url: string): Promise<{ hub: string; runs: RunStatus[] }> => readStatus(url, '/status');
+
+/** The same without the peers of runs: of thousands they are megabytes. */
+export const fetchRuns = (url: string): Promise<{ hub: string; runs: RunStatus[] }> =>
+  readStatus(url, '/status?peers=none');
+
+async function readStatus(url: string, path: string): Promise<{ hub: string; runs: RunStatus[] }> {
+  const { ok, json } = await readHub(url, path);
   const parsed = StatusSchema.safeParse(json);
   if (!ok || !parsed.success) {
     throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}, its /status is something else`, { url });
@@ -69,9 +75,9 @@ export async function answersHttp(url: string): Promise<boolean> {
   );
 }
 
-/** The run that a name or the beginning of an id means; without one, the only run that goes on. Throws PeerError `no-such-run`. */
+/** The run that a name or the beginning of an id means, without its peers; without one, the only run that goes on. Throws PeerError `no-such-run`. */
 export async function findRun(url: string, wanted?: string): Promise<{ hub: string; view: RunStatus }> {
-  const { hub, runs } = await fetchStatus(url);
+  const { hub, runs } = await fetchRuns(url);
   return { hub, view: chooseRun(runs, wanted) };
 }
 

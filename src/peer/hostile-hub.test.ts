@@ -229,7 +229,17 @@ test('a watcher of a hub that babbles tries again', async () => {
   await new Promise<void>((resolve) => {
     onSocket = (socket) => {
       if (++connections === 1) socket.send(Uint8Array.of(0xff, 0xff));
-      else say(socket, { type: 'status', runs: [] });
+      else
+        say(socket, {
+          type: 'changes',
+          whole: true,
+          now_ms: 0,
+          events: 0,
+          runs: [],
+          history: [],
+          samples: [],
+          peers: [],
+        });
     };
     const observer = observeHub(url, () => {
       observer.close();
@@ -287,7 +297,7 @@ describe('a worker', () => {
     const status = exampleStatus({ ...shared, owner: RUN });
     http = (request, response) => {
       const blob = served.get(request.url!.replace('/blobs/', ''));
-      if (request.url === '/status') response.end(JSON.stringify({ hub: HUB, runs: [status] }));
+      if (request.url?.startsWith('/status')) response.end(JSON.stringify({ hub: HUB, runs: [status] }));
       else if (blob) response.end(blob);
       else {
         response.statusCode = 404;

@@ -11,7 +11,7 @@ import { encodeValues } from '../../model/dtypes.ts';
 import { folderTexts } from '../../model/folder-texts.ts';
 import { tokenizerFromJson } from '../../model/tokenizer.ts';
 import { openPeerBlobs } from '../../peer/blobs.ts';
-import { askHub, fetchStatus } from '../../peer/find-run.ts';
+import { askHub, fetchRuns } from '../../peer/find-run.ts';
 import { createIdentity } from '../../protocol/identity.ts';
 import { RunViewSchema } from '../../protocol/messages.ts';
 import { decodeManifest } from '../../training/shards.ts';
@@ -23,7 +23,7 @@ const say = (news: HomeNews): void => postMessage(news);
 
 async function prepare({ url, run }: HomeOrder): Promise<void> {
   say({ kind: 'progress', what: 'Asking for the run' });
-  const [{ hub }, answer] = await Promise.all([fetchStatus(url), askHub(url, `/runs/${run}`)]);
+  const [{ hub }, answer] = await Promise.all([fetchRuns(url), askHub(url, `/runs/${run}`)]);
   const view = RunViewSchema.parse(answer.json);
   const blobs = openPeerBlobs({
     ...{ url, hub, identity: createIdentity() },
