@@ -109,6 +109,8 @@ function parseSignatureLine(line: string): NoteSignature {
 
 /** Standard base64 with padding (RFC 4648, section 4). */
 export function toBase64(bytes: Uint8Array): string {
+  // A hub writes a dozen hashes for each event, and in Node this takes less than half of the time.
+  if (globalThis.Buffer) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
   return btoa(String.fromCharCode(...bytes));
 }
 
