@@ -148,6 +148,7 @@ test('after a restart nobody is written off before all connections have said who
 test('a hub that goes down says nothing', () => {
   const { absences, written, pass, waiting } = scene();
   absences.gone('r', 'ghost');
+  absences.allGone();
   absences.close();
   assert.equal(waiting(), 0);
   absences.gone('r', 'ghost');

@@ -276,3 +276,27 @@ test('what validators need not act on at once is told together, and what they mu
   hub.connections.runChanged(history.run, 'all');
   assert.deepEqual([worker(), validator(), later.length], [4, 6, 2]);
 });
+
+test('who comes is told of a run as it was a moment ago, and never of what the others have heard is over', async () => {
+  const hub = openHub(taken);
+  const history = new History();
+  history.happen(OWNER, created(), RUN);
+  hub.state.runs.set(RUN, history.run);
+  const phaseToldTo = async (role: 'worker' | 'validator') => {
+    const [connection, identity] = [hub.connect(), createIdentity()];
+    const signature = await identity.sign(helloChallenge(HUB, new Uint8Array(32)));
+    await connection.say({ type: 'hello', protocol: PROTOCOL_VERSION, role, run: RUN, peer: identity.id, signature });
+    const told = connection.heard.findLast(({ type }) => type === 'run');
+    return told?.type === 'run' ? told.view.phase : null;
+  };
+  assert.deepEqual([await phaseToldTo('worker'), await phaseToldTo('validator')], ['gathering', 'gathering']);
+  history.run.phase = 'working';
+  hub.connections.runChanged(history.run, 'all');
+  assert.deepEqual([await phaseToldTo('worker'), await phaseToldTo('validator')], ['working', 'working']);
+  history.run.phase = 'judging';
+  hub.connections.runChanged(history.run, 'validators');
+  assert.equal(await phaseToldTo('validator'), 'judging');
+  history.run.phase = 'merging';
+  hub.move(1000);
+  assert.equal(await phaseToldTo('validator'), 'merging', 'a moment is short');
+});

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { RunState } from '../core/state.ts';
+import { sealFor } from '../core/testing/example-events.ts';
 import {
   ALICE,
   BOB,
@@ -10,11 +11,14 @@ import {
   HUB,
   joined,
   left,
+  name,
   OWNER,
   opened,
   RUN,
+  seal,
   tick,
   VERA,
+  verdict,
   work,
 } from '../core/testing/example-history.ts';
 import { audienceOf, outlineOf, watchRuns } from './run-news.ts';
@@ -93,4 +97,30 @@ test('what a watcher tells of a round', () => {
   assert.equal(happen(ALICE, work()), '', 'judges hear of work when its list is closed');
   assert.equal(happen(HUB, tick(1500)), '');
   assert.equal(happen(HUB, tick(2000)), 'true all', 'the work is over');
+});
+
+test('verdicts on the open round are told with what comes next, those in a contest at once with it', () => {
+  const history = new History();
+  const changesOf = watchRuns(history.state);
+  const happen = (...[author, body, id]: Parameters<History['happen']>): string => {
+    const event = history.event(author, body, history.happen(author, body, id));
+    return changesOf(event)
+      .map(([, audience]) => audience)
+      .join();
+  };
+  history.openWith([VERA]);
+  changesOf(history.event(HUB, tick(1000)));
+  const [alice, bob] = [history.happen(ALICE, work()), history.happen(BOB, work({ work: name('4') }))];
+  history.draw();
+  changesOf(history.event(HUB, tick(1000)));
+  assert.equal(happen(VERA, seal(VERA, alice)), '');
+  assert.equal(happen(VERA, seal(VERA, bob)), 'all', 'all are sealed');
+  assert.equal(happen(VERA, verdict(alice)), '');
+  const contested = { ...verdict(alice), contest: 0 } as const;
+  assert.deepEqual(
+    [contested, sealFor(VERA, contested)].map((body) =>
+      changesOf(history.event(VERA, body)).map(([, audience]) => audience),
+    ),
+    [['validators-soon'], ['validators-soon']],
+  );
 });

@@ -109,11 +109,24 @@ test('a connection that comes later is told everything, another attempt starts o
   history.happen(ALICE, work());
   history.happen(BOB, work({ work: name('4') }));
   history.draw();
-  const [[id], hear] = [[VERA], connected(VERA)];
+  const [submission] = history.run.submissions.values();
+  submission.seals.set(name('f'), name('0'));
+  submission.verdicts.set(name('f'), verdict(submission.id));
+  const judge = submission.judges[0];
+  const hear = connected(judge);
   const first = hear();
-  assert.deepEqual(connected(id)(), first);
+  assert.deepEqual(connected(judge)(), first);
+  assert.deepEqual(
+    drawn(first)
+      .filter(({ id }) => id === submission.id)
+      .map(({ sealed, shown }) => [sealed, shown]),
+    [[[], []]],
+    "others' verdicts are not shown",
+  );
   history.run.attempt = 1;
-  assert.deepEqual(hear().map(({ from, attempt }) => [from, attempt])[0], [0, 1]);
+  history.run.submissions.delete(submission.id);
+  const again = hear();
+  assert.deepEqual([again[0].from, again[0].attempt, listed(again).length], [0, 1, 2 * WORK_LIMITS.entry_bytes]);
   history.run.phase = 'merging';
   assert.deepEqual(connected(VERA)(), []);
 });

@@ -55,7 +55,7 @@ test('pieces that do not follow, half an entry, and more than a round can have a
   work.take(piece(0, entries(1)));
   assert.throws(() => work.take(piece(2, entries(2))), malformed);
   assert.throws(() => work.take(piece(1, new Uint8Array(WORK_LIMITS.entry_bytes / 2))), malformed);
-  assert.throws(() => new RoundWork().take({ ...piece(1, entries(2)), round: 9 }), malformed);
+  assert.throws(() => work.take({ ...piece(1, entries(2)), round: 9 }), malformed);
   const many = new RoundWork();
   const full = new Uint8Array(WORK_LIMITS.entries * WORK_LIMITS.entry_bytes);
   const fill = () => {
