@@ -7,6 +7,7 @@ import { openPublicLog } from '#public-log-open';
 import type { LocalAuditOptions } from '../src/audit/local-audit.ts';
 import { type AuditFailureCode, PublicLogError } from '../src/audit/public-log.ts';
 import type { RoundArithmetic } from '../src/audit/why.ts';
+import { mergedList } from '../src/core/rounds/merged-list.ts';
 import { runStatuses } from '../src/hub/views.ts';
 import { signCheckpoint } from '../src/ledger/checkpoint.ts';
 import { createMemoryLogStore } from '../src/ledger/testing/memory-log.ts';
@@ -15,6 +16,7 @@ import { signEvent } from '../src/protocol/envelope.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
 import {
+  acceptedAt,
   colludingRound,
   EMISSION,
   finishedRun,
@@ -202,7 +204,7 @@ test('audit, shares and why of a real run', async (t) => {
   });
 
   await t.test('a merge of another list than the verdicts give', async () => {
-    const fewer = await signedEntry(hub, { ...merged, accepted: merged.accepted.slice(1) });
+    const fewer = await signedEntry(hub, { ...merged, ...mergedList(acceptedAt(entries, hub.id, lastMerge).slice(1)) });
     await isUntrue((await forged(replace(lastMerge, fewer))).folder, 'refused', {
       index: lastMerge,
       type: 'round.merged',
@@ -337,7 +339,7 @@ test('audit, shares and why of a real run', async (t) => {
     const first = bodyOf(entries[indexOfType(entries, 'round.merged')], 'round.merged');
     const compacted = await forged(entries);
     compacted.setBlob(first.bundle!, null);
-    for (const id of first.accepted) {
+    for (const id of acceptedAt(entries, hub.id, indexOfType(entries, 'round.merged'))) {
       const { event } = entries.find((entry) => entry.event.id === id)!;
       compacted.setBlob((event.body as { work: string }).work, null);
     }

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { VerdictGiven } from '../src/core/events/verdict-given.ts';
 import { apply } from '../src/core/reduce.ts';
-import { acceptedSubmissions } from '../src/core/rounds/judging.ts';
+import { acceptedIds, acceptedSubmissions } from '../src/core/rounds/judging.ts';
+import { mergedList } from '../src/core/rounds/merged-list.ts';
 import { awaitsDraw } from '../src/core/rounds/panel.ts';
 import { statementOf } from '../src/core/shares/share-table.ts';
 import { initialState, type NetworkState } from '../src/core/state.ts';
@@ -55,6 +56,12 @@ export function replayed(entries: readonly Entry[], hub: string): NetworkState {
   const state = initialState(hub);
   for (const { event } of entries) assert.equal(apply(state, event), null);
   return state;
+}
+
+/** The work that the merge at `index` takes, as the verdicts before it say. */
+export function acceptedAt(entries: readonly Entry[], hub: string, index: number): string[] {
+  const state = replayed(entries.slice(0, index), hub);
+  return acceptedIds(state, state.runs.get(bodyOf(entries[index], 'round.merged').run)!);
 }
 
 export async function finishedRun(t: TestContext): Promise<Finished> {
@@ -139,13 +146,15 @@ export async function colludingRound({ entries, hub, ada, vera, folder }: Finish
     list.push(now);
   }
   const merged = bodyOf(entries[lastMerge], 'round.merged');
-  const accepted = merged.accepted.map((id) => renamed.get(id) ?? id).sort();
+  const accepted = acceptedAt(entries, hub.id, lastMerge)
+    .map((id) => renamed.get(id) ?? id)
+    .sort();
   const works = accepted.map((id) => {
     const body = bodyOf(list.find(({ event }) => event.id === id)!, 'work.submitted');
     return { work: body.work === work ? garbage : blobOf(folder, body.work), weight: body.amount };
   });
   const bundle = encodeBundle(works);
-  list.push(await signedEntry(hub, { ...merged, accepted, bundle: sha256Hex(bundle) }));
+  list.push(await signedEntry(hub, { ...merged, ...mergedList(accepted), bundle: sha256Hex(bundle) }));
   const index = list.findIndex(({ event }) => [...renamed.values()].includes(event.id));
   return { entries: list, blobs: [garbage, bundle], work, index };
 }
@@ -196,8 +205,8 @@ export async function withoutLastWorkOf({ entries, hub, run, folder }: Finished,
   const { round, attempt } = open;
   const [bundle, step] = blobs.map((bytes) => sha256Hex(bytes));
   const names = { model, bundle, step, rest };
-  const body = { type: 'round.merged', version: 1, run, round, attempt, ...names, checkpoint: true } as const;
-  await add(await signedEntry(hub, { ...body, accepted: accepted.map((submission) => submission.id) }));
+  const body = { type: 'round.merged', version: 2, run, round, attempt, ...names, checkpoint: true } as const;
+  await add(await signedEntry(hub, { ...body, ...mergedList(accepted.map(({ id }) => id)) }));
   await add(await signedEntry(hub, statementOf(open)));
   for (const entry of entries.slice(lastMerge)) if (entry.event.body.type === 'peer.left') await add(entry);
   return { list, blobs, dropped: { id, index } };

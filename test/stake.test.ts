@@ -8,6 +8,7 @@ import type { PayoutSettled } from '../src/core/events/payout-settled.ts';
 import type { StakeLocked } from '../src/core/events/stake-locked.ts';
 import type { EventBody } from '../src/core/events.ts';
 import { apply } from '../src/core/reduce.ts';
+import { mergedList } from '../src/core/rounds/merged-list.ts';
 import { settleable, settlementRoot } from '../src/core/shares/settlement.ts';
 import { initialState, type NetworkState } from '../src/core/state.ts';
 import { drawnBy } from '../src/core/testing/example-draw.ts';
@@ -104,8 +105,8 @@ async function played(net: Network): Promise<Played> {
     await say(chair, drawnBy(hub, state.runs.get(run)!));
     for (const verdict of verdicts) await say(vera, sealFor(vera.identity.id, verdict));
     for (const verdict of verdicts) await say(vera, verdict);
-    const next = { accepted: works.sort(), model: model(round + 1), bundle: params, checkpoint: false };
-    await say(chair, { type: 'round.merged', ...open, ...next });
+    const next = { ...mergedList(works.sort()), model: model(round + 1), bundle: params, checkpoint: false };
+    await say(chair, { type: 'round.merged', ...open, version: 2, ...next });
   }
   const store = openSqliteLogStore(join(folder, 'hub.sqlite'));
   await openTransparencyLog(store, hub).append(log);

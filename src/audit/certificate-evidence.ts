@@ -4,6 +4,7 @@ import type { RoundMerged } from '../core/events/round-merged.ts';
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import type { LoggedEvent } from '../core/events.ts';
+import { isMerged, type Membership } from '../core/rounds/merged-list.ts';
 import { OwnershipError } from './ownership-errors.ts';
 
 /** What the evidence proves. `verdicts` counts the holder's own verdicts, as a validator, that agree with the decision. */
@@ -24,9 +25,14 @@ interface Claim {
 /**
  * Counts the holder's merged work and right verdicts in opened events, in the order of the log. Every event must contribute:
  * the last merge gives the claimed model, each other merge decides a submission that is present.
- * Throws OwnershipError `wrong-claim`.
+ * @param decisions for each submission, in order, whether it is in the list of the merge that decided it
+ * Throws OwnershipError `wrong-claim`, `bad-proof`.
  */
-export function countEvidence(claim: Claim, events: readonly LoggedEvent[]): CountedEvidence {
+export function countEvidence(
+  claim: Claim,
+  events: readonly LoggedEvent[],
+  decisions: readonly Membership[],
+): CountedEvidence {
   const own = new Set([claim.holder.account, ...claim.holder.devices]);
   const submissions = new Map<string, LoggedEvent & { body: WorkSubmitted }>();
   const verdicts = new Map<string, (LoggedEvent & { body: VerdictGiven })[]>();
@@ -62,13 +68,19 @@ export function countEvidence(claim: Claim, events: readonly LoggedEvent[]): Cou
   if (last?.round !== claim.merged_rounds - 1 || last.model !== claim.model) {
     throw wrong(`expected the merge of round ${claim.merged_rounds} into model ${claim.model} as the last merge`);
   }
+  if (decisions.length !== submissions.size) {
+    throw wrong(`expected one decision for each of ${submissions.size} submissions, got ${decisions.length}`);
+  }
   let [count, amount, right] = [0, 0, 0];
   const used = new Set<RoundMerged>([last]);
-  for (const submission of submissions.values()) {
+  for (const [i, submission] of [...submissions.values()].entries()) {
     const merge = merges.get(`${submission.body.round} ${submission.body.attempt}`);
     if (!merge) throw wrong(`the merge that decided submission ${submission.id} is missing`);
     used.add(merge);
-    const accepted = merge.accepted.includes(submission.id);
+    const accepted = isMerged(merge, submission.id, decisions[i]);
+    if (accepted === null) {
+      throw new OwnershipError('bad-proof', `decision ${i} does not show whether ${submission.id} was merged`);
+    }
     const given = verdicts.get(submission.id) ?? [];
     const mine = given.filter(({ author, body }) => own.has(author) && body.accepted === accepted);
     right += mine.length;

@@ -5,6 +5,7 @@ import type { RunCreated } from '../core/events/run-created.ts';
 import type { SharesStated } from '../core/events/shares-stated.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
+import { MembershipSchema } from '../core/rounds/merged-list.ts';
 import { verifyRow } from '../core/shares/share-table.ts';
 import { UnitSchema } from '../protocol/measures.ts';
 import { count, hash } from '../protocol/schemas.ts';
@@ -24,7 +25,7 @@ import { OwnershipError } from './ownership-errors.ts';
 const MAX_CERTIFICATE_BYTES = 32 * 2 ** 20;
 
 const CertificateSchema = z.strictObject({
-  format: z.literal('potluck-certificate-v2'),
+  format: z.literal('potluck-certificate-v3'),
   hub: hash,
   run: hash,
   name: z.string().min(1).max(CORE_LIMITS.name_characters),
@@ -50,6 +51,8 @@ const CertificateSchema = z.strictObject({
   evidence: z.strictObject({ submissions: count, amount: count, verdicts: count }),
   checkpoint: NoteSchema,
   events: z.array(ProvenEventSchema).max(30_000),
+  /** For each submission among the events, in their order: whether the merge that decided it took it. */
+  decisions: z.array(MembershipSchema).max(30_000),
 });
 export type Certificate = z.infer<typeof CertificateSchema>;
 
@@ -72,7 +75,7 @@ export function verifyCertificate(bytes: Uint8Array): Certificate {
   const stated = theOnly(events, 'shares.stated', (event) => event.author === certificate.hub);
   checkStatement(certificate, stated.body as SharesStated, created.body as RunCreated);
   checkDevices(certificate, events);
-  const counted = countEvidence(certificate, events);
+  const counted = countEvidence(certificate, events, certificate.decisions);
   for (const field of ['submissions', 'amount', 'verdicts'] as const) {
     expect(`evidence.${field}`, counted[field], certificate.evidence[field]);
   }

@@ -31,9 +31,14 @@ export interface ReplayedLog {
 
 /**
  * Reads the log of a hub (an address, or its folder) up to its signed head.
+ * @param before called with every event before it is applied
  * Throws OwnershipError `bad-log`, PublicLogError, AuditFailure.
  */
-export async function replayLog(where: string, onEvent: ReplayListener = () => {}): Promise<ReplayedLog> {
+export async function replayLog(
+  where: string,
+  onEvent: ReplayListener = () => {},
+  before: (event: LoggedEvent, state: NetworkState) => void = () => {},
+): Promise<ReplayedLog> {
   const log = await openPublicLog(where);
   try {
     const { head, hub } = log;
@@ -45,7 +50,7 @@ export async function replayLog(where: string, onEvent: ReplayListener = () => {
         const index = first + offset;
         if (index >= head.size) break;
         leaves.push(leafHash(bytes));
-        onEvent(applyBytes(state, bytes, index), index, bytes, state);
+        onEvent(applyBytes(state, bytes, index, before), index, bytes, state);
       }
     }
     const node = nodesOfLeaves(leaves);
@@ -84,10 +89,16 @@ function bundleEntries(bundle: Uint8Array, count: number): Uint8Array[] {
   }
 }
 
-function applyBytes(state: NetworkState, bytes: Uint8Array, index: number): LoggedEvent {
+function applyBytes(
+  state: NetworkState,
+  bytes: Uint8Array,
+  index: number,
+  before: (event: LoggedEvent, state: NetworkState) => void,
+): LoggedEvent {
   let reason: string;
   try {
     const event = decodeEvent(bytes);
+    before(event, state);
     const refusal = apply(state, event);
     if (!refusal) return event;
     reason = refusal.message;

@@ -2,6 +2,7 @@
 // that the state the worker carried over is known here too. With WASM the bits are the same for everybody.
 
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
+import { acceptedIds } from '../core/rounds/judging.ts';
 import type { NetworkState } from '../core/state.ts';
 import { decodeBundle } from '../games/bundle.ts';
 import { type AnyGame, type Device, isStaged, type Round, type Verdict } from '../games/game.ts';
@@ -140,7 +141,8 @@ async function storyOf(log: PublicLog, { run: id, worker, submission }: Explanat
     before({ body }, _index, state) {
       if (!story || done) return;
       if (body.type !== 'round.merged' || body.run !== id) return;
-      for (const handed of story.handed) handed.merged ||= body.accepted.includes(handed.id);
+      const merged = new Set(acceptedIds(state, runIn(state, id)));
+      for (const handed of story.handed) handed.merged ||= merged.has(handed.id);
       const { round, bundle, step = null, model } = body;
       if (bundle) story.merges.push({ round, parent: runIn(state, id).model, bundle, step, model });
     },

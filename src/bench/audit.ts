@@ -10,6 +10,7 @@ import { decodeEvent } from '../core/codec.ts';
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import type { EventBody } from '../core/events.ts';
 import { apply } from '../core/reduce.ts';
+import { mergedList } from '../core/rounds/merged-list.ts';
 import { statementOf } from '../core/shares/share-table.ts';
 import { initialState, type NetworkState } from '../core/state.ts';
 import { drawnBy } from '../core/testing/example-draw.ts';
@@ -191,11 +192,11 @@ async function* round(
   const checkpoint = (number + 1) % CHECKPOINT_EVERY === 0;
   const merged = {
     type: 'round.merged',
-    version: 1,
+    version: 2,
     run,
     round: number,
     attempt,
-    accepted,
+    ...mergedList(accepted),
     model,
     bundle: model,
     checkpoint,

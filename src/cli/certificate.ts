@@ -83,6 +83,6 @@ export function describeCertificate(certificate: Certificate): string {
 }
 
 /** A certificate without its proofs. */
-export function summary({ checkpoint: _, events, row: __, ...rest }: Certificate) {
+export function summary({ checkpoint: _, events, row: __, decisions: ___, ...rest }: Certificate) {
   return { ...rest, events: events.length };
 }

@@ -276,7 +276,7 @@ function describe({ id, author, body }: LoggedEvent): string {
     case 'model.evaluated':
       return `run ${short(body.run)}: ${measuresText(body.measured)} after ${body.merged_rounds} rounds`;
     case 'round.merged':
-      return `run ${short(body.run)}: round ${body.round} merged ${body.accepted.length} updates into ${short(body.model)}`;
+      return `run ${short(body.run)}: round ${body.round} merged ${body.accepted_count} updates into ${short(body.model)}`;
     default:
       return body.type;
   }

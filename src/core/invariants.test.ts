@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { brokenState, brokenStep, stepOf } from './invariants.ts';
 import { apply } from './reduce.ts';
+import { mergedList } from './rounds/merged-list.ts';
 import type { RunState } from './state.ts';
 import {
   ALICE,
@@ -144,7 +145,7 @@ describe('one step', () => {
     h.judge([...h.run.submissions.keys()]);
     const { round, attempt } = h.run;
     const accepted = [...h.run.submissions.keys()].sort();
-    return { type: 'round.merged', version: 1, run: h.run.id, round, attempt, accepted } as const;
+    return { type: 'round.merged', version: 2, run: h.run.id, round, attempt, ...mergedList(accepted) } as const;
   };
   const found = (author: string, body: Parameters<History['event']>[1], meddle: (run: RunState) => void) => {
     const event = h.event(author, body);

@@ -51,7 +51,7 @@ export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
  * Rises whenever the same log gives another state, or the state gets another form (rules-version.test.ts notices both). A hub starts from a
  * snapshot only if it has this version.
  */
-export const RULES_VERSION = 11;
+export const RULES_VERSION = 12;
 
 /** The state machine that everybody runs. */
 export const core: StateMachine = { refusalOf, apply };

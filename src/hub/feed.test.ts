@@ -142,6 +142,8 @@ describe('history', () => {
       id: RUN,
       round: 0,
       spec: EXAMPLE_WORDS,
+      ...{ rules: { validators: ['vera'] }, eligible: ['vera'] },
+      peers: new Map(['x', 'y', 'z'].map((id) => [id, { consecutive_valid: id === 'z' ? 0 : 1 }])),
       merged_amount: 0,
       bytes_submitted: 0,
       submissions: new Map(),
@@ -150,15 +152,18 @@ describe('history', () => {
     state.runs.set(RUN, run);
     const apply = (body: object) => watched.apply(state, { id: HASH, author: HASH, body } as LoggedEvent);
     for (let round = 0; round < rounds; round++) {
+      const work = (id: string, amount: number, loss_micro: number) =>
+        [id, { id, worker: id, verdicts: new Map(), first: null, body: { amount, numbers: { loss_micro } } }] as const;
+      // No validator speaks, so the work of those with a record is taken: not that of z.
       run.submissions = new Map([
-        ['x', { body: { amount: 300, numbers: { loss_micro: 3_000_000 } } }],
-        ['y', { body: { amount: 100, numbers: { loss_micro: 1_000_000 } } }],
-        ['z', { body: { amount: 100, numbers: { loss_micro: 9_000_000 } } }],
+        work('x', 300, 3_000_000),
+        work('y', 100, 1_000_000),
+        work('z', 100, 9_000_000),
       ]) as unknown as RunState['submissions'];
       run.round = round + 1;
       run.merged_amount += 400;
       state.time_ms += 1000;
-      apply({ type: 'round.merged', run: RUN, accepted: ['x', 'y'], bundle: HASH });
+      apply({ type: 'round.merged', run: RUN, bundle: HASH });
       apply({ type: 'model.evaluated', run: RUN, measured: { loss_micro: 4_000_000 - round } });
     }
     return { histories, apply, run };
@@ -167,7 +172,7 @@ describe('history', () => {
   test('has the loss of the merged work by its amount, and the last measurement of each model', () => {
     const { histories, apply, run } = play(2);
     apply({ type: 'model.evaluated', run: RUN, measured: { loss_micro: 5 } });
-    apply({ type: 'round.merged', run: RUN, accepted: [], bundle: null }); // nothing was merged: no point
+    apply({ type: 'round.merged', run: RUN, bundle: null }); // nothing was merged: no point
     const { rounds, evaluations } = histories.of(RUN);
     assert.deepEqual(rounds.value, [2.5, 2.5]);
     assert.deepEqual(rounds.amount, [400, 800]);

@@ -1,6 +1,7 @@
 // The history of a run, for people: measurements and merged rounds as columns of numbers, thinned out, rebuilt from the log or kept with a snapshot.
 import type { LoggedEvent } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
+import { acceptedSubmissions } from '../core/rounds/judging.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { inUnit } from '../protocol/measures.ts';
 import type { RunHistory, Series } from '../protocol/messages.ts';
@@ -99,10 +100,10 @@ function meanOfWorkers(state: NetworkState, { body }: LoggedEvent): number | nul
   if (!run || body.type !== 'round.merged') return null;
   const [{ name }] = run.spec.metrics;
   let [sum, amount] = [0, 0];
-  for (const id of body.accepted) {
-    const work = run.submissions.get(id)?.body;
-    const value = work?.numbers[name];
-    if (!work || value === undefined) continue;
+  for (const { submission } of acceptedSubmissions(state, run)) {
+    const work = submission.body;
+    const value = work.numbers[name];
+    if (value === undefined) continue;
     sum += value * work.amount;
     amount += work.amount;
   }

@@ -25,6 +25,7 @@ import { serveGameFrame } from './game-frame.ts';
 import { serveLetters } from './letter-routes.ts';
 import type { Letters } from './letters.ts';
 import { type PublicLog, serveLog } from './log-routes.ts';
+import type { MergedWork } from './merged-work.ts';
 import { countRefusals, type Metrics, serveMetrics } from './metrics.ts';
 import { checkOrigins, type Origins } from './origins.ts';
 import { openPace } from './pace.ts';
@@ -59,6 +60,7 @@ export interface HttpServices {
   /** The course of a run. */
   history(run: string): RunHistory;
   readonly workers: Pick<WorkerHistories, 'of'>;
+  readonly merged: Pick<MergedWork, 'of'>;
   account(id: string, address: string | null): AccountView;
   holder(run: string, account: string): HolderView | null;
   deviceWork(run: string, peer: string): DeviceWork | null;
@@ -173,7 +175,7 @@ function serveHealth(app: Hono, hub: Pick<HttpServices, 'condition' | 'counts'>)
 /** Queries about one run, or one account. */
 function serveRuns(
   app: Hono,
-  hub: Pick<HttpServices, 'view' | 'samples' | 'workers' | 'holder' | 'deviceWork' | 'account'>,
+  hub: Pick<HttpServices, 'view' | 'samples' | 'workers' | 'merged' | 'holder' | 'deviceWork' | 'account'>,
 ): void {
   app.get('/runs/:run', (c) => {
     const view = hub.view(c.req.param('run'));
@@ -185,6 +187,14 @@ function serveRuns(
   app.get('/runs/:run/workers/:worker', (c) =>
     c.json({ rounds: hub.workers.of(c.req.param('run'), c.req.param('worker')) }),
   );
+
+  // Whether the merge of a round took a work, proven against the merge in the log.
+  app.get('/runs/:run/rounds/:round/works/:work', (c) => {
+    const { run, round, work } = c.req.param();
+    const proof = hub.merged.of(run, Number(round), work);
+    if (proof) return c.json(proof);
+    return c.json(problem('no-such-merge', `no merge of round ${round} of run ${run} is remembered on this hub`), 404);
+  });
 
   app.get('/runs/:run/holders/:account', (c) => {
     const { run, account } = c.req.param();

@@ -109,7 +109,7 @@ export interface HubCore {
 export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
   const { identity, log, blobs, clock, machine = core } = options;
   const onError = options.onError ? withoutKnown(options.onError) : () => {};
-  const { sequencer, histories, workers, samples } = openReplica({ ...options, machine });
+  const { sequencer, histories, workers, merged, samples } = openReplica({ ...options, machine });
   const { state } = sequencer;
   const time = openLogClock(state.time_ms, clock);
   const isKnown = (id: string): boolean => isKnownKey(state, id);
@@ -142,7 +142,7 @@ export async function openHubCore(options: HubCoreOptions): Promise<HubCore> {
   const { pool, receipts, ...paid } = await openPaidPool(sequencer, options, onError);
   const services = {
     ...{ id: identity.id, state, clock, time, randomBytes: options.randomBytes, blobs, log },
-    ...{ telemetry, rates, samples, workers, statuses, isKnown, onError, pool, receipts },
+    ...{ telemetry, rates, samples, workers, merged, statuses, isKnown, onError, pool, receipts },
     ...openQueries({ hub: identity.id, state, time, policy, abandoned }),
     cosignatures: openCosignatures(identity.id),
     submit: openIntake({ sequencer, log, machine, blobs, models, unnamed, rates, policy, abandoned }),

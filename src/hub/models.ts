@@ -2,6 +2,7 @@
 
 import type { RoundMerged } from '../core/events/round-merged.ts';
 import { acceptedSubmissions } from '../core/rounds/judging.ts';
+import { mergedList } from '../core/rounds/merged-list.ts';
 import { isCheckpoint } from '../core/rounds/merging.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
 import { mustBe, mustBeStep, restAt, wayTo } from '../games/history.ts';
@@ -88,11 +89,11 @@ export function openModels(
     const accepted = acceptedSubmissions(network, run).map(({ submission }) => submission);
     const base = {
       type: 'round.merged' as const,
-      version: 1 as const,
+      version: 2 as const,
       run: run.id,
       round: run.round,
       attempt: run.attempt,
-      accepted: accepted.map(({ id }) => id),
+      ...mergedList(accepted.map(({ id }) => id)),
     };
     if (accepted.length === 0) return { ...base, model: run.model, bundle: null, checkpoint: false };
     const { model: last, rest: left } = await catchUp(run);

@@ -4,6 +4,7 @@ import type { TransparencyLog } from '../ledger/transparency-log.ts';
 import type { Clock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { type Histories, openHistories } from './history.ts';
+import { type MergedWork, openMergedWork } from './merged-work.ts';
 import { openSamples, type Samples } from './samples.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';
 import { type Keepsake, keptTogether, type Snapshots } from './snapshots.ts';
@@ -13,6 +14,7 @@ export interface Replica {
   readonly sequencer: Sequencer;
   readonly histories: Histories;
   readonly workers: WorkerHistories;
+  readonly merged: MergedWork;
   readonly samples: Samples;
 }
 
@@ -29,11 +31,12 @@ export interface ReplicaOptions {
 export function openReplica({ log, identity, clock, machine, snapshots }: ReplicaOptions): Replica {
   const histories = openHistories();
   const workers = openWorkerHistories();
+  const merged = openMergedWork();
   const samples: Samples = openSamples(() => sequencer.state);
   const sequencer: Sequencer = openSequencer(log, identity, {
     clock,
-    machine: workers.watched(histories.watched(machine)),
-    snapshots: snapshots?.(keptTogether([histories, workers, samples])),
+    machine: merged.watched(workers.watched(histories.watched(machine))),
+    snapshots: snapshots?.(keptTogether([histories, workers, merged, samples])),
   });
-  return { sequencer, histories, workers, samples };
+  return { sequencer, histories, workers, merged, samples };
 }

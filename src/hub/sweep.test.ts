@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
+import { mergedList } from '../core/rounds/merged-list.ts';
 import type { NetworkState } from '../core/state.ts';
 import { EXAMPLE_WORDS, exampleRules } from '../core/testing/example-events.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
@@ -79,7 +80,7 @@ const verdict = (evidence: string): EventBody => ({
   ...{ code: 'x', weight: 0, score_micro: 0, numbers: {}, evidence },
 });
 const merged = (bundle: string, model: string, checkpoint: boolean): EventBody => ({
-  ...{ type: 'round.merged', version: 1, run: any, round: 0, attempt: 0, accepted: [], bundle, model, checkpoint },
+  ...{ type: 'round.merged', version: 2, run: any, round: 0, attempt: 0, ...mergedList([]), bundle, model, checkpoint },
 });
 
 /** A log of these events, and a state with a run for each that is created in it. */

@@ -3,6 +3,7 @@
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
+import { acceptedSubmissions } from '../core/rounds/judging.ts';
 import type { NetworkState } from '../core/state.ts';
 import type { WorkerPoint } from '../protocol/messages.ts';
 import type { Keepsake } from './snapshots.ts';
@@ -58,9 +59,6 @@ export function openWorkerHistories(): WorkerHistories {
 function mergedWork(state: NetworkState, { body }: LoggedEvent) {
   const run = body.type === 'round.merged' ? state.runs.get(body.run) : undefined;
   if (!run || body.type !== 'round.merged') return null;
-  const works = body.accepted.flatMap((id) => {
-    const submission = run.submissions.get(id);
-    return submission ? [{ worker: submission.worker, work: submission.body }] : [];
-  });
+  const works = acceptedSubmissions(state, run).map(({ submission: { worker, body: work } }) => ({ worker, work }));
   return { run: run.id, merged_rounds: run.round + 1, works };
 }

@@ -6,6 +6,8 @@ import { OwnershipError } from '../audit/ownership-errors.ts';
 import { chooseLoggedRun, replayLog } from '../audit/ownership-log.ts';
 import type { SharesStated } from '../core/events/shares-stated.ts';
 import type { LoggedEvent } from '../core/events.ts';
+import { acceptedIds } from '../core/rounds/judging.ts';
+import { type Membership, membershipsIn } from '../core/rounds/merged-list.ts';
 import { givesUpRound } from '../core/rounds/run-life.ts';
 import { rowProof, type ShareRow, shareTable } from '../core/shares/share-table.ts';
 import { accountOf, type NetworkState } from '../core/state.ts';
@@ -18,8 +20,11 @@ interface KeptEvent {
   readonly event: LoggedEvent;
 }
 
-/** A decided submission that the holder made or judged: the submission, its verdicts and its merge. */
-type Decided = readonly KeptEvent[];
+/** A decided submission that the holder made or judged: the submission, its verdicts and its merge, and whether that took it. */
+interface Decided {
+  readonly events: readonly KeptEvent[];
+  readonly decision: Membership;
+}
 
 /** What a replay keeps of one run for one holder. */
 class Collection {
@@ -32,11 +37,19 @@ class Collection {
   /** By run: what was decided since the last statement, and before it, the newest last. */
   readonly #decided = new Map<string, Decided[]>();
   readonly #merge = new Map<string, KeptEvent>();
+  /** What the merge that comes next takes. */
+  #accepted: readonly string[] = [];
   readonly #stated = new Map<string, { kept: KeptEvent; table: ShareRow[]; decided: Decided[]; merge: KeptEvent }>();
 
   constructor(holder: string, limit: number) {
     this.#holder = holder;
     this.#limit = limit;
+  }
+
+  /** A merge says only how many works it takes, and their root: which ones they are follows from the state before it. */
+  before({ body }: LoggedEvent, state: NetworkState): void {
+    const run = body.type === 'round.merged' ? state.runs.get(body.run) : undefined;
+    if (run) this.#accepted = acceptedIds(state, run);
   }
 
   add(kept: KeptEvent, state: NetworkState): void {
@@ -64,7 +77,7 @@ class Collection {
         return;
       case 'round.merged':
         // A merge without work pays nobody and makes no model.
-        if (body.bundle !== null) this.#merged(kept, body.run, new Set(body.accepted), state);
+        if (body.bundle !== null) this.#merged(kept, body.run, state);
         this.#open.delete(body.run);
         return;
       case 'shares.stated':
@@ -90,9 +103,12 @@ class Collection {
       );
     }
     const needed = [this.#created.get(run)!, stated.kept, stated.merge, ...this.#devices.values()];
-    const unique = new Map([...needed, ...stated.decided.flat()].map((kept) => [kept.index, kept]));
+    const decided = stated.decided.flatMap(({ events }) => events);
+    const unique = new Map([...needed, ...decided].map((kept) => [kept.index, kept]));
     const events = [...unique.values()].sort((a, b) => a.index - b.index);
-    return { table: stated.table, statement: stated.kept.event.body as SharesStated, events };
+    const bySubmission = [...stated.decided].sort((a, b) => a.events[0].index - b.events[0].index);
+    const decisions = bySubmission.map(({ decision }) => decision);
+    return { table: stated.table, statement: stated.kept.event.body as SharesStated, events, decisions };
   }
 
   #openOf(run: string): Map<string, KeptEvent[]> {
@@ -101,15 +117,17 @@ class Collection {
     return open;
   }
 
-  #merged(kept: KeptEvent, run: string, accepted: ReadonlySet<string>, state: NetworkState): void {
+  #merged(kept: KeptEvent, run: string, state: NetworkState): void {
     const found: Decided[] = [];
+    const accepted = new Set(this.#accepted);
+    const membership = membershipsIn(this.#accepted);
     for (const [id, [submission, ...verdicts]] of this.#openOf(run)) {
       const isMine = (event: KeptEvent) => accountOf(state, event.event.author) === this.#holder;
       const isRight = ({ event }: KeptEvent) => 'accepted' in event.body && event.body.accepted === accepted.has(id);
       const myVerdicts = verdicts.filter((verdict) => isMine(verdict) && isRight(verdict));
       const myWork = isMine(submission) && accepted.has(id) && verdicts.length > 0;
-      if (myWork) found.push([submission, ...verdicts, kept]);
-      else if (myVerdicts.length > 0 && !isMine(submission)) found.push([submission, ...myVerdicts, kept]);
+      const shown = myWork ? verdicts : isMine(submission) ? [] : myVerdicts;
+      if (shown.length > 0) found.push({ events: [submission, ...shown, kept], decision: membership(id) });
     }
     this.#merge.set(run, kept);
     // A new list each time, because a statement keeps the list of its moment.
@@ -147,11 +165,15 @@ export interface MadeCertificate {
 export async function makeCertificate(where: string, options: CertificateOptions): Promise<MadeCertificate> {
   const { holder } = options;
   const collection = new Collection(holder, options.evidence);
-  const log = await replayLog(where, (event, index, bytes, state) => {
-    if (event.body.type !== 'tick') collection.add({ index, bytes: bytes.slice(), event }, state);
-  });
+  const log = await replayLog(
+    where,
+    (event, index, bytes, state) => {
+      if (event.body.type !== 'tick') collection.add({ index, bytes: bytes.slice(), event }, state);
+    },
+    (event, state) => collection.before(event, state),
+  );
   const run = chooseLoggedRun(log.state, options.run);
-  const { table, statement, events } = collection.of(run.id);
+  const { table, statement, events, decisions } = collection.of(run.id);
   const index = table.findIndex(({ account }) => account === holder);
   if (index < 0) {
     throw new OwnershipError(
@@ -175,7 +197,7 @@ export async function makeCertificate(where: string, options: CertificateOptions
     holder: { account: holder, devices: devicesBy('device.bound'), revoked: devicesBy('device.revoked') },
   };
   const certificate: Certificate = {
-    format: 'potluck-certificate-v2',
+    format: 'potluck-certificate-v3',
     ...claimed,
     shares: table[index].shares,
     total_shares: statement.shares + statement.unearned_shares,
@@ -183,9 +205,10 @@ export async function makeCertificate(where: string, options: CertificateOptions
     amount: table[index].amount,
     total_amount: statement.amount,
     row: { index, inclusion_proof: rowProof(table, index).map(toBase64) },
-    evidence: countEvidence(claimed, bodies),
+    evidence: countEvidence(claimed, bodies, decisions),
     checkpoint: log.checkpoint,
     events: events.map(({ bytes, index: at }) => proveEvent(bytes, at, log.size, log.node)),
+    decisions,
   };
   const text = certificateText(certificate);
   verifyCertificate(utf8(text)); // nobody gets a certificate that a verifier would refuse

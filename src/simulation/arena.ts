@@ -3,6 +3,7 @@
 import { silentFrom_ms } from '../core/rounds/deadlines.ts';
 import { mostAmount } from '../core/rounds/first-work.ts';
 import { acceptedSubmissions } from '../core/rounds/judging.ts';
+import { mergedList } from '../core/rounds/merged-list.ts';
 import { isCheckpoint } from '../core/rounds/merging.ts';
 import { awaitsDraw, roundDrawn } from '../core/rounds/panel.ts';
 import { mayStateShares, statementOf } from '../core/shares/share-table.ts';
@@ -221,8 +222,8 @@ class Arena extends ArenaNetwork {
     if (checkpoint && named.step)
       named.rest = await keepState(game, params, this.rest, async (bytes) => this.put(bytes), 'rest');
     await this.must(this.hub, {
-      ...{ type: 'round.merged', version: 1, run: id, round, attempt, model, bundle, checkpoint, ...named },
-      accepted: accepted.map((submission) => submission.id),
+      ...{ type: 'round.merged', version: 2, run: id, round, attempt, model, bundle, checkpoint, ...named },
+      ...mergedList(accepted.map((submission) => submission.id)),
     });
   }
 

@@ -26,7 +26,7 @@ export class CartelWatch {
   #first_ms = 0;
   #last_ms = 0;
   #events = 0;
-  /** Work of the open round, by its event. */
+  /** Work of the open round, by its worker. */
   #open = new Map<string, 'honest' | 'lie' | 'truth'>();
   #appealed = new Set<number>();
   readonly #counts = { honest: 0, honest_refused: 0, lie: 0, lies_accepted: 0, truth: 0, truths_accepted: 0 };
@@ -35,7 +35,7 @@ export class CartelWatch {
     this.#ring = ring;
   }
 
-  saw({ id, author, body }: LoggedEvent, now_ms: number): void {
+  saw({ author, body }: LoggedEvent, now_ms: number): void {
     this.#events++;
     const { workers, lies } = this.#ring;
     if (body.type === 'round.opened') {
@@ -44,17 +44,18 @@ export class CartelWatch {
     }
     if (body.type === 'work.submitted') {
       const kind = workers.has(author) ? (lies.has(body.work) ? 'lie' : 'truth') : 'honest';
-      this.#open.set(id, kind);
+      this.#open.set(author, kind);
       this.#counts[kind]++;
     }
     if (body.type === 'verdict.given' && body.appeal) this.#appealed.add(this.#ring.round);
     if (body.type !== 'round.merged') return;
     this.#last_ms = now_ms;
-    const accepted = new Set(body.accepted);
-    for (const [submission, kind] of this.#open) {
-      if (kind === 'honest' && !accepted.has(submission)) this.#counts.honest_refused++;
-      if (kind === 'lie' && accepted.has(submission)) this.#counts.lies_accepted++;
-      if (kind === 'truth' && accepted.has(submission)) this.#counts.truths_accepted++;
+    const run = this.#ring.run();
+    for (const [worker, kind] of this.#open) {
+      const accepted = run.peers.get(worker)!.merged_round === body.round;
+      if (kind === 'honest' && !accepted) this.#counts.honest_refused++;
+      if (kind === 'lie' && accepted) this.#counts.lies_accepted++;
+      if (kind === 'truth' && accepted) this.#counts.truths_accepted++;
     }
   }
 

@@ -5,7 +5,7 @@ import type { RoundMerged } from '../core/events/round-merged.ts';
 import { blobsNamedBy, type LoggedEvent } from '../core/events.ts';
 import { brokenState } from '../core/invariants.ts';
 import { core } from '../core/reduce.ts';
-import { acceptedSubmissions } from '../core/rounds/judging.ts';
+import { acceptedIds, acceptedSubmissions } from '../core/rounds/judging.ts';
 import { neededBlobs } from '../core/rounds/needed-blobs.ts';
 import { givesUpRound } from '../core/rounds/run-life.ts';
 import { mayHalt } from '../core/rounds/worse-models.ts';
@@ -276,8 +276,11 @@ export class Oracle {
   async #checkMerge(run: RunState, body: RoundMerged, id: string): Promise<void> {
     if (body.bundle === null) return;
     const works: AcceptedWork[] = [];
-    for (const submission of [...body.accepted].sort()) {
-      const { body: work } = run.submissions.get(submission) ?? violated(`merge ${id}: no submission ${submission}`);
+    const accepted = acceptedIds(this.state, run);
+    if (accepted.length !== body.accepted_count)
+      violated(`merge ${id} takes ${body.accepted_count} of ${accepted.length}`);
+    for (const submission of accepted.sort()) {
+      const { body: work } = run.submissions.get(submission)!;
       works.push({ work: await this.#needBlob(work.work), weight: work.amount });
     }
     const bundle = decodeBundle(await this.#needBlob(body.bundle));

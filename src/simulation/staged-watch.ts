@@ -106,7 +106,7 @@ export class StagedWatch {
     }
     if (body.type === 'round.merged' && this.#plan.faults.length === 0) {
       const handed_in = this.#world.oracle.state.runs.get(body.run)!.submissions.size;
-      if (body.accepted.length !== handed_in) this.#fail(`${body.accepted.length} of ${handed_in} works are merged`);
+      if (body.accepted_count !== handed_in) this.#fail(`${body.accepted_count} of ${handed_in} works are merged`);
     }
   }
 

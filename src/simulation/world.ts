@@ -332,7 +332,7 @@ function describe(body: EventBody): string {
     case 'peer.left':
       return `${body.type} ${body.peer.slice(0, 8)} (${body.reason})`;
     case 'round.merged':
-      return `${body.type}${where} of ${body.accepted.length}`;
+      return `${body.type}${where} of ${body.accepted_count}`;
     default:
       return `${body.type}${where}`;
   }

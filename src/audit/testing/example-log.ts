@@ -5,7 +5,8 @@ import { decodeEvent } from '../../core/codec.ts';
 import type { SeenHead } from '../../core/events/fields.ts';
 import type { EventBody, LoggedEvent } from '../../core/events.ts';
 import { apply } from '../../core/reduce.ts';
-import { acceptedSubmissions } from '../../core/rounds/judging.ts';
+import { acceptedIds } from '../../core/rounds/judging.ts';
+import { mergedList } from '../../core/rounds/merged-list.ts';
 import { awaitsDraw } from '../../core/rounds/panel.ts';
 import { mayStateShares, statementOf } from '../../core/shares/share-table.ts';
 import { initialState, type NetworkState, type RunState } from '../../core/state.ts';
@@ -147,12 +148,12 @@ export class ExampleLog {
 
   async merge(): Promise<void> {
     const { round, attempt, model } = this.open;
-    const accepted = acceptedSubmissions(this.state, this.open).map(({ submission }) => submission.id);
+    const accepted = acceptedIds(this.state, this.open);
     const next =
       accepted.length > 0
         ? { model: (round + 16).toString(16).padStart(64, '0'), bundle: WORK }
         : { model, bundle: null };
-    const body = { version: 1, run: this.run, round, attempt, accepted, checkpoint: false } as const;
+    const body = { version: 2, run: this.run, round, attempt, ...mergedList(accepted), checkpoint: false } as const;
     await this.add(this.hub, { type: 'round.merged', ...body, ...next });
     if (mayStateShares(this.open)) await this.add(this.hub, statementOf(this.open));
   }

@@ -1,19 +1,19 @@
 // The accepted work of a round makes the next model, and is paid.
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
-import { CORE_LIMITS } from '../limits.ts';
 import { applyMerge, refusalOfMerge } from '../rounds/merging.ts';
-import { v1 } from './fields.ts';
+import { v2 } from './fields.ts';
 import { runEvent } from './kind.ts';
 
-/** By the hub: which work makes the next model. The core refuses any other list than the one that follows from the log. */
+/** By the hub: which work makes the next model. The core refuses any other list than the one that follows from the log (rounds/merged-list.ts). */
 export const RoundMergedSchema = z.strictObject({
   type: z.literal('round.merged'),
-  ...v1,
+  ...v2,
   run: hash,
   round: count,
   attempt: count,
-  accepted: z.array(hash).max(CORE_LIMITS.peers_per_run),
+  accepted_count: count,
+  accepted_root: hash,
   model: hash,
   /** The accepted work as one blob, null when nothing was accepted. */
   bundle: hash.nullable(),
@@ -32,10 +32,10 @@ export const roundMerged = runEvent(RoundMergedSchema, {
   changes_balances: true,
   blobs: ({ bundle, step, checkpoint, model, rest }) =>
     [bundle, step, checkpoint ? model : null, rest].filter((hash) => typeof hash === 'string'),
-  words: ({ bundle, round, accepted, model }, _who, say) =>
+  words: ({ bundle, round, accepted_count, model }, _who, say) =>
     bundle === null
       ? `round ${round} brought nothing that could be merged`
-      : `round ${round} merged ${say.count(accepted.length, 'update')} into model ${say.short(model)}`,
+      : `round ${round} merged ${say.count(accepted_count, 'update')} into model ${say.short(model)}`,
   refusalOf: (state, run, { body }) => refusalOfMerge(state, run, body),
   apply: (state, run, { body }) => applyMerge(state, run, body),
 });

@@ -8,6 +8,7 @@ import { apply } from '../testing/checked-apply.ts';
 import { drawnBy, EXAMPLE_HUB } from '../testing/example-draw.ts';
 import { EXAMPLE_WORDS, exampleRules, exampleVerdict, sealFor } from '../testing/example-events.ts';
 import { judgementOf, pledgeOf } from './judging.ts';
+import { mergedList } from './merged-list.ts';
 
 const name = (character: string): string => character.repeat(64);
 const [OWNER, RUN, MODEL] = ['1', 'f', '5'].map(name);
@@ -73,11 +74,11 @@ const merge = (state: NetworkState, accepted: readonly string[]): string => {
   return happen(state, HUB, {
     ...{
       type: 'round.merged',
-      version: 1,
+      version: 2,
       run: RUN,
       round,
       attempt: 0,
-      accepted: [...accepted].sort(),
+      ...mergedList([...accepted].sort()),
       checkpoint: false,
     },
     ...{ model: empty ? model : name(String(6 + round)), bundle: empty ? null : name('3') },

@@ -165,6 +165,10 @@ export function acceptedSubmissions(
     .sort((a, b) => (a.submission.id < b.submission.id ? -1 : 1));
 }
 
+/** The ids of the submissions that the round's merge must take, in canonical order. */
+export const acceptedIds = (state: NetworkState, run: RunState): string[] =>
+  acceptedSubmissions(state, run).map(({ submission }) => submission.id);
+
 /** Remembers the verdicts of the round being merged, for plants revealed after it. A judge that was only to check the form is not tested. */
 export function rememberVerdicts(run: RunState): void {
   run.last_judged = new Map(

@@ -12,7 +12,8 @@ import { forgetDecided, rememberAccepted, rememberFraud, settleContests } from '
 import { settleSilence } from './eligible.ts';
 import { passRound } from './held-stages.ts';
 import { noteIdle, notIdle } from './idle-rounds.ts';
-import { acceptedSubmissions, judgementOf, rememberVerdicts } from './judging.ts';
+import { acceptedIds, acceptedSubmissions, judgementOf, rememberVerdicts } from './judging.ts';
+import { mergedList } from './merged-list.ts';
 import { closeRound } from './run-life.ts';
 import { fillStages } from './stages.ts';
 
@@ -22,14 +23,14 @@ export function refusalOfMerge(state: NetworkState, run: RunState, body: RoundMe
   if (body.round !== run.round || body.attempt !== run.attempt) {
     return refuse('wrong-round', `expected the merge of round ${run.round} attempt ${run.attempt}`);
   }
-  const expected = acceptedSubmissions(state, run).map(({ submission }) => submission.id);
-  if (expected.length !== body.accepted.length || expected.some((id, index) => id !== body.accepted[index])) {
+  const { accepted_count, accepted_root } = mergedList(acceptedIds(state, run));
+  if (accepted_count !== body.accepted_count || accepted_root !== body.accepted_root) {
     return refuse(
       'wrong-merge',
-      `expected the ${expected.length} submissions that the verdicts accept, in order of id`,
+      `expected the ${accepted_count} submissions that the verdicts accept, in order of id, with root ${accepted_root}`,
     );
   }
-  const empty = expected.length === 0;
+  const empty = accepted_count === 0;
   if (empty !== (body.bundle === null) || (empty && body.model !== run.model)) {
     return refuse('wrong-merge', 'a bundle is named exactly when work was accepted; without work the model stays');
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { EventBody } from '../events.ts';
+import { mergedList } from '../rounds/merged-list.ts';
 import { RulesSchema } from '../rules.ts';
 import { initialState, type NetworkState, type RunState } from '../state.ts';
 import { apply } from '../testing/checked-apply.ts';
@@ -81,8 +82,8 @@ function playRound(works: Record<string, number>, late: Record<string, number> =
   for (const verdict of shown) happen(VERA, sealFor(VERA, verdict));
   for (const verdict of shown) happen(VERA, verdict);
   happen(HUB, {
-    ...{ type: 'round.merged', version: 1, run: RUN, round, attempt, model: name(String(6 + round)) },
-    ...{ accepted: [...verdicts.keys()].sort(), bundle: name('8'), checkpoint: false },
+    ...{ type: 'round.merged', version: 2, run: RUN, round, attempt, model: name(String(6 + round)) },
+    ...{ ...mergedList([...verdicts.keys()].sort()), bundle: name('8'), checkpoint: false },
   });
   return new Map([...run().shares].map(([account, shares]) => [account, shares - (before.get(account) ?? 0)]));
 }

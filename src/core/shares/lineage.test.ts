@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import type { RunCreated } from '../events/run-created.ts';
 import type { EventBody } from '../events.ts';
 import type { RefusalCode } from '../refusal.ts';
+import { mergedList } from '../rounds/merged-list.ts';
 import { initialState, type NetworkState, type RunState } from '../state.ts';
 import { apply } from '../testing/checked-apply.ts';
 import { drawnBy, EXAMPLE_HUB } from '../testing/example-draw.ts';
@@ -68,8 +69,8 @@ class Story {
     this.happen(VERA, sealFor(VERA, verdict));
     this.happen(VERA, verdict);
     const model = (++this.#serial).toString(16).padStart(64, '6');
-    const merge = { accepted: [submission], model, bundle: name('3'), checkpoint: true };
-    this.happen(HUB, { type: 'round.merged', ...place, ...merge });
+    const merge = { ...mergedList([submission]), model, bundle: name('3'), checkpoint: true };
+    this.happen(HUB, { type: 'round.merged', ...place, version: 2, ...merge });
     if (states) this.happen(HUB, statementOf(run));
   }
 }

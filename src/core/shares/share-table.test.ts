@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { bindDevice } from '../devices.ts';
 import type { EventBody } from '../events.ts';
+import { mergedList } from '../rounds/merged-list.ts';
 import { initialState, type NetworkState } from '../state.ts';
 import { stateHash } from '../state-bytes.ts';
 import { apply } from '../testing/checked-apply.ts';
@@ -79,7 +80,8 @@ function play(rounds: number): NetworkState {
     happen(state, HUB, {
       type: 'round.merged',
       ...place,
-      accepted: [work],
+      version: 2,
+      ...mergedList([work]),
       model,
       bundle: name('3'),
       checkpoint: round === 1,

@@ -7,7 +7,8 @@ import type { VerdictGiven } from '../events/verdict-given.ts';
 import type { WorkSubmitted } from '../events/work-submitted.ts';
 import { type EventBody, EventBodySchema, type LoggedEvent } from '../events.ts';
 import { mostAmount } from '../rounds/first-work.ts';
-import { acceptedSubmissions, pledgeOf, sealOf } from '../rounds/judging.ts';
+import { acceptedIds, pledgeOf, sealOf } from '../rounds/judging.ts';
+import { mergedList } from '../rounds/merged-list.ts';
 import { isCheckpoint } from '../rounds/merging.ts';
 import { awaitsDraw } from '../rounds/panel.ts';
 import { sessionOf } from '../rounds/presence.ts';
@@ -399,7 +400,7 @@ const SAYINGS = {
   },
   merge: (scene: Scene): Said => {
     const { cast, state, run, fresh, below } = scene;
-    const accepted = acceptedSubmissions(state, run).map(({ submission }) => submission.id);
+    const accepted = acceptedIds(state, run);
     const [bundle, model] = accepted.length > 0 ? [fresh, fresh] : [null, run.model];
     const checkpoint = isCheckpoint(run, { bundle });
     // Now and then against the rules: a step without work, a missing step, a rest without a step.
@@ -409,8 +410,8 @@ const SAYINGS = {
       ...(stepped && { step: fresh }),
       ...((stepped && checkpoint) !== (below(16) === 0) && { rest: fresh }),
     };
-    const made = { accepted, model, bundle, checkpoint, ...named };
-    return [cast.hub, { type: 'round.merged', ...inRun(scene), ...now(scene), ...made }];
+    const made = { ...mergedList(accepted), model, bundle, checkpoint, ...named };
+    return [cast.hub, { type: 'round.merged', ...inRun(scene), version: 2, ...now(scene), ...made }];
   },
   state: ({ cast, run }: Scene): Said => [cast.hub, statementOf(run)],
   plant: (scene: Scene): Said => {

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import type { VerdictGiven } from '../events/verdict-given.ts';
 import type { EventBody, LoggedEvent } from '../events.ts';
 import type { RefusalCode } from '../refusal.ts';
-import { acceptedSubmissions } from '../rounds/judging.ts';
+import { acceptedIds } from '../rounds/judging.ts';
+import { mergedList } from '../rounds/merged-list.ts';
 import { isCheckpoint } from '../rounds/merging.ts';
 import { awaitsDraw } from '../rounds/panel.ts';
 import { mayStateShares, statementOf } from '../shares/share-table.ts';
@@ -65,7 +66,7 @@ export const verdict = (submission: string, accepted = true) => exampleVerdict(R
 export const seal = (validator: string, submission: string, accepted = true): EventBody =>
   sealFor(validator, verdict(submission, accepted));
 export const merged = (accepted: string[], more: Partial<Body<'round.merged'>> = {}): EventBody => ({
-  ...{ type: 'round.merged', version: 1, run: RUN, round: 0, attempt: 0, accepted, checkpoint: false },
+  ...{ type: 'round.merged', version: 2, run: RUN, round: 0, attempt: 0, ...mergedList(accepted), checkpoint: false },
   model: accepted.length > 0 ? name('6') : FIRST_MODEL,
   bundle: accepted.length > 0 ? name('8') : null,
   ...more,
@@ -173,7 +174,7 @@ export class History {
 
   /** Merges the open round as the verdicts demand. */
   merge(): void {
-    const ids = acceptedSubmissions(this.state, this.run).map(({ submission }) => submission.id);
+    const ids = acceptedIds(this.state, this.run);
     const { round, attempt, model } = this.run;
     const bundle = ids.length > 0 ? name('8') : null;
     const next = bundle ? (round + 6).toString(16).padStart(2, '0').repeat(32) : model;

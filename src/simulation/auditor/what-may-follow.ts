@@ -290,13 +290,17 @@ function wordRules(run: RunBook, body: Extract<EventBody, { type: 'run.paused' |
   ] as const;
 }
 
-function mergeRules(books: Books, run: RunBook, { accepted, bundle, model, checkpoint, step, rest }: RoundMerged) {
+function mergeRules(books: Books, run: RunBook, said: RoundMerged) {
+  const { bundle, model, checkpoint, step, rest } = said;
   const { merged } = acceptedWork(books, run);
+  const tree = new CompactTree();
+  for (const { id } of merged) tree.append(leafHash(Buffer.from(id, 'hex')));
+  const list = [merged.length, Buffer.from(tree.root()).toString('hex')];
   const empty = merged.length === 0;
   const kept = (run.round + 1) % run.spec.checkpoint_every === 0 || run.round + 1 === run.spec.rounds;
   return [
     [run.phase !== 'merging', `merged while ${run.phase}`],
-    [accepted.join() !== merged.map(({ id }) => id).join(), 'not the accepted work'],
+    [[said.accepted_count, said.accepted_root].join() !== list.join(), 'not the accepted work'],
     [empty !== (bundle === null), 'a bundle of nothing, or none of something'],
     [empty && model !== run.model, 'another model from nothing'],
     [checkpoint !== (!empty && kept), 'kept whole at another round'],

@@ -92,6 +92,8 @@ export function outcomeOf({ outcome, verdicts }: HandedIn): string {
       return verdicts.length === 0
         ? 'The round was merged without it: nobody had judged it in time.'
         : `The round was merged without it: accepted${votes}, but more than half is needed.`;
+    case 'decided':
+      return 'The round is merged; “Why this score?” reads in the log whether this is part of it.';
     case 'open':
       return verdicts.length === 0
         ? 'Handed in; no verdict is known here yet.'

@@ -14,7 +14,7 @@ const WorkSchema = z.object({
   verdicts: z.array(
     z.object({ validator: z.string(), accepted: z.boolean(), code: z.string(), score_micro: z.number() }),
   ),
-  outcome: z.enum(['open', 'merged', 'dropped']),
+  outcome: z.enum(['open', 'merged', 'dropped', 'decided']),
 });
 const PointSchema = z.object({ time_ms: z.number(), shares: z.number(), emitted: z.number() });
 const CurveSchema = z.array(PointSchema);

@@ -108,8 +108,11 @@ export interface HandedIn {
     readonly code: string;
     readonly score_micro: number;
   }[];
-  /** `merged`: part of the model; `dropped`: the round was merged without it; `open`: not decided yet. */
-  readonly outcome: 'open' | 'merged' | 'dropped';
+  /**
+   * `merged`: part of the model; `dropped`: the round was merged without it; `open`: not decided yet; `decided`: the round was merged, and the
+   * hub does not show any more whether with it.
+   */
+  readonly outcome: 'open' | 'merged' | 'dropped' | 'decided';
 }
 
 export interface ContributionState {

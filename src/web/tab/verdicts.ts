@@ -2,6 +2,7 @@
 
 import { openHead } from '../../audit/public-log.ts';
 import { decodeEvent } from '../../core/codec.ts';
+import { isMerged, MembershipSchema, type MergedList } from '../../core/rounds/merged-list.ts';
 import { CodedError } from '../../errors.ts';
 import { MAX_ENTRY_BYTES } from '../../ledger/log-store.ts';
 import { MAX_NOTE_BYTES } from '../../ledger/signed-note.ts';
@@ -11,6 +12,8 @@ import { openLine } from '../../protocol/line.ts';
 import type { HandedIn } from './state.ts';
 
 const SILENCE_MS = 10_000;
+/** Two entries with the longest proofs, as JSON. */
+const MAX_PROOF_BYTES = 8192;
 
 export interface VerdictReader {
   /** Submitted work to follow until its round is merged. */
@@ -34,9 +37,11 @@ export function readVerdicts(
   let works: HandedIn[] = [...earlier];
   let next = Math.min(Number.POSITIVE_INFINITY, ...earlier.map(({ index }) => index));
   let reading: Promise<void> | null = null;
+  /** Works whose rounds were merged, before the hub has shown whether with them. */
+  const decided = new Map<string, MergedList>();
 
   const read = async (): Promise<void> => {
-    if (!works.some(({ outcome }) => outcome === 'open')) return;
+    if (!works.some(({ outcome }) => outcome === 'open') && decided.size === 0) return;
     const note = new TextDecoder().decode(await get(`${url}/log/checkpoint`, MAX_NOTE_BYTES));
     const { size } = openHead(note, hub).head;
     while (next < size) {
@@ -48,9 +53,16 @@ export function readVerdicts(
       const signed = await areSignedByAuthor(fresh);
       for (const [i, entry] of fresh.entries()) {
         if (!signed[i]) return; // the log is invalid; accusing the hub is the auditor's task
-        works = works.map((work) => afterEvent(work, entry, hub));
+        works = works.map((work) => afterEvent(work, entry, hub, decided));
       }
       next = first + count;
+    }
+    for (const work of works) {
+      const list = decided.get(work.submission);
+      if (!list) continue;
+      const outcome = await outcomeIn(url, list, work);
+      works = works.map((other) => (other.submission === work.submission ? { ...other, outcome } : other));
+      decided.delete(work.submission);
     }
     onChange();
   };
@@ -80,8 +92,11 @@ export function readVerdicts(
   };
 }
 
-/** A submission after one more event. Invalid events, and those signed by the wrong author, change nothing. */
-function afterEvent(work: HandedIn, entry: Uint8Array, hub: string): HandedIn {
+/**
+ * A submission after one more event. Invalid events, and those signed by the wrong author, change nothing. A merge that may have taken it is
+ * put into `decided`.
+ */
+function afterEvent(work: HandedIn, entry: Uint8Array, hub: string, decided: Map<string, MergedList>): HandedIn {
   if (work.outcome !== 'open') return work;
   const { author, body } = decodeEvent(entry, { verify_signature: false }); // the signatures were verified together
   if (body.type === 'verdict.given' && body.submission === work.submission) {
@@ -90,9 +105,26 @@ function afterEvent(work: HandedIn, entry: Uint8Array, hub: string): HandedIn {
     return { ...work, verdicts: [...others, { validator: author, accepted, code, score_micro }] };
   }
   if (body.type === 'round.merged' && author === hub && body.run === work.run && body.round >= work.round) {
-    return { ...work, outcome: body.accepted.includes(work.submission) ? 'merged' : 'dropped' };
+    if (body.round > work.round || body.accepted_count === 0) return { ...work, outcome: 'dropped' };
+    decided.set(work.submission, body);
+    return { ...work, outcome: 'decided' };
   }
   return work;
+}
+
+/** Whether a merge took a work, by the hub's proof; `decided` where the hub has none, or none that proves it. */
+async function outcomeIn(
+  url: string,
+  list: MergedList,
+  { run, round, submission }: HandedIn,
+): Promise<HandedIn['outcome']> {
+  const line = openLine({ attempts: 1, silence_ms: SILENCE_MS });
+  const address = `${url}/runs/${run}/rounds/${round}/works/${submission}`;
+  const { status, bytes } = await line.ask({ url: address, max_bytes: MAX_PROOF_BYTES });
+  if (status !== 200) return 'decided';
+  const proof = MembershipSchema.safeParse(JSON.parse(new TextDecoder().decode(bytes)));
+  const merged = proof.success ? isMerged(list, submission, proof.data) : null;
+  return merged === null ? 'decided' : merged ? 'merged' : 'dropped';
 }
 
 async function get(address: string, limit_bytes: number): Promise<Uint8Array> {
