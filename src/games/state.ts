@@ -2,7 +2,7 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Weights } from '../model/config.ts';
 import { ModelError } from '../model/errors.ts';
-import { readParts, writeParts } from '../model/parts.ts';
+import { fetchedOnce, readParts, writeParts } from '../model/parts.ts';
 import {
   decodeModelManifest,
   encodeModelManifest,
@@ -84,6 +84,7 @@ export const openSource = (
 function openTensors(specs: readonly TensorSpec[], hash: string, fetch: FetchBlob): TensorSource {
   const indices = new Map(specs.map(({ name }, index) => [name, index]));
   let opened: Promise<ModelManifest> | null = null;
+  const fetchPart = fetchedOnce(fetch);
   const manifest = (): Promise<ModelManifest> => {
     opened ??= fetch(hash).then((bytes) => manifestOf(specs, bytes));
     opened.catch(() => {
@@ -97,7 +98,7 @@ function openTensors(specs: readonly TensorSpec[], hash: string, fetch: FetchBlo
       const inOrder = [...wanted].sort((a, b) => a - b);
       const read = new Map<string, Float32Array>();
       if (inOrder.length === 0) return read;
-      const values = readParts(await manifest(), fetch, (tensor) => wanted.has(tensor));
+      const values = readParts(await manifest(), fetchPart, (tensor) => wanted.has(tensor));
       for await (const tensor of values) read.set(specs[inOrder[read.size]].name, tensor);
       return read;
     },

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { sha256Hex } from '../protocol/hash.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { DTYPES, type Dtype, decodeValues, encodeValues, widthOf } from './dtypes.ts';
-import { readParts, writeParts } from './parts.ts';
+import { fetchedOnce, readParts, writeParts } from './parts.ts';
 import { PART_BYTES, partsOf, type TensorSpec } from './tensor-manifest.ts';
 
 /** A store that keeps what is put, and counts what is under way. */
@@ -205,4 +205,23 @@ test('where a put fails, the others have ended when the error comes', async () =
   const tensors = specs.map(() => new Float32Array(PART_BYTES));
   await assert.rejects(writeParts(specs, tensors, put), /no room/);
   assert.deepEqual([begun, ended], [2, [1]]);
+});
+
+test('a part that is in memory is not fetched again, one that is not is', async () => {
+  let fetched = 0;
+  const held = Uint8Array.of(1);
+  const fetch = fetchedOnce(async (hash) => {
+    fetched++;
+    return hash === 'held' ? held : new Uint8Array(1 << 20);
+  });
+  assert.equal(await fetch('held'), held);
+  assert.equal(await fetch('held'), held);
+  assert.equal(fetched, 1);
+  await fetch('gone');
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+  await new Promise((resolve) => setImmediate(resolve)); // what a WeakRef was asked for lives until the turn ends
+  collect();
+  assert.equal((await fetch('gone')).length, 1 << 20);
+  assert.equal(fetched, 3);
 });

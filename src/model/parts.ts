@@ -119,6 +119,21 @@ export async function* readParts(
   }
 }
 
+/**
+ * Fetches a part again only where its bytes are out of memory by now: for who reads the tensors of a part in several readings. Nothing is kept in
+ * memory for that.
+ */
+export function fetchedOnce(fetch: (hash: string) => Promise<Uint8Array>): (hash: string) => Promise<Uint8Array> {
+  const seen = new Map<string, WeakRef<Uint8Array>>();
+  return async (hash) => {
+    const known = seen.get(hash)?.deref();
+    if (known) return known;
+    const bytes = await fetch(hash);
+    seen.set(hash, new WeakRef(bytes));
+    return bytes;
+  };
+}
+
 /** Throws ModelError `wrong-weights` for NaN and infinities. */
 export function checkFinite(name: string, data: Float32Array): void {
   for (let i = 0; i < data.length; i++) {

@@ -5,7 +5,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { CodedError } from '../../errors.ts';
 import type { ParameterSpec, Weights } from '../../model/config.ts';
 import { ModelError } from '../../model/errors.ts';
-import { readParts, writeParts } from '../../model/parts.ts';
+import { fetchedOnce, readParts, writeParts } from '../../model/parts.ts';
 import { decodeModelManifest, encodeModelManifest, partsOf, type TensorSpec } from '../../model/tensor-manifest.ts';
 import { sha256Beside } from '../../protocol/hash.ts';
 import { sizeOf } from '../../tensor/shape.ts';
@@ -173,11 +173,11 @@ export async function takeCarried(
     const manifest = decodeModelManifest(bytes);
     const expected = encodeModelManifest({ tensors: tensorsOf(specs), parts: manifest.parts });
     if (bytesToHex(await sha256Beside(expected)) !== bytesToHex(hash)) return null;
-    const fetch = async (part: string): Promise<Uint8Array> => {
+    const fetch = fetchedOnce(async (part) => {
       const found = await piece(manifest.parts.indexOf(part));
       if (found && bytesToHex(await sha256Beside(found)) === part) return found;
       throw new ModelError('wrong-parts', `part ${part} of what was carried is gone or damaged`);
-    };
+    });
     let steps = 0;
     let at = -1; // the first tensor is the number of steps
     for await (const values of readParts(manifest, fetch)) {
