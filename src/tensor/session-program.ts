@@ -1,6 +1,7 @@
 // One ONNX Runtime session with its states, as it runs inside the worker of every runtime.
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { TensorError } from './errors.ts';
+import { free } from './freed.ts';
 import { safeInPlace } from './in-place.ts';
 import type { NamedTensor } from './ir.ts';
 import { elementCount, encodeOnnx, withEmptySequenceFirst } from './onnx.ts';
@@ -186,9 +187,7 @@ export class SessionProgram {
       throw new TensorError('bad-model', `load: ONNX Runtime refused ${graph.onnx.length} bytes: ${errorText(error)}`);
     }
     // ONNX Runtime has its own copies now; without this, these would wait for a collection of garbage, which may be long.
-    for (const { buffer } of graph.beside?.values() ?? []) {
-      if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
-    }
+    free(...(graph.beside?.values() ?? []));
     try {
       return new SessionProgram(ort, session, graph, settings, inPlaceStates, shared, owner);
     } catch (error) {
@@ -386,8 +385,8 @@ function copyingGraph(states: readonly State[]): Uint8Array {
 /** Frees what a state was on the CPU: a collection of garbage may be long in coming, and states are most of what a runtime holds. */
 function letGo({ current }: Cell, now: Float32Array): void {
   if (current.location !== 'cpu') return;
-  const { buffer } = current.data as Float32Array;
-  if (buffer !== now.buffer && buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
+  const data = current.data as Float32Array;
+  if (data.buffer !== now.buffer) free(data);
 }
 
 /** Frees the GPU memory of an unused tensor. */

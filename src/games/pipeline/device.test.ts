@@ -72,17 +72,17 @@ test('an error of the runtime is not taken for a damaged state', async () => {
   await assert.rejects(begun, (error) => error instanceof TensorError && error.code === 'bad-length');
 });
 
-test('tensors that are read together are all of them, in order, and no more than 8 MiB or one', () => {
+test('tensors that are read together are all of them, in order, and no more than 4 MiB or one', () => {
   fc.assert(
-    fc.property(fc.array(fc.integer({ min: 0, max: 4 << 20 }), { maxLength: 20 }), (sizes) => {
+    fc.property(fc.array(fc.integer({ min: 0, max: 2 << 20 }), { maxLength: 20 }), (sizes) => {
       const specs = sizes.map((size, i) => ({ name: `${i}`, shape: [size] }));
       const runs = [...fewAtATime(specs as never)];
       assert.deepEqual(runs.flat(), specs);
       const bytes = (run: (typeof runs)[number]): number => run.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
       for (const [i, run] of runs.entries()) {
-        assert.ok(run.length === 1 || bytes(run) <= 8 << 20);
+        assert.ok(run.length === 1 || bytes(run) <= 4 << 20);
         if (i > 0)
-          assert.ok(bytes(runs[i - 1]) + 4 * sizeOf(run[0].shape) > 8 << 20, 'the one before had no room for it');
+          assert.ok(bytes(runs[i - 1]) + 4 * sizeOf(run[0].shape) > 4 << 20, 'the one before had no room for it');
       }
     }),
   );

@@ -1,6 +1,7 @@
 // What a device keeps loaded between the rounds of a run in stages: its stage. It goes when the device goes, or gets another stage.
 import type { ParameterSpec, Weights } from '../../model/config.ts';
 import { openStage, type Stage } from '../../model/pipeline/stage.ts';
+import { free } from '../../tensor/freed.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import { changeBetween } from '../../training/inner.ts';
 import type { Device, TensorSource } from '../game.ts';
@@ -44,16 +45,20 @@ export async function beginRound(
   // The runtime's own errors are none of a damaged state.
   let failed: { readonly error: unknown } | null = null;
   const begun = await start(async (group, name, values) => {
-    if (group === 'error') return; // nothing in training needs it
-    await loaded.setSome(group, new Map([[inStage(stage, name), values]])).catch((error) => {
-      failed ??= { error };
-    });
+    // Nothing in training needs the error feedback.
+    if (group !== 'error') {
+      await loaded.setSome(group, new Map([[inStage(stage, name), values]])).catch((error) => {
+        failed ??= { error };
+      });
+    }
+    free(values);
   });
   if (failed !== null) throw (failed as { readonly error: unknown }).error;
   if (begun === null) {
     for (const some of fewAtATime(specs)) {
       const zeros = new Map(some.map(({ name, shape }) => [inStage(stage, name), new Float32Array(sizeOf(shape))]));
       for (const kind of ['first', 'second'] as const) await loaded.setSome(kind, zeros);
+      free(...zeros.values());
     }
   }
   loaded.steps = begun?.steps ?? 0;
@@ -72,8 +77,8 @@ export async function setWeights(
   }
 }
 
-/** What is read together is no larger than this, or one tensor: a part of a state, which has 16 MiB, is read two or three times. */
-const TOGETHER_BYTES = 8 << 20;
+/** What is read together is no larger than this, or one tensor: a part of a state, which has 16 MiB, is read four or five times. */
+const TOGETHER_BYTES = 4 << 20;
 
 /** All of them in order, a few at a time. */
 export function* fewAtATime(specs: readonly ParameterSpec[]): Generator<readonly ParameterSpec[]> {
@@ -114,7 +119,7 @@ export interface Change {
   readonly error: Float32Array | undefined;
 }
 
-/** What a round has changed, tensor after tensor; null stands for a change that is not finite, and ends it. */
+/** What a round has changed, tensor after tensor, each until the next is asked for; null stands for a change that is not finite, and ends it. */
 export async function* changesOf(
   loaded: Stage,
   { stage, specs }: StagePlan,
@@ -125,9 +130,13 @@ export async function* changesOf(
     const names = some.map(({ name }) => name);
     const after = namedInState(stage, await loaded.weights(names.map((name) => inStage(stage, name))));
     const changes = changeBetween(names, await before.read(names), after);
+    free(...after.values());
     if (changes === null) return yield null;
     const errors = await error(names);
-    for (const spec of some) yield { spec, change: changes.get(spec.name)!, error: errors.get(spec.name) };
+    for (const spec of some) {
+      yield { spec, change: changes.get(spec.name)!, error: errors.get(spec.name) };
+      free(changes.get(spec.name)!, ...(errors.has(spec.name) ? [errors.get(spec.name)!] : []));
+    }
   }
 }
 
