@@ -1,14 +1,24 @@
 // Unit tests of a room, several files in one process: each of them alone loads the same modules for longer than most of them test.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/** Rooms whose files test in milliseconds. Files of the others compute, and stay on their own so that cores share them. */
-const ROOMS = ['core', 'hub', 'peer', 'audit', 'owner', 'protocol', 'ledger', 'serving', 'cli', 'web'];
+/** Rooms whose files test in milliseconds. */
+const QUICK_ROOMS = ['core', 'hub', 'peer', 'audit', 'owner', 'protocol', 'ledger', 'serving', 'cli', 'web'];
+/** Rooms of which many files compute: those stay on their own, so that cores share them. */
+const ROOMS = [...QUICK_ROOMS, 'games', 'model', 'tensor', 'training', 'simulation'];
+/** What a file of these rooms calls that computes. */
+const COMPUTES = /(Runtime|Example|Trainer|Arena)\(/i;
 /** More files would make one process that others wait for. */
 const FILES = 12;
-/** One changes what all of a process shares, the file system for a power cut; one takes as long as a group, with clients of other makers. */
-const ALONE = ['src/peer/drawer.test.ts', 'src/serving/api/clients.test.ts'];
+/** One changes what all of a process shares, the file system for a power cut; one fills and blocks threads; the others take as long as a group. */
+const ALONE = [
+  'src/peer/drawer.test.ts',
+  'src/games/host/host.test.ts',
+  'src/serving/api/clients.test.ts',
+  'src/simulation/auditor/auditor.test.ts',
+  'src/simulation/play.test.ts',
+];
 
 export interface Group {
   /** For people. */
@@ -29,7 +39,9 @@ export function grouped(
   const groups: Group[] = [];
   const rest = new Set(files);
   for (const room of ROOMS) {
-    const all = files.filter((file) => file.startsWith(`src/${room}/`) && !ALONE.includes(file));
+    const isQuick = (file: string): boolean =>
+      QUICK_ROOMS.includes(room) || !COMPUTES.test(readFileSync(join(root, file), 'utf8'));
+    const all = files.filter((file) => file.startsWith(`src/${room}/`) && !ALONE.includes(file) && isQuick(file));
     const count = Math.ceil(all.length / FILES);
     for (let i = 0; i < count; i++) {
       const some = all.filter((_, at) => at % count === i);
