@@ -15,11 +15,11 @@ test('a noise worker earns nothing, and the run goes on', async (t) => {
   const net = network(t);
   const { url } = await hubHere(t);
   const run = await tinyRun(url, { rounds: 2, steps: 8, min_workers: 2 });
-  const vera = net.join(url, 'vera', '--role', 'validator');
+  const vera = net.joinTogether(url, 'vera', '--role', 'validator');
   // A round without a validator is merged without a verdict.
   await untilStatus(url, run, ({ peers }) => peers.some(({ role }) => role === 'validator'));
-  const liar = net.join(url, 'mallory', '--adversary', 'noise');
-  const peers = [net.join(url, 'ada'), vera];
+  const liar = net.joinTogether(url, 'mallory', '--adversary', 'noise');
+  const peers = [net.joinTogether(url, 'ada'), vera];
   const said = await liar.line(({ type }) => type === 'adversary');
   const handed = await Promise.all(
     [liar, peers[0]].map((peer) => peer.line(({ type, round }) => type === 'accepted' && round === 1)),
@@ -52,10 +52,10 @@ test('a copier hands in what it has seen of others, and earns nothing by it', as
   const { url } = await hubHere(t);
   // Its first round has nothing to copy, and lasts as long as it may.
   const run = await tinyRun(url, { rounds: 2, steps: 8, min_workers: 2, round_seconds: 12 });
-  const vera = net.join(url, 'vera', '--role', 'validator');
-  const liar = net.join(url, 'mallory', '--adversary', 'copier');
+  const vera = net.joinTogether(url, 'vera', '--role', 'validator');
+  const liar = net.joinTogether(url, 'mallory', '--adversary', 'copier');
   await untilStatus(url, run, ({ peers }) => peers.length === 2);
-  const ada = net.join(url, 'ada');
+  const ada = net.joinTogether(url, 'ada');
   await liar.line(({ type }) => type === 'accepted');
   const { code } = await vera.line(({ type, accepted }) => type === 'judged' && accepted === false);
   assert.equal(code, 'copied');
@@ -68,9 +68,9 @@ test('a judge that refuses honest work is contradicted by anybody who looks agai
   const net = network(t);
   const { url } = await hubHere(t);
   const run = await tinyRun(url, { rounds: 1, steps: 6 });
-  net.join(url, 'mallory', '--role', 'validator', '--adversary', 'contrarian');
+  net.joinTogether(url, 'mallory', '--role', 'validator', '--adversary', 'contrarian');
   await untilStatus(url, run, ({ peers }) => peers.some(({ role, present }) => role === 'validator' && present));
-  const ada = net.join(url, 'ada');
+  const ada = net.joinTogether(url, 'ada');
   const { submission } = await ada.line(({ type }) => type === 'accepted');
   await untilStatus(url, run, ({ peers }) => peers.some(({ refused_submissions }) => refused_submissions > 0));
   const recheck = net.ask('recheck', String(submission), '--hub', url, '--runtime', 'native', '--json');
@@ -92,10 +92,10 @@ test("a game of somebody's own runs over the hub: its file is named, nothing els
   const create = ['run', 'create', '--hub', url, '--game', game, '--params', params, ...rounds, '--json'];
   const { run } = await net.ask(...create).line(({ type }) => type === 'created');
   const own = ['--game-file', game];
-  const vera = net.join(url, 'vera', '--role', 'validator', ...own);
+  const vera = net.joinTogether(url, 'vera', '--role', 'validator', ...own);
   // Rounds without a validator are merged without a verdict, and pay nobody.
   await untilStatus(url, String(run), ({ peers }) => peers.some(({ name, present }) => name === 'vera' && present));
-  const peers = [net.join(url, 'ada', ...own), vera];
+  const peers = [net.joinTogether(url, 'ada', ...own), vera];
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0]);
   const status = await untilStatus(url, String(run), (s) => s.phase === 'finished');
   assert.ok(credit(status, 'ada') > 0);

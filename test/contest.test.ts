@@ -17,16 +17,16 @@ test('a poison that a lazy judge alone has accepted is contested, and costs its 
 
   const here = (status: Awaited<ReturnType<typeof untilStatus>>, name: string): boolean =>
     status.peers.some((peer) => peer.name.endsWith(name) && peer.present);
-  net.join(url, 'mallory', '--role', 'validator', '--adversary', 'lazy');
+  net.joinTogether(url, 'mallory', '--role', 'validator', '--adversary', 'lazy');
   await untilStatus(url, run, (status) => here(status, 'mallory'));
-  const poison = net.join(url, 'eve', '--adversary', 'slow-poison');
-  net.join(url, 'ada');
+  const poison = net.joinTogether(url, 'eve', '--adversary', 'slow-poison');
+  net.joinTogether(url, 'ada');
   const { submission } = await poison.line(({ type }) => type === 'accepted');
   await untilStatus(url, run, ({ round }) => round > 0);
   await say('pause');
   await untilStatus(url, run, ({ phase }) => phase === 'paused');
 
-  const [vera, otto] = ['vera', 'otto'].map((name) => net.join(url, name, '--role', 'validator'));
+  const [vera, otto] = ['vera', 'otto'].map((name) => net.joinTogether(url, name, '--role', 'validator'));
   await untilStatus(url, run, (status) => here(status, 'vera') && here(status, 'otto'));
   await say('resume');
   await vera.line(({ type }) => type === 'judged');

@@ -41,7 +41,7 @@ test('a Qwen2 model of 320 rows with a tokenizer of 257 ids is trained and expor
 
   const created = net.ask(...create, '--from', dir, '--rounds', '2', '--steps', '4');
   const { run } = await created.line((line) => line.type === 'created');
-  const peers = [net.join(url, 'ada'), net.join(url, 'vera', '--role', 'validator')];
+  const peers = [net.joinTogether(url, 'ada'), net.joinTogether(url, 'vera', '--role', 'validator')];
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0]);
   const target = join(net.folder, 'home again');
   assert.equal(await net.ask('export', String(run), target, '--hub', url).ended, 0);

@@ -45,9 +45,9 @@ test('a student learns from what a teacher writes and thinks, on two devices; th
   assert.equal((await created.line(({ type }) => type === 'taught')).asked, false);
   const id = String((await created.line(({ type }) => type === 'created')).run);
 
-  const vera = net.join(url, 'vera', '--role', 'validator');
+  const vera = net.joinTogether(url, 'vera', '--role', 'validator');
   await untilStatus(url, id, (s) => s.peers.some(({ role }) => role === 'validator'));
-  const workers = ['ada', 'bob'].map((name) => net.join(url, name));
+  const workers = ['ada', 'bob'].map((name) => net.joinTogether(url, name));
   assert.deepEqual(await Promise.all([...workers, vera].map(({ ended }) => ended)), [0, 0, 0]);
   assert.equal(answers(), asked, 'what is in the folder is not paid for again, and nobody at work asks');
   const status = await untilStatus(url, id, (s) => s.phase === 'finished' && s.evaluated_rounds === 3);

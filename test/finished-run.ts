@@ -90,7 +90,11 @@ export async function finishedRun(t: TestContext): Promise<Finished> {
       rules: exampleRules(EMISSION),
     },
   });
-  const peers = [net.join(url, 'ada'), net.join(url, 'bob'), net.join(url, 'vera', '--role', 'validator')];
+  const peers = [
+    net.joinTogether(url, 'ada'),
+    net.joinTogether(url, 'bob'),
+    net.joinTogether(url, 'vera', '--role', 'validator'),
+  ];
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0, 0]);
 
   const folder = join(net.folder, 'hub');

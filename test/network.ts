@@ -46,6 +46,8 @@ export interface Network {
   hub(port?: number, ...more: string[]): Promise<{ readonly url: string; readonly potluck: Potluck }>;
   /** Starts a worker or validator. */
   join(url: string, name: string, ...more: string[]): Potluck;
+  /** The same in one process with all that join so, for tests that neither end nor measure it: each alone loads and compiles the same. */
+  joinTogether(url: string, name: string, ...more: string[]): Told;
   /** Creates a run of a tiny model; resolves with its id. */
   createRun(url: string, ...more: string[]): Promise<string>;
 }
@@ -88,9 +90,10 @@ export function network(
   const env = { ...process.env, ...environment, POTLUCK_HOME: join(folder, 'home') };
   const started: Potluck[] = [];
   let commands: CommandsProcess | null = null;
+  let peers: CommandsProcess | null = null;
   t.after(async () => {
     for (const { process: child } of started) child.kill('SIGKILL');
-    await Promise.all([commands?.close(), ...started.map(({ ended }) => ended)]);
+    await Promise.all([commands?.close(), peers?.end(), ...started.map(({ ended }) => ended)]);
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -104,6 +107,10 @@ export function network(
     commands ??= new CommandsProcess(env);
     return commands.ask(args);
   };
+  const joining = (url: string, name: string, more: readonly string[]): readonly string[] => [
+    ...['join', url, '--name', name, '--folder', join(folder, name), '--alone', '--json'],
+    ...more,
+  ];
   return {
     folder,
     start,
@@ -115,8 +122,12 @@ export function network(
       const { url } = await potluck.line((line) => line.type === 'listening');
       return { url: String(url), potluck };
     },
-    join: (url, name, ...more) =>
-      start('join', url, '--name', name, '--folder', join(folder, name), '--alone', '--json', ...more),
+    join: (url, name, ...more) => start(...joining(url, name, more)),
+    joinTogether(url, name, ...more) {
+      assert.equal(within.length, 0, 'commands that run within another have processes of their own');
+      peers ??= new CommandsProcess(env);
+      return peers.ask(joining(url, name, more), true);
+    },
     async createRun(url, ...more) {
       // Whoever stays judges: most tests bring people who do not know each other.
       const flags = [...TINY, '--open', '--json', ...more];
@@ -144,11 +155,12 @@ function launch(
   return { process: child, ...told };
 }
 
-/** Runs commands one after another; see commands-process.ts. */
+/** Runs commands one after another, or at once; see commands-process.ts. */
 class CommandsProcess {
   readonly #child: ChildProcess;
   readonly #over: Promise<number | NodeJS.Signals>;
   readonly #asked: ReturnType<typeof listen>[] = [];
+  #under_way = 0;
   /** What the process has said of itself. */
   #own = '';
 
@@ -168,6 +180,7 @@ class CommandsProcess {
       for (const line of lines) out(line);
       if (code === undefined) return;
       if (rests[id] !== '') out(rests[id]);
+      this.#under_way--;
       end(code);
     });
     this.#over = new Promise((resolve) => {
@@ -181,11 +194,12 @@ class CommandsProcess {
     });
   }
 
-  ask(args: readonly string[]): Told {
+  ask(args: readonly string[], at_once = false): Told {
     // Nobody would answer, and the test would wait for ever.
     assert.ok(this.#child.connected, `the process of many commands has ended: ${this.#own}`);
     const heard = listen(args);
-    const asked: CommandAsked = { id: this.#asked.push(heard) - 1, words: args };
+    const asked: CommandAsked = { id: this.#asked.push(heard) - 1, words: args, at_once };
+    this.#under_way++;
     this.#child.send(asked);
     return heard.told;
   }
@@ -196,6 +210,13 @@ class CommandsProcess {
     await Promise.all(this.#asked.map(({ told }) => told.ended));
     if (this.#child.connected) this.#child.disconnect();
     assert.equal(await this.#over, 0, 'the process of many commands');
+  }
+
+  /** Resolves when the process has ended: by itself where all its commands have, else at once. */
+  async end(): Promise<void> {
+    if (this.#under_way === 0) return this.close();
+    this.#child.kill('SIGKILL');
+    await this.#over;
   }
 }
 

@@ -65,9 +65,9 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
   );
   const [adas, bobs] = ['ada.key', 'bob.key'].map((name) => join(net.folder, name));
   const peers = [
-    net.join(url, 'laptop', '--owner', adas),
-    net.join(url, 'desktop', '--owner', bobs),
-    net.join(url, 'vera', '--owner', adas, '--role', 'validator'),
+    net.joinTogether(url, 'laptop', '--owner', adas),
+    net.joinTogether(url, 'desktop', '--owner', bobs),
+    net.joinTogether(url, 'vera', '--owner', adas, '--role', 'validator'),
   ];
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0, 0]);
   await untilStatus(url, run, (status) => status.phase === 'finished');
@@ -254,7 +254,10 @@ test('a finished run: everybody proves what is theirs, and nobody what is not', 
       const owed = ['--from-run', run, '--royalty-permille', '300'];
       const creating = net.ask('run', 'create', ...text, ...owed, ...size);
       const child = String((await creating.line(({ type }) => type === 'created')).run);
-      const workers = [net.join(url, 'cleo', '--owner', bobs), net.join(url, 'vito', '--role', 'validator')];
+      const workers = [
+        net.joinTogether(url, 'cleo', '--owner', bobs),
+        net.joinTogether(url, 'vito', '--role', 'validator'),
+      ];
       assert.deepEqual(await Promise.all(workers.map((peer) => peer.ended)), [0, 0]);
       const seen = await result(net.ask('shares', child, '--hub', url, '--json'));
       const { lineage, holders, emitted, unearned } = seen.last as unknown as Holdings;

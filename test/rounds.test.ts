@@ -17,9 +17,9 @@ test('two workers and a validator train a run to its end, and its model goes hom
   const net = network(t);
   const { url } = await hubHere(t);
   const run = await net.createRun(url, '--rounds', '4', '--steps', '8', '--round-seconds', '120', '--min-workers', '2');
-  const vera = net.join(url, 'vera', '--role', 'validator');
+  const vera = net.joinTogether(url, 'vera', '--role', 'validator');
   await judged(url, run);
-  const peers = [vera, net.join(url, 'ada'), net.join(url, 'bob')];
+  const peers = [vera, net.joinTogether(url, 'ada'), net.joinTogether(url, 'bob')];
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0, 0]);
   const status = await untilStatus(url, run, (s) => s.phase === 'finished' && s.evaluated_rounds === 4);
   assert.ok(
@@ -50,10 +50,10 @@ test('SIGKILL costs only the worker itself; SIGTERM hands in what is done', asyn
   const net = network(t);
   const { url } = await hubHere(t);
   const run = await tinyRun(url, { rounds: 6, steps: 1000, round_seconds: 30, min_workers: 3 });
-  net.join(url, 'vera', '--role', 'validator');
+  net.joinTogether(url, 'vera', '--role', 'validator');
   await judged(url, run);
   const [killed, polite] = [net.join(url, 'killed'), net.join(url, 'polite')];
-  net.join(url, 'steady');
+  net.joinTogether(url, 'steady');
   // Each as soon as it trains: a first work is a short one.
   const whileItTrains = async (peer: Potluck, signal: NodeJS.Signals): Promise<void> => {
     await peer.line(({ type, progress }) => type === 'progress' && (progress as { state: string }).state === 'working');
@@ -74,7 +74,7 @@ test('a worker that comes in the middle catches up; one at a tenth of the speed 
   const net = network(t);
   const { url } = await hubHere(t);
   const run = await tinyRun(url, { rounds: 100, steps: 1000, round_seconds: 1.5, min_workers: 1 });
-  net.join(url, 'vera', '--role', 'validator');
+  net.joinTogether(url, 'vera', '--role', 'validator');
   await judged(url, run);
   net.join(url, 'first', '--duty', '0.3'); // it costs less
   await untilStatus(url, run, (s) => s.round >= 2);
@@ -96,9 +96,9 @@ test('a hub that is killed and started again goes on, and its peers come back by
   const first = await net.hub();
   const run = await tinyRun(first.url, { rounds: 5, steps: 20, round_seconds: 10, min_workers: 2 });
   const peers = [
-    net.join(first.url, 'ada'),
-    net.join(first.url, 'bob'),
-    net.join(first.url, 'vera', '--role', 'validator'),
+    net.joinTogether(first.url, 'ada'),
+    net.joinTogether(first.url, 'bob'),
+    net.joinTogether(first.url, 'vera', '--role', 'validator'),
   ];
   const before = await untilStatus(first.url, run, (s) => s.round >= 2);
   first.potluck.process.kill('SIGKILL');

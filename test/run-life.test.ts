@@ -26,7 +26,7 @@ import { createIdentity, type Identity } from '../src/protocol/identity.ts';
 import { loadIdentity, loadOrCreateIdentity } from '../src/protocol/identity-file.ts';
 import { auditAt } from './forged-log.ts';
 import { hubHere } from './hub-here.ts';
-import { type Line, type Network, network, type Potluck, untilStatus } from './network.ts';
+import { type Line, type Network, network, type Told, untilStatus } from './network.ts';
 
 /** Runs a command that must succeed; resolves with its last line. */
 async function said(net: Network, ...args: string[]): Promise<Line> {
@@ -46,7 +46,7 @@ async function refused(net: Network, ...args: string[]): Promise<string> {
 }
 
 /** Resolves when the peer has nothing to do, told after `lines` lines. */
-const waits = (peer: Potluck, lines: number): Promise<Line> =>
+const waits = (peer: Told, lines: number): Promise<Line> =>
   peer.line((line) => peer.lines.indexOf(line) >= lines && stateOf(line) === 'waiting');
 const stateOf = ({ progress }: Line): unknown => (progress as { state?: string } | undefined)?.state;
 
@@ -56,7 +56,7 @@ test('paused, its devices wait; resumed, they go on; ended, they leave, and ever
   // A round is over when its time is: whatever is said of the run is said in the middle of one.
   const training = ['--steps', '100000', '--round-seconds', '1'];
   const run = await net.createRun(url, '--rounds', '500', ...training);
-  const [ada, vera] = [net.join(url, 'ada'), net.join(url, 'vera', '--role', 'validator')];
+  const [ada, vera] = [net.joinTogether(url, 'ada'), net.joinTogether(url, 'vera', '--role', 'validator')];
   const about = [run.slice(0, 10), '--hub', url];
   await untilStatus(url, run, (s) => s.round >= 1 && s.metrics[0].last !== null);
   const owner = await loadIdentity(join(net.folder, 'home', 'owner.key'));

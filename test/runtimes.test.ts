@@ -9,9 +9,9 @@ test('a native and a WASM worker train one model, and agree on it by hash', asyn
   const { url } = await hubHere(t);
   const run = await tinyRun(url, { rounds: 3, steps: 6, min_workers: 2, round_seconds: 120 });
   const peers = [
-    net.join(url, 'native'),
-    net.join(url, 'wasm', '--device', 'wasm'),
-    net.join(url, 'vera', '--role', 'validator', '--device', 'wasm'),
+    net.joinTogether(url, 'native'),
+    net.joinTogether(url, 'wasm', '--device', 'wasm'),
+    net.joinTogether(url, 'vera', '--role', 'validator', '--device', 'wasm'),
   ];
   assert.deepEqual(await Promise.all(peers.map((peer) => peer.ended)), [0, 0, 0]);
   const status = await untilStatus(url, run, (s) => s.phase === 'finished' && s.evaluated_rounds === 3);

@@ -74,8 +74,8 @@ test('a run in stages learns; anybody can repeat its merges, verify what is take
   const net = network(t);
   const { url } = await net.hub();
   const run = await net.createRun(url, '--stages', '2', '--rounds', '2', '--steps', '4', '--round-seconds', '20');
-  const [ada, bob] = ['ada', 'bob'].map((name) => net.join(url, name));
-  net.join(url, 'vera', '--role', 'validator');
+  const [ada, bob] = ['ada', 'bob'].map((name) => net.joinTogether(url, name));
+  net.joinTogether(url, 'vera', '--role', 'validator');
   const { metrics } = await untilStatus(url, run, (status) => status.evaluated_rounds === 2);
   assert.ok(metrics[0].last! < metrics[0].first!, JSON.stringify(metrics));
 
