@@ -35,7 +35,7 @@ async function runOfIt(net: Network, ...hubFlags: string[]) {
   );
   const { run } = await create.line(({ type }) => type === 'created');
   const { game_file } = await create.line(({ type }) => type === 'game-file');
-  net.join(url, 'judge', '--role', 'validator', '--game', String(game_file));
+  net.joinTogether(url, 'judge', '--role', 'validator', '--game', String(game_file));
   await untilStatus(url, String(run), ({ peers }) =>
     peers.some(({ role, present }) => role === 'validator' && present),
   );
@@ -89,11 +89,11 @@ test('it is valid, and no liar that needs no accomplice earns by it', async (t) 
 test('a worker plays it by its hash, and not without', async (t) => {
   const net = network(t);
   const { url, run, game_file } = await runOfIt(net, '--no-page');
-  const stranger = net.join(url, 'stranger', '--run', run);
+  const stranger = net.joinTogether(url, 'stranger', '--run', run);
   const { error } = await stranger.line((line) => 'error' in line);
   assert.match(JSON.stringify(error), new RegExp(`no game .*zero-bits.*--game ${game_file} runs it with your rights`));
   assert.equal(await stranger.ended, 1);
-  const worker = net.join(url, 'ada', '--run', run, '--game', game_file);
+  const worker = net.joinTogether(url, 'ada', '--run', run, '--game', game_file);
   // A validator measures what was merged last after the run has finished.
   const done = await untilStatus(url, run, ({ phase, metrics }) => phase === 'finished' && metrics[0]?.last === 3);
   assert.ok(creditOf(done, 'worker') > 0);

@@ -17,9 +17,9 @@ describe('a model in stages on the page', { skip, concurrency: false }, () => {
     const net = network(t);
     const { url } = await net.hub(0, '--public', 'https://potluck.example');
     const run = await tinyRun(url, { stages: 2, rounds: 2, steps: 2, min_workers: 2, round_seconds: 60 });
-    const vera = net.join(url, 'vera', '--role', 'validator');
+    const vera = net.joinTogether(url, 'vera', '--role', 'validator');
     await untilStatus(url, run, ({ peers }) => peers.some(({ role }) => role === 'validator'));
-    const ada = net.join(url, 'ada');
+    const ada = net.joinTogether(url, 'ada');
     const page = await browser.open(t);
     await page.goto(`${url}/r/${run}/device`);
     await page.getByRole('button', { name: 'Contribute from this tab' }).click();
@@ -98,8 +98,8 @@ describe('a model in stages on the page', { skip, concurrency: false }, () => {
     const net = network(t);
     const { url } = await net.hub(0, '--public', 'https://potluck.example');
     const run = await net.createRun(url, '--stages', '2', '--rounds', '1', '--steps', '2', '--round-seconds', '20');
-    const peers = ['ada', 'bob'].map((name) => net.join(url, name));
-    peers.push(net.join(url, 'vera', '--role', 'validator'));
+    const peers = ['ada', 'bob'].map((name) => net.joinTogether(url, name));
+    peers.push(net.joinTogether(url, 'vera', '--role', 'validator'));
     for (const peer of peers) assert.equal(await peer.ended, 0, peer.stderr());
 
     const page = await browser.open(t);

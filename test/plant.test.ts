@@ -35,11 +35,12 @@ test('a lazy validator is caught by planted work, and shares and why say so in p
     .ask('run', 'create', '--hub', url, ...game, '--json')
     .line(({ type }) => type === 'created');
   const own = (name: string) => ['--owner', join(net.folder, `${name}.key`)];
-  const judge = (name: string, ...more: string[]) => net.join(url, name, '--role', 'validator', ...own(name), ...more);
+  const judge = (name: string, ...more: string[]) =>
+    net.joinTogether(url, name, '--role', 'validator', ...own(name), ...more);
   judge('vera');
   judge('larry', '--adversary', 'lazy');
   await untilStatus(url, String(run), ({ peers }) => peers.length === 2);
-  const ada = net.join(url, 'ada', ...own('ada'));
+  const ada = net.joinTogether(url, 'ada', ...own('ada'));
   const plant = (...flags: string[]) => net.start('plant', String(run), '--hub', url, '--json', ...flags);
   const bad = plant('--work', 'bad', '--honest-rounds', '2');
   const good = plant('--work', 'good', '--honest-rounds', '1', '--name', 'grace');
