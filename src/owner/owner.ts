@@ -224,9 +224,9 @@ export async function stateAddress(url: string, owner: Identity, address: string
   );
 }
 
-/** How often an event is sent again when the hub says that it came too fast, and the longest wait; beyond that a person is told. */
 /** A hub reads all of a first model before it takes the event that names it: a busy machine takes most of a minute for each gigabyte. */
 const CHECKING_MS = 180_000;
+/** How often an event is sent again when the hub says that it came too fast, and the longest wait; beyond that a person is told. */
 const SENDING = { attempts: 5, longest_wait_s: 30 };
 
 /**
