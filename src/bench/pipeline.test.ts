@@ -1,6 +1,6 @@
 // bench pipeline trains in stages through coded boundaries, says what they cost, measures a stage's memory, and refuses nonsense.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -24,6 +24,7 @@ const usual = {
   rounds: 2,
   larger_rounds: 2,
   try: null,
+  out: null,
   results: null,
 } as const;
 
@@ -34,7 +35,8 @@ test('without codes the loss is that of the whole model; coded boundaries are as
     micro_batches: 3,
   });
   const codings = ['whole', 'f32', 'tokens-16'];
-  const { data, text: shown } = await pipeline.run({ ...usual, only: ['boundaries'], codings, try: own });
+  const out = join(folder, 'frontier.svg');
+  const { data, text: shown } = await pipeline.run({ ...usual, only: ['boundaries'], codings, try: own, out });
   const { boundaries } = data as {
     boundaries: Awaited<ReturnType<typeof import('./pipeline-trial.ts').runPipelineTrial>>[];
   };
@@ -53,6 +55,9 @@ test('without codes the loss is that of the whole model; coded boundaries are as
   assert.ok(Math.abs(narrow.validation_loss / whole.validation_loss - 1) < 0.03, `${narrow.validation_loss}`);
   assert.deepEqual(values(mine), [5, 5, 64 / 5]);
   assert.match(shown, /tokens-16 +\d\.\d{4}/);
+  const picture = readFileSync(out, 'utf8');
+  assert.ok(picture.includes(`tokens-16 ${narrow.validation_loss.toFixed(3)}`) && picture.includes('whole model'));
+  assert.equal(picture.match(/<circle/g)?.length, 2, 'those that are smaller than float32');
 });
 
 test('the peak of a stage’s process is measured beside the whole’s', async () => {

@@ -1,8 +1,10 @@
 // A model in stages: its loss by how boundaries are coded, against the whole model on one device, and the memory of one stage.
+import { writeFileSync } from 'node:fs';
 import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { createNativeRuntime } from '../tensor/native-runtime.ts';
 import { list, oneOf, type Report, text, type Values, whole } from './bench.ts';
 import { BenchError } from './errors.ts';
+import { lossPlot } from './loss-plot.ts';
 import { readCorpus, readText } from './parity-data.ts';
 import { MODEL_NAMES } from './parity-trial.ts';
 import { largerTable, runLarger } from './pipeline-larger.ts';
@@ -31,6 +33,7 @@ const CODINGS: Readonly<Record<string, PipelineTrialInput>> = {
   'narrow-32': { boundary: { width: 32, bits: 4, gradient_bits: 4 } },
   'tokens-32': { boundary: { tokens, width: 32, bits: 4, gradient_bits: 4 } },
   'tokens-16': { boundary: { tokens, width: 16, bits: 4, gradient_bits: 4, scale_rows: 2 } },
+  'tokens-8': { boundary: { tokens, width: 8, bits: 4, gradient_bits: 4, scale_rows: 4 } },
 };
 const NAMES = Object.keys(CODINGS);
 const QUICK = 'whole,f32,4-bits,tokens-16';
@@ -44,6 +47,7 @@ export const options = {
     'JSON',
   ),
   results: text('keeps each finished trial as a line of JSON, and skips the trials that it finds there', 'FILE'),
+  out: text('the codings by loss and bytes as an SVG', 'FILE'),
   steps: whole('steps of a trial', { from: 1, to: 100_000, usual: 2000, quick: 60 }),
   stride: whole('every so many windows of the validation text count', { from: 1, to: 1000, usual: 1, quick: 4 }),
   model: oneOf('small has 0.82M parameters, pilot takes a seventh of its time', MODEL_NAMES, 'small', 'tiny'),
@@ -55,7 +59,8 @@ export const options = {
 };
 
 export const notes = `One process plays all stages, one after another; what crosses a boundary is the bytes that devices would send.
-Ratios are against float32 activations and gradients; tokens, which follow from the round's seed, are not counted.
+Ratios are against float32 activations and gradients: of values with their scales, and of whole messages as they are sent.
+A twentieth of the messages is made and measured.
 Example: --codings whole --try '{"boundary":{"tokens":"trained","width":24,"bits":4,"gradient_bits":4}}'`;
 
 interface Measured extends PipelineResult {
@@ -138,8 +143,29 @@ async function boundariesReport(given: Values<typeof options>) {
   } finally {
     await runtime.close();
   }
+  if (given.out !== null) writeFileSync(given.out, plot(given, measured));
   return { data: measured, text: boundariesTable(measured) };
 }
+
+const plot = ({ steps, stages }: Values<typeof options>, measured: readonly Measured[]): string =>
+  lossPlot({
+    title: 'Validation loss against how much smaller than float32 is what crosses a boundary',
+    above: `validation loss (nats), ${stages} stages, ${steps} steps`,
+    axis: 'times fewer bytes than float32, as sent, both directions together',
+    base: 2,
+    tick: (ratio) => `${ratio}×`,
+    series: [
+      {
+        colour: '#1a6fb5',
+        points: measured.flatMap(({ name, validation_loss: loss, traffic }) =>
+          traffic && traffic.ratio > 1 ? { at: traffic.wire_ratio, loss, label: name } : [],
+        ),
+      },
+    ],
+    lines: measured
+      .filter(({ traffic }) => !traffic)
+      .map(({ name, validation_loss: loss }) => ({ loss, label: `${name} model` })),
+  });
 
 function boundariesTable(measured: readonly Measured[]): string {
   const [first] = measured;
