@@ -46,8 +46,8 @@ test('a program that is lent again begins with states of zero, and its last hold
   after(() => runtime.close());
   const use = async () => {
     const owner = await runtime.load(adds());
-    const sharing = await runtime.loadSharing(shares(), owner);
     await owner.run({ x: X });
+    const sharing = await runtime.loadSharing(shares(), owner);
     await sharing.run({});
     await sharing.run({});
     const read = async (name: string) => [...(await sharing.readState([name])).get(name)!];
