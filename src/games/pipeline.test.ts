@@ -4,8 +4,9 @@ import { after, before, describe, test } from 'node:test';
 import type { Weights } from '../model/config.ts';
 import type { Claim, Numbers, Told } from './game.ts';
 import { encodeForward, encodeMessage, handedStatement, hashOfPayload } from './pipeline/messages.ts';
-import { stagePlans } from './pipeline/params.ts';
-import { decodeStageWork } from './pipeline/work.ts';
+import { mostMade, stagePlans } from './pipeline/params.ts';
+import { RoundText } from './pipeline/text.ts';
+import { decodeStageWork, type MicroBatch } from './pipeline/work.ts';
 import { game } from './pipeline.ts';
 import { merged, type PipelineExample, pipelineExample, sourceOf, type Worker } from './testing/example-pipeline.ts';
 
@@ -197,11 +198,10 @@ describe('a run in stages', () => {
     const others = [0, 1, 2].map(() => example.worker(1));
     const seed = example.round(14, 0).seed;
     const shape = { ...params, vocab_size: params.model.vocab_size };
-    const tokens = new Int32Array(params.batch * params.context);
-    const values = new Uint8Array(4 * tokens.length * params.model.hidden_size);
-    const payload = encodeForward(shape, { tokens, targets: tokens }, values);
-    const handOn = async ({ id, device }: Worker): Promise<void> => {
-      const of = { origin: id, number: 0 };
+    const of = { origin: maker.id, number: 0 };
+    const values = new Uint8Array(4 * params.batch * params.context * params.model.hidden_size);
+    const payload = encodeForward(shape, await new RoundText(params, example.round(14, 0), last.device).of(of), values);
+    const handOn = async ({ device }: Worker): Promise<void> => {
       const statement = handedStatement('activations', seed, 1, last.id, of, hashOfPayload(payload));
       const signature = await device.channel!.sign(statement);
       await device.channel!.send(last.id, encodeMessage({ kind: 'activations', seed, ...of, payload, signature }));
@@ -266,8 +266,13 @@ describe('a run in stages', () => {
     const tokens = new Int32Array(params.batch * params.context);
     const values = (value: number) =>
       new Uint8Array(new Float32Array(params.batch * params.context * params.model.hidden_size).fill(value).buffer);
-    const say = async (from: Worker, stage: number, payload: Uint8Array, signed = true): Promise<string> => {
-      const of = { origin: from.id, number: 0 };
+    const say = async (
+      from: Worker,
+      stage: number,
+      payload: Uint8Array,
+      signed = true,
+      of = { origin: from.id, number: 0 },
+    ): Promise<string> => {
       const statement = handedStatement(
         'activations',
         seed,
@@ -288,15 +293,20 @@ describe('a run in stages', () => {
     const working = Promise.all(workers.map((worker) => work(worker, 11, first)));
     await begun.promise;
     const of = (value: number) => encodeForward(shape, { tokens, targets: tokens }, values(value));
+    const text = new RoundText(params, example.round(11, 0), stranger.device);
+    const right = async (of: MicroBatch) => say(liar, 0, encodeForward(shape, await text.of(of), values(0)), true, of);
     assert.deepEqual(
       await Promise.all([
+        right({ origin: liar.id, number: mostMade(params) }),
+        right({ origin: stranger.id, number: 0 }),
+        say(liar, 0, of(0)), // another text than its own
         say(stranger, 0, of(0)),
         say(liar, 0, of(0), false),
         say(liar, 0, of(0).subarray(1)),
         say(liar, 0, of(Number.NaN)),
         say(liar, 0, new Uint8Array(3)),
       ]),
-      ['bad-message', 'bad-message', 'bad-activations', 'bad-activations', 'bad-activations'],
+      [...Array.from({ length: 5 }, () => 'bad-message'), 'bad-activations', 'bad-activations', 'bad-activations'],
     );
     air.stages.delete(liar.id);
     // If the other maker hears in time that the liar has left, it makes the liar's part, too.

@@ -4,10 +4,10 @@ import { compressTensor, encodeUpdate, type SparseTensor } from '../../training/
 import { GameError } from '../errors.ts';
 import type { Claim, Device } from '../game.ts';
 import { type EndOf, keepCarriedTensors, keptPieces, takeStart } from '../pretrain/carried.ts';
-import { openData, WORKER_DATA } from '../pretrain/device.ts';
-import { type Begun, beginRound, changesOf, dataOf, momentsOf, stageOn } from './device.ts';
+import { type Begun, beginRound, changesOf, momentsOf, stageOn } from './device.ts';
 import { type PipelineTask, type StagePlan, stagePlans } from './params.ts';
 import { workRound } from './round.ts';
+import { RoundText } from './text.ts';
 import { decodeStageWork, encodeStageWork } from './work.ts';
 
 /** What work leaves for its worker's next round, if that is at the same stage. */
@@ -34,10 +34,9 @@ export async function perform(task: PipelineTask, device: Device, signal: AbortS
   const begun = await beginRound(stage, plan, task.state, (take) =>
     takeStart(specs, device, round, endAt(plan.stage), take),
   );
-  const data = plan.range.embedding ? await openData(device, dataOf(params), round, task.peer, WORKER_DATA) : null;
-  const windows = data && ((number: number) => data.batch(number));
+  const text = new RoundText(params, round, device);
   const began = keptPieces(device, round.number + 1);
-  const done = await workRound({ task, plan, stage, device, windows, began, signal });
+  const done = await workRound({ task, plan, stage, device, text, began, signal });
   if (done.amount === 0) return null;
   const learned = new Map<string, SparseTensor>();
   const left = leftAfter({ task, plan, stage, begun, learned });

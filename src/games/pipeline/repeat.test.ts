@@ -267,9 +267,9 @@ describe('what was not computed as asked', () => {
     assert.equal(said(await judge(played[1], { repeat_permille: 100 })), 'other-outputs, fraud');
   });
 
-  test('is fraud of a maker that learns from other text, and of nobody who got it', async () => {
-    const [maker, ...others] = three();
-    const { fetchBlob } = maker.device;
+  /** A device that reads another text than the run's: its shards backwards. */
+  function misreading(worker: Worker): Worker {
+    const { fetchBlob } = worker.device;
     const turned = async (hash: string): Promise<Uint8Array> => {
       const blob = await fetchBlob(hash);
       if (hash === example.params.dataset) return blob;
@@ -277,12 +277,35 @@ describe('what was not computed as asked', () => {
       new Uint16Array(shard.buffer, HEADER_BYTES).reverse();
       return shard;
     };
-    const played = await play([{ ...maker, device: { ...maker.device, fetchBlob: turned } }, ...others]);
+    return { ...worker, device: { ...worker.device, fetchBlob: turned } };
+  }
+
+  test('is fraud of all who vouch for another text than the round gives its maker', async () => {
+    const played = await play(three().map(misreading));
     assert.deepEqual(await Promise.all(played.map(async (one) => said(await judge(one)))), [
       'other-outputs, fraud',
-      'ok',
-      'ok',
+      'another-text, fraud',
+      'another-text, fraud',
     ]);
+  });
+
+  test('is not taken of a maker that learns from other text: nobody else is refused for it', async () => {
+    const [honest, middle, last] = three();
+    const maker = misreading(example.worker(0));
+    const stop = new AbortController();
+    const perform = async (worker: Worker): Promise<Claim> => {
+      const claim = await game.perform(taskOf({ worker, number: 0, last: null, weights }), worker.device, stop.signal);
+      if (worker === honest) stop.abort(); // the others would wait until the maker gives up
+      return claim!;
+    };
+    const workers = [honest, middle, last, maker];
+    const claims = await Promise.all(workers.map(perform));
+    assert.deepEqual(
+      claims.map(({ numbers }) => numbers.micro_batches),
+      [10, 10, 10, 0],
+    );
+    const verdicts = workers.map((worker, i) => judge({ worker, number: 0, last: null, weights, claim: claims[i] }));
+    assert.deepEqual((await Promise.all(verdicts)).map(said), ['ok', 'ok', 'ok', 'other-outputs, fraud']);
   });
 
   test('is fraud of who has done something else with the tokens, though all else is as it should be', async () => {

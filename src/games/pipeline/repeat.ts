@@ -13,26 +13,19 @@ import { besideLoss, type FollowedTolerance, followedTolerance, handedTolerance 
 import { GameError } from '../errors.ts';
 import type { Device, Judging, TensorSource } from '../game.ts';
 import { AFRESH, type KeptPieces, takeCarried } from '../pretrain/carried.ts';
-import { openData, WORKER_DATA } from '../pretrain/device.ts';
 import { learningRateAt, parameterCount } from '../pretrain/params.ts';
 import { shaken } from '../pretrain/rounding.ts';
 import { toldMicro } from '../pretrain/work.ts';
 import { Refused } from '../refused.ts';
 import { deskOf } from './desk.ts';
-import { type Begun, beginRound, changesOf, dataOf, momentsOf, stageOn } from './device.ts';
+import { type Begun, beginRound, changesOf, momentsOf, stageOn } from './device.ts';
 import { Evidence } from './evidence.ts';
 import { nameOf } from './flights.ts';
 import { type Followed, followedBy } from './followed.ts';
-import {
-  decodeForward,
-  encodeForward,
-  hashOfPayload,
-  type PayloadShape,
-  type Windows,
-  windowBytes,
-} from './messages.ts';
+import { decodeForward, encodeForward, hashOfPayload, type PayloadShape, windowBytes } from './messages.ts';
 import { type PipelineTask, type StagePlan, stageOptions } from './params.ts';
 import { Tally } from './tally.ts';
+import { RoundText } from './text.ts';
 import type { Entry, StageWork } from './work.ts';
 
 /** Work whose form is right. */
@@ -119,7 +112,7 @@ class Repetition {
   /** Entries that were taken again, whose outputs are the same to the bit, and that were compared; what neighbours agree with; the largest distance. */
   readonly #found = { entries: 0, same: 0, compared: 0, agreed: 0, apart: 0 };
   readonly #losses = { count: 0, sum: 0, apart: 0 };
-  #windows: ((number: number) => Promise<Windows>) | null = null;
+  readonly #text: RoundText;
   #begun: Begun | null = null;
 
   constructor(judged: Judged, stage: Stage, start: Start) {
@@ -129,6 +122,7 @@ class Repetition {
     this.#shape = { ...task.params, vocab_size: task.params.model.vocab_size };
     this.#layouts = layoutsOf(task.params.model, stageOptions(task.params, plan));
     this.#start = start;
+    this.#text = new RoundText(task.params, task.round, device);
     this.#until_ms = device.channel!.clock.elapsed_ms() + judging.time_ms * REPEATING_PART;
     const drawn = Math.ceil((work.transcript.length * judging.repeat_permille) / 1000);
     const step = work.transcript.findIndex(({ kind }) => kind === 'step');
@@ -142,11 +136,7 @@ class Repetition {
   }
 
   async run(): Promise<Readonly<Record<string, unknown>>> {
-    const { task, plan, work, device } = this.#judged;
-    if (plan.range.embedding) {
-      const data = await openData(device, dataOf(task.params), task.round, task.peer, WORKER_DATA);
-      this.#windows = (number) => data.batch(number);
-    }
+    const { task, work } = this.#judged;
     this.#found.agreed = await this.#evidence.checkHandedOn(this.#end);
     await this.#take(task.state, this.#end, (at, ran) => this.#compare(at, ran));
     this.#compareLosses();
@@ -200,8 +190,12 @@ class Repetition {
     const { of, came } = entry;
     const { tokens, targets, activations } =
       came === null
-        ? { ...(await this.#windows!(of.number)), activations: null }
+        ? { ...(await this.#text.of(of)), activations: null }
         : decodeForward(this.#shape, await this.#cameIn(at));
+    // Honest software takes no other: what two vouch for may be made up, or the same again and again.
+    if (came !== null && !(await this.#text.isOf(of, { tokens, targets }))) {
+      throw new Refused('another-text', true, this.#told({ entry: at }));
+    }
     const input = { tokens, activations, name: nameOf(of) };
     if (entry.kind === 'learn') {
       const { gradient, loss } = await this.#stage.backward(input, targets);

@@ -27,6 +27,7 @@ import {
 import { mostMade, type PipelineParams, type PipelineTask, type StagePlan, stageOptions } from './params.ts';
 import { payloadForm, squeezed, unsqueezed } from './squeeze.ts';
 import { Tally } from './tally.ts';
+import type { RoundText } from './text.ts';
 import { trafficNumbers } from './traffic.ts';
 import type { Entry, Handed, MicroBatch } from './work.ts';
 
@@ -53,8 +54,7 @@ export interface RoundOptions {
   readonly device: Pick<Device, 'channel' | 'progress'>;
   /** The state that it begins with, for judges. */
   readonly began: KeptPieces;
-  /** In the first stage: the windows of a micro-batch by its number. */
-  readonly windows: ((number: number) => Promise<Windows>) | null;
+  readonly text: RoundText;
   readonly signal: AbortSignal;
 }
 
@@ -145,8 +145,8 @@ class StageRound implements AtWork {
   }
 
   async handed(from: string, message: HandedOn): Promise<void> {
-    const accepted = this.#accepted(from, message);
-    if (!accepted) return;
+    const accepted = await this.#accepted(from, message);
+    if (!accepted || this.#over.signal.aborted) return;
     await new Promise<void>((settle) => {
       const queue = message.kind === 'gradient' ? this.#gradients : this.#forward;
       queue.push({ ...accepted, settle });
@@ -172,7 +172,7 @@ class StageRound implements AtWork {
    * A message of a device that may send it, whole and signed; null: it was done already, or nobody waits for it.
    * Throws GameError `bad-message`, ModelError `bad-activations`.
    */
-  #accepted(from: string, message: HandedOn): Omit<Job, 'settle'> | null {
+  async #accepted(from: string, message: HandedOn): Promise<Omit<Job, 'settle'> | null> {
     const { task, plan } = this.#options;
     const { kind, signature } = message;
     const isForward = kind === 'activations';
@@ -187,17 +187,30 @@ class StageRound implements AtWork {
     const { activations_in, gradients_in } = this.#layouts;
     const layout = isForward ? activations_in! : gradients_in!;
     const payload = unsqueezed(payloadForm(this.#shape, kind, layout), message.payload);
-    checkReceived(layout, isForward ? decodeForward(this.#shape, payload).activations : payload);
+    const forward = isForward ? decodeForward(this.#shape, payload) : null;
+    checkReceived(layout, forward?.activations ?? payload);
     const hash = hashOfPayload(payload);
     if (
       !isSigned(task.round.run, from, handedStatement(kind, this.#seed, expected, task.peer, message, hash), signature)
     ) {
       throw new GameError('bad-message', `${kind}: expected them signed by who hands them on`, { from });
     }
+    // Judges refuse whoever has worked on what nobody was to make, or on another text.
+    if (forward && !(await this.#isAsked(message, forward))) {
+      const fact = `${kind}: expected the text that the round gives a maker of micro-batches`;
+      throw new GameError('bad-message', fact, { from });
+    }
     this.#seen.add(key);
     const { origin, number } = message;
     this.#kept.received({ kind, by: from, to: task.peer, of: { origin, number } }, { hash, signature, payload });
     return { from, message: { ...message, payload }, hash };
+  }
+
+  /** Whether the round asks for this micro-batch, of somebody who has held the first stage in it. */
+  async #isAsked({ origin, number }: MicroBatch, windows: Windows): Promise<boolean> {
+    const held = this.#channel.held()?.get(origin)?.has(0) ?? false;
+    const isMaker = held || this.#makers.has(origin) || this.#channel.stages().get(origin) === 0;
+    return isMaker && number < mostMade(this.#params) && this.#options.text.isOf({ origin, number }, windows);
   }
 
   /** @returns false: there is nothing to do now */
@@ -222,9 +235,9 @@ class StageRound implements AtWork {
   }
 
   async #make(): Promise<void> {
-    const { task, windows } = this.#options;
+    const { task, text } = this.#options;
     const of = { origin: task.peer, number: this.#made++ };
-    await this.#passOn(of, { ...(await windows!(of.number)), activations: null }, null);
+    await this.#passOn(of, { ...(await text.of(of)), activations: null }, null);
   }
 
   #takeOn({ from, message, hash }: Job): Promise<void> {
