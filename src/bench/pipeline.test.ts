@@ -23,6 +23,8 @@ const usual = {
   replicas: 1,
   rounds: 2,
   larger_rounds: 2,
+  liars: [] as string[],
+  liars_rounds: 2,
   try: null,
   out: null,
   results: null,
@@ -77,6 +79,23 @@ test('rounds by the game itself: in stages it learns as well as on whole models,
   assert.equal(stages.kept_permille, 1000);
   assert.ok(dying.kept_permille > 500 && dying.kept_permille <= 1000, `${dying.kept_permille}`);
   assert.match(shown, /one device dies in each round/);
+});
+
+test('a third of the devices lie: they are paid nothing, nobody else is refused, and the loss is held against as many verified tokens', async () => {
+  const { data, text: shown } = await pipeline.run({
+    ...usual,
+    only: ['liars'],
+    codings: [],
+    stages: 3,
+    liars: ['forward-only'],
+    liars_rounds: 1,
+  });
+  const [honest, lying] = (data as { liars: Awaited<ReturnType<typeof import('./pipeline-liars.ts').runLiars>> }).liars;
+  assert.deepEqual([honest.who, honest.above, honest.pay, honest.refused], ['nobody', 0, 0, 0]);
+  assert.deepEqual([lying.who, lying.pay, lying.refused], ['forward-only', 0, 0]);
+  assert.ok(lying.verified > 0 && honest.judging > 0 && Math.abs(lying.above) < 0.2, JSON.stringify(lying));
+  assert.ok(lying.fates['other-outputs'] > 0, JSON.stringify(lying.fates));
+  assert.match(shown, /forward-only +\d\.\d{4}/);
 });
 
 test('processes that hold a stage each train a model; the peak of each is measured, of the export’s and of the whole’s, too', async () => {

@@ -8,6 +8,7 @@ import { lossPlot } from './loss-plot.ts';
 import { readCorpus, readText } from './parity-data.ts';
 import { MODEL_NAMES } from './parity-trial.ts';
 import { largerTable, runLarger } from './pipeline-larger.ts';
+import { LIARS, liarsTable, runLiars } from './pipeline-liars.ts';
 import { memoryReport } from './pipeline-memory.ts';
 import { roundsTable, runRounds } from './pipeline-rounds.ts';
 import {
@@ -19,8 +20,8 @@ import {
 import { keptResults, table } from './report.ts';
 
 const TEXT_VARIABLE = 'POTLUCK_PARITY_TEXT';
-const PARTS = ['boundaries', 'memory', 'rounds', 'larger'] as const;
-/** What is measured where nothing is asked for: the last part starts a dozen processes. */
+const PARTS = ['boundaries', 'memory', 'rounds', 'larger', 'liars'] as const;
+/** What is measured where nothing is asked for: `larger` starts a dozen processes, and `liars` plays a run for each of them. */
 const USUAL_PARTS = 'boundaries,memory,rounds';
 
 const tokens = 'trained' as const;
@@ -55,6 +56,12 @@ export const options = {
   replicas: whole('devices of each stage in --only rounds and larger', { from: 1, to: 64, usual: 2 }),
   rounds: whole('rounds of 30 steps in --only rounds', { from: 1, to: 1000, usual: 20, quick: 2 }),
   larger_rounds: whole('rounds of two steps in --only larger', { from: 1, to: 1000, usual: 2, quick: 1 }),
+  liars: list(
+    oneOf('who lies in --only liars (mixed: all kinds in turn), beside a run in which nobody does', LIARS, 'mixed'),
+    LIARS.join(),
+    'forward-only,mixed',
+  ),
+  liars_rounds: whole('rounds of eight steps in --only liars', { from: 1, to: 10_000, usual: 8, quick: 2 }),
   threads: whole('threads of the runtime', { from: 1, to: 1000, usual: 1 }),
 };
 
@@ -93,13 +100,15 @@ export async function run(given: Values<typeof options>): Promise<Report> {
   const memory = given.only.includes('memory') ? await memoryReport(given.model, given.stages) : null;
   const rounds = given.only.includes('rounds') ? await roundsReport(given) : null;
   const larger = given.only.includes('larger') ? await largerReport(given) : null;
-  const parts = [boundaries, memory, rounds, larger].filter((part) => part !== null);
+  const liars = given.only.includes('liars') ? await liarsReport(given) : null;
+  const parts = [boundaries, memory, rounds, larger, liars].filter((part) => part !== null);
   return {
     data: {
       ...(boundaries && { boundaries: boundaries.data }),
       ...(memory && { memory: memory.data }),
       ...(rounds && { rounds: rounds.data }),
       ...(larger && { larger: larger.data }),
+      ...(liars && { liars: liars.data }),
     },
     text: parts.map(({ text }) => text).join('\n\n'),
   };
@@ -121,6 +130,12 @@ async function largerReport(given: Values<typeof options>) {
   const { model, stages, replicas, larger_rounds: rounds } = given;
   const result = await runLarger({ text: readText(textPath(given)), model, stages, replicas, rounds });
   return { data: result, text: largerTable(result) };
+}
+
+async function liarsReport(given: Values<typeof options>) {
+  const { model, stages, replicas, liars_rounds: rounds, liars: names } = given;
+  const rows = await runLiars({ text: readText(textPath(given)), model, stages, replicas, rounds, names });
+  return { data: rows, text: liarsTable(rows) };
 }
 
 async function boundariesReport(given: Values<typeof options>) {

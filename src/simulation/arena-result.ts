@@ -9,6 +9,8 @@ export interface ArenaResult {
   readonly devices: readonly DeviceResult[];
   /** The game's own measure of its state, before the first round and after each. */
   readonly measured: readonly number[];
+  /** How much work was merged by then, in the game's unit. */
+  readonly verified: readonly number[];
   readonly better: Metric['better'];
   /** Verdicts of honest judges on work of honest workers. */
   readonly honest: { readonly judged: number; readonly refused: number };

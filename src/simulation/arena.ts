@@ -38,16 +38,18 @@ class Arena extends ArenaNetwork {
     for (const device of devices) for (const participant of this.participantsFor(device)) await this.join(participant);
     for (const { identity, device } of this.participants) if (device.record) this.trust(identity.id, device.record);
     const measured = [await this.evaluate()];
+    const verified = [0];
     while (this.run.round < rounds && this.run.attempt < 3) {
       const { round } = this.run;
       await this.playRound();
       if (this.run.round === round) continue;
       measured.push(await this.evaluate());
+      verified.push(this.run.merged_amount);
       this.options.onRound?.(round, measured.at(-1)!);
     }
     return {
       devices: devices.map((device) => resultOf(this.run, device, this.participants)),
-      ...{ measured, better: this.options.game.metrics[0].better },
+      ...{ measured, verified, better: this.options.game.metrics[0].better },
       honest: this.judging.honest,
       checking: this.judging.checking,
       events: this.state.events,
