@@ -295,18 +295,25 @@ describe('a run in stages', () => {
     const of = (value: number) => encodeForward(shape, { tokens, targets: tokens }, values(value));
     const text = new RoundText(params, example.round(11, 0), stranger.device);
     const right = async (of: MicroBatch) => say(liar, 0, encodeForward(shape, await text.of(of), values(0)), true, of);
+    const own = await text.of({ origin: liar.id, number: 0 });
+    const otherFirst = encodeForward(
+      shape,
+      { ...own, tokens: own.tokens.with(0, (own.tokens[0] + 1) % 256) },
+      values(0),
+    );
     assert.deepEqual(
       await Promise.all([
         right({ origin: liar.id, number: mostMade(params) }),
         right({ origin: stranger.id, number: 0 }),
         say(liar, 0, of(0)), // another text than its own
+        say(liar, 0, otherFirst),
         say(stranger, 0, of(0)),
         say(liar, 0, of(0), false),
         say(liar, 0, of(0).subarray(1)),
         say(liar, 0, of(Number.NaN)),
         say(liar, 0, new Uint8Array(3)),
       ]),
-      [...Array.from({ length: 5 }, () => 'bad-message'), 'bad-activations', 'bad-activations', 'bad-activations'],
+      [...Array.from({ length: 6 }, () => 'bad-message'), 'bad-activations', 'bad-activations', 'bad-activations'],
     );
     air.stages.delete(liar.id);
     // If the other maker hears in time that the liar has left, it makes the liar's part, too.

@@ -1,8 +1,9 @@
 // A worker of a stage that lies: an honest round on a device whose runtime and channel are its owner's. It tells the arena only of work that it computed.
-import type { AnyGame, Claim, Device, DeviceChannel } from '../../games/game.ts';
+import type { AnyGame, Claim, Device } from '../../games/game.ts';
 import { type Lie, lyingRuntime, type StageRun } from '../../games/pipeline/lying-runtime.ts';
 import { type PipelineParams, stagePlans } from '../../games/pipeline/params.ts';
 import type { TensorMap } from '../../tensor/runtime.ts';
+import { decodeManifest, HEADER_BYTES } from '../../training/shards.ts';
 import type { Adversary, AdversaryContext } from './adversary.ts';
 import { type OpenTask, withDeeds } from './task.ts';
 
@@ -19,8 +20,8 @@ export interface LyingRound {
 export interface StageLies {
   /** What its runs come to, from the beginning of a round; missing: what they should. */
   runs?(round: LyingRound, context: AdversaryContext): Lie;
-  /** What it says to others. */
-  channel?(channel: DeviceChannel, now: () => LyingRound | null, context: AdversaryContext): DeviceChannel;
+  /** Whether it reads a text of one word instead of the run's. */
+  readonly one_word?: boolean;
   /** The state that it works on. */
   state?(task: OpenTask): unknown;
   /** What it hands in. */
@@ -67,7 +68,6 @@ class LyingDevice {
   readonly device: Device;
   readonly #lies: StageLies;
   readonly #context: AdversaryContext;
-  #round: LyingRound | null = null;
   #lie: Lie = ({ compute }) => compute();
   /** Of the round: what was asked, what was computed, and how much of it was told. */
   #asked = 0;
@@ -77,10 +77,9 @@ class LyingDevice {
   constructor(device: Device, lies: StageLies, context: AdversaryContext) {
     this.#lies = lies;
     this.#context = context;
-    const channel = lies.channel?.(device.channel!, () => this.#round, context) ?? device.channel!;
     this.device = {
       ...device,
-      channel,
+      ...(lies.one_word && { fetchBlob: oneWord(device, (context.params as PipelineParams).dataset) }),
       runtime: lyingRuntime(device.runtime, (run) => this.#run(run)),
       progress: (report) => {
         const computed = this.#asked === 0 ? 0 : this.#computed / this.#asked;
@@ -91,7 +90,6 @@ class LyingDevice {
   }
 
   begin(round: LyingRound): void {
-    this.#round = round;
     [this.#asked, this.#computed, this.#told] = [0, 0, 0];
     this.#lie = this.#lies.runs?.(round, this.#context) ?? (({ compute }) => compute());
   }
@@ -104,4 +102,12 @@ class LyingDevice {
     };
     return this.#lie({ ...run, compute });
   }
+}
+
+/** Shards of the run's text in which every token is the first of the vocabulary. */
+function oneWord({ fetchBlob }: Device, dataset: string): Device['fetchBlob'] {
+  return async (hash) => {
+    const [blob, manifest] = await Promise.all([fetchBlob(hash), fetchBlob(dataset).then(decodeManifest)]);
+    return manifest.train.some((shard) => shard.hash === hash) ? blob.slice().fill(0, HEADER_BYTES) : blob;
+  };
 }

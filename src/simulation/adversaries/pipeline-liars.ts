@@ -1,7 +1,6 @@
 // Workers of a model in stages that do something else than what they are paid for: each really does, among real neighbours.
 import type { Claim } from '../../games/game.ts';
 import { type Leaving, type Lie, mapLeaving, type StageRun } from '../../games/pipeline/lying-runtime.ts';
-import { decodeMessage, encodeMessage, handedStatement, hashOfPayload } from '../../games/pipeline/messages.ts';
 import { type PipelineParams, stagePlans } from '../../games/pipeline/params.ts';
 import { Tally } from '../../games/pipeline/tally.ts';
 import { decodeStageWork, type Entry, encodeStageWork } from '../../games/pipeline/work.ts';
@@ -167,38 +166,11 @@ export const moreMicroBatches = stageLiar('more-micro-batches', 'claims twice as
   claim: twice,
 });
 
-/**
- * Two stages of one owner: what the first hands to the second it signs under further numbers too, and the second has each of these for nothing:
- * it has computed the same already.
- */
+/** Honest devices take none of their micro-batches, and they none of honest devices: they have a pipeline of their own. */
 export const vouchingNeighbours = stageLiar(
   'vouching-neighbours',
-  'of two stages of one owner the first signs the same again as other micro-batches, and the second claims them',
-  {
-    runs: () => rememberingLie(),
-    channel: (channel, now, { friends, params }) => ({
-      ...channel,
-      async send(to, encoded, signal) {
-        const sent = channel.send(to, encoded, signal);
-        const message = decodeMessage(encoded);
-        const round = now();
-        if (message.kind !== 'activations' || round === null) return sent;
-        const { micro_batches, inner_steps } = params as PipelineParams;
-        const { origin, payload } = message;
-        const { stage, seed } = round;
-        const next = [...friends].filter((id) => channel.stages().get(id) === stage + 1);
-        for (const friend of next) {
-          for (let i = 1; i <= micro_batches; i++) {
-            const of = { origin, number: message.number + i * inner_steps * micro_batches };
-            const statement = handedStatement('activations', seed, stage, friend, of, hashOfPayload(payload));
-            const signature = await channel.sign(statement);
-            channel.send(friend, encodeMessage({ ...message, ...of, signature }), signal).catch(() => {});
-          }
-        }
-        return sent;
-      },
-    }),
-  },
+  'at all stages hands on to its friends a text of one word, of which each has to be computed once a step',
+  { runs: () => rememberingLie(), one_word: true },
 );
 
 /** Within a step the same inputs give the same: only the mean of the gradients has to be put right. */
