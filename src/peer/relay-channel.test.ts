@@ -179,6 +179,16 @@ describe('what is lost', () => {
     assert.deepEqual(heard, [message(1), message(3)]);
   });
 
+  test('is not sent after all when the next session is open', async () => {
+    const { alice, bob, lose } = world();
+    const heard = collect(bob);
+    const waiting = alice.send(BOB, message(1)); // nothing of it has left: the session is not open yet
+    lose(BOB, 'gone');
+    await assert.rejects(waiting, isCode('peer-not-here'));
+    await alice.send(BOB, message(2));
+    assert.deepEqual(heard, [message(2)]);
+  });
+
   test('shows where a device does not answer within its time', async () => {
     const made = world();
     made.tamper = ({ sealed, ...frame }) => (sealed[0] === RELAY_FRAME.hello ? null : { ...frame, sealed });

@@ -8,7 +8,7 @@ import { PLANTED_FAULTS } from './planted-faults.ts';
 import type { PlantedFault } from './planted-rules.ts';
 
 /** The most histories that are played for one fault. A history of the rules alone costs a fifth of a network's history. */
-const MOST_SEEDS = { rules: 2000, world: 40, paid: 200 } as const;
+const MOST_SEEDS = { rules: 2000, world: 40, paid: 200, staged: 200 } as const;
 
 export type AnyFault = PlantedFault | Bug;
 export const ALL_FAULTS: readonly AnyFault[] = [...PLANTED_FAULTS, ...BUGS];
@@ -54,6 +54,13 @@ async function historyWith(fault: AnyFault, by: keyof typeof MOST_SEEDS): Promis
   if (isSource(fault) && by === 'paid') {
     const { playPaid } = await importWith<typeof import('./paid-answers.ts')>(fault, 'simulation/paid-answers.ts');
     return playPaid;
+  }
+  if (isSource(fault) && by === 'staged') {
+    const { playStagedSeed } = await importWith<typeof import('./staged-history.ts')>(
+      fault,
+      'simulation/staged-history.ts',
+    );
+    return playStagedSeed;
   }
   if (isSource(fault) && by === 'rules') {
     const { playDrawn } = await importWith<typeof import('./drawn-history.ts')>(fault, 'simulation/drawn-history.ts');

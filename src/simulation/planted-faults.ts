@@ -1,4 +1,5 @@
 // Faults of one line in the real source, each of which something must find: those of the rules, and those of hub, peers and disks.
+import { CHANNEL } from './planted-channel.ts';
 import { CONTESTS } from './planted-contests.ts';
 import { APPEALS, DUTIES, JUDGES } from './planted-judging.ts';
 import { MONEY } from './planted-money.ts';
@@ -146,6 +147,7 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
   ...APPEALS,
   ...SILENCE,
   ...STAGES,
+  ...CHANNEL,
   ...CONTESTS,
   ...MONEY,
   ...PAYMENT_FAULTS,

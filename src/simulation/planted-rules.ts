@@ -7,8 +7,8 @@ export interface RuleFault extends SourceFault {
 }
 
 export interface PlantedFault extends SourceFault, Partial<Pick<RuleFault, 'unit'>> {
-  /** What must find it: `rules` histories drawn from the state, a `world` of hub and peers, `paid` answers; null where only a test of its room can. */
-  readonly by: 'rules' | 'world' | 'paid' | null;
+  /** What must find it: `rules` histories drawn from the state, a `world` of hub and peers, `paid` answers, a run in stages (`staged`); null where only a test of its room can. */
+  readonly by: 'rules' | 'world' | 'paid' | 'staged' | null;
 }
 
 const JUDGING: readonly RuleFault[] = [

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { createIdentity, type Identity } from '../../protocol/identity.ts';
+import { handClock } from '../../protocol/testing/hand-clock.ts';
 import { GameError } from '../errors.ts';
 import { Air } from '../memory-channel.ts';
 import { type AtWork, type Desk, deskOf, type Question } from './desk.ts';
@@ -135,6 +136,30 @@ describe('a desk', () => {
       );
     assert.deepEqual(await ask(asks), [null, null]);
     assert.ok((await ask(other)).every((shown) => shown !== null));
+  });
+
+  test('keeps a message of a round that it does not begin for a minute: a validator never begins one', async () => {
+    const clock = handClock();
+    const finished: string[] = [];
+    const channel = Object.assign(air.channel(judge), { clock });
+    const desk = deskOf({ channel });
+    const say = (number: number): Promise<void> =>
+      air.channel(worker).send(judge.id, encodeMessage({ kind: 'finished', seed: SEEDS[number] }));
+    const first = say(1);
+    await clock.pass(59_000);
+    const second = say(2);
+    await clock.pass(1000);
+    await first;
+    const atWork: AtWork = {
+      handed: async () => {},
+      finished: (from) => void finished.push(from),
+      isMoved: () => false,
+    };
+    desk.begin(SEEDS[1], atWork);
+    await second;
+    assert.deepEqual(finished, [], 'the first is forgotten, the second is of another round');
+    await say(1);
+    assert.deepEqual(finished, [worker.id]);
   });
 
   test('waits no longer than it was told for a device that is silent, and not at all for one that is not there', async () => {

@@ -1,5 +1,6 @@
 // Where a device of a pipeline hears the others: it passes what is said of the round under way to whoever works on it, lets messages of the next
 // round wait, and answers for rounds that it has finished. There is one for each device, for as long as the device is there.
+import type { Timer } from '../../protocol/clock.ts';
 import type { Device, DeviceChannel } from '../game.ts';
 import type { Kept, Shown } from './kept.ts';
 import {
@@ -60,6 +61,8 @@ const ROUNDS_KEPT = 2;
 /** Of all that it has of a round a device shows so many times as much to each that asks: to a judge, again in an appeal, and twice for what was lost. */
 const SHOWN_TIMES = 4;
 
+/** Who has handed a micro-batch on has given it up by then, and whoever begins a round asks who has finished it. */
+const WAITS_MS = 60_000;
 /** With one at a time each answer would take a way there and back, and a judge far away would hear too few of them in time. */
 const ANSWERS_UNDER_WAY = 8;
 
@@ -96,13 +99,14 @@ interface Asked {
 interface Waiting {
   readonly from: string;
   readonly message: PipelineMessage;
-  readonly resolve: (done: Promise<void>) => void;
+  readonly resolve: (done?: Promise<void>) => void;
+  readonly timer: Timer;
 }
 
 class OpenDesk implements Desk {
   readonly #channel: DeviceChannel;
   #now: { readonly seed: string; readonly atWork: AtWork } | null = null;
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting = new Set<Waiting>();
   /** Rounds by their seed, newest last. */
   readonly #past = new Map<string, Past>();
   readonly #asked = new Map<number, Asked>();
@@ -116,7 +120,10 @@ class OpenDesk implements Desk {
   begin(seed: string, atWork: AtWork): void {
     this.#now = { seed, atWork };
     const moved = this.#past.has(seed);
-    for (const { from, message, resolve } of this.#waiting.splice(0)) {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const { from, message, resolve, timer } of waiting) {
+      this.#channel.clock.clearTimeout(timer);
       const heard = this.#hear(from, message);
       // Some of it may have been meant for the stage before. Whoever sent it sees in the log that it has to go elsewhere.
       resolve(moved ? heard.catch(() => {}) : heard);
@@ -208,7 +215,7 @@ class OpenDesk implements Desk {
     }
     const finished = this.#past.get(seed)?.finished ?? false;
     if (this.#now === null ? !finished : this.#now.seed === seed && this.#now.atWork.isMoved()) {
-      return new Promise((resolve) => this.#waiting.push({ from, message, resolve }));
+      return this.#wait(from, message);
     }
     if (kind === 'here') {
       if (finished) this.tell([from], { kind: 'finished', seed });
@@ -216,6 +223,18 @@ class OpenDesk implements Desk {
       if (kind === 'finished') this.#now.atWork.finished(from, message.unmade ?? 0);
       else await this.#now.atWork.handed(from, message);
     }
+  }
+
+  /** Until a round begins. A validator never begins one, and what is of a round that is not begun soon is no use to anybody. */
+  #wait(from: string, message: PipelineMessage): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#channel.clock.setTimeout(() => {
+        this.#waiting.delete(waiting);
+        resolve();
+      }, WAITS_MS);
+      const waiting: Waiting = { from, message, resolve, timer };
+      this.#waiting.add(waiting);
+    });
   }
 
   /** In order, a few under way at a time. Who cannot be reached gets no more of them. */
