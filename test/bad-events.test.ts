@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { EventBody } from '../src/core/events.ts';
+import { mergedList } from '../src/core/rounds/merged-list.ts';
 import { EXAMPLE_WORDS } from '../src/core/testing/example-events.ts';
 import { trainingFor } from '../src/owner/run-settings.ts';
 import { encodeBody, signEvent } from '../src/protocol/envelope.ts';
@@ -109,11 +110,11 @@ describe('events', () => {
       () =>
         signEvent(net.vera, {
           type: 'round.merged',
-          version: 1,
+          version: 2,
           run: net.working,
           round: 0,
           attempt: 0,
-          accepted: [],
+          ...mergedList([]),
           model: firstModel,
           bundle: null,
           checkpoint: false,

@@ -30,7 +30,9 @@ function writes(schema: Schema, text: string): boolean {
 }
 
 function validator(schema: Schema): (value: unknown) => boolean {
-  return new Ajv2020({ strict: false, unicodeRegExp: true, validateFormats: false }).compile(schema);
+  // 0.3 is a multiple of 0.1, though not as doubles are divided.
+  const options = { strict: false, unicodeRegExp: true, validateFormats: false, multipleOfPrecision: 6 };
+  return new Ajv2020(options).compile(schema);
 }
 
 /** Numbers from 0 to 1, a source of their own for each seed (mulberry32). */
