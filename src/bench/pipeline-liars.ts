@@ -33,8 +33,9 @@ export interface LiarsRow {
   readonly loss: number;
   /** Tokens of merged work, each stage's by its part of the cost. */
   readonly verified: number;
-  /** How far the loss is above the honest run's at as many verified tokens. */
+  /** How far the loss is above the honest run's at as many verified tokens, and after as many rounds. */
   readonly above: number;
+  readonly above_at_end: number;
   /** What liars have of all that workers are paid. */
   readonly pay: number;
   /** The part of honest workers' submissions that was not merged. */
@@ -111,8 +112,10 @@ function rowOf(who: string, result: ArenaResult, honest: ArenaResult): LiarsRow 
   const judging = (rounds: ArenaResult['checking']): number =>
     sum(rounds.map(({ check_ms }) => check_ms)) / sum(rounds.map(({ work_ms }) => work_ms));
   const loss = measured.at(-1)! / 1e6;
+  const tokens = Math.min(verified.at(-1)!, honest.verified.at(-1)!);
   return {
-    ...{ who, loss, verified: verified.at(-1)!, above: loss / lossAt(honest, verified.at(-1)!) - 1 },
+    ...{ who, loss, verified: verified.at(-1)!, above: lossAt(result, tokens) / lossAt(honest, tokens) - 1 },
+    above_at_end: loss / (honest.measured.at(-1)! / 1e6) - 1,
     pay: sum(lying.map(({ shares }) => shares)) / sum(workers.map(({ shares }) => shares)),
     refused: refusedOf(result),
     judging: judging(checking),
@@ -121,10 +124,9 @@ function rowOf(who: string, result: ArenaResult, honest: ArenaResult): LiarsRow 
   };
 }
 
-/** The loss of a run when so much of its work was verified, between two rounds on a line; after the last one, the last. */
+/** The loss of a run when so much of its work was verified, between two rounds on a line. */
 function lossAt({ measured, verified }: ArenaResult, tokens: number): number {
   const after = verified.findIndex((amount) => amount >= tokens);
-  if (after < 0) return measured.at(-1)! / 1e6;
   if (after === 0) return measured[0] / 1e6;
   const part = (tokens - verified[after - 1]) / (verified[after] - verified[after - 1]);
   return (measured[after - 1] + part * (measured[after] - measured[after - 1])) / 1e6;
@@ -138,14 +140,15 @@ export function liarsTable(rows: readonly LiarsRow[]): string {
     'loss',
     'verified tokens',
     'above honest',
+    'at the end',
     "liars' pay",
     'honest refused',
     'judging',
     'late',
   ];
   const cells = rows.map((row) => [
-    ...[row.who, row.loss.toFixed(4), String(row.verified), percent(row.above), percent(row.pay)],
-    ...[percent(row.refused), percent(row.judging), percent(row.judging_late)],
+    ...[row.who, row.loss.toFixed(4), String(row.verified), percent(row.above), percent(row.above_at_end)],
+    ...[percent(row.pay), percent(row.refused), percent(row.judging), percent(row.judging_late)],
   ]);
   return table(headings, cells);
 }

@@ -71,6 +71,8 @@ export interface DeviceChannel {
   listen(listener: (from: string, message: Uint8Array) => Promise<void>): () => void;
   /** In runs whose model is cut into stages: the stages of the workers that are here now, by their ids, as the log has them; this device's too. Else empty. */
   stages(): ReadonlyMap<string, number>;
+  /** There too: the workers that are here whose last work was judged and merged. Nobody knows what to expect of the others. */
+  proven(): ReadonlySet<string>;
   /** There too: all stages that each worker has held in the open round, also who has left; null: this device has not seen all of the round. */
   held(): ReadonlyMap<string, ReadonlySet<number>> | null;
   /** Signs a statement about this run with the device's key, (protocol/game-statement.ts): whoever has it can show others what this device said. */

@@ -11,6 +11,8 @@ export class Air {
   readonly run: string;
   /** Who is here, with their stages. */
   readonly stages = new Map<string, number>();
+  /** Those whose last work was merged. */
+  proven: ReadonlySet<string> = new Set();
   /** What judges know of who has held which stage in the round; null: nothing. */
   held: ReadonlyMap<string, ReadonlySet<number>> | null = null;
   /** Validators, who are here as well. */
@@ -36,6 +38,7 @@ export class Air {
     return {
       clock: systemClock,
       stages: () => this.stages,
+      proven: () => this.proven,
       held: () => this.held,
       sign: (statement) => identity.sign(gameStatement(this.run, statement)),
       listen: (listener) => {

@@ -77,7 +77,8 @@ test('who holds which stage is told to all who take part, a worker its own apart
   history.happen(ALICE, work({ stage: stage(ALICE) }));
   const view = (worker?: string) =>
     worker ? runView(run, time, 'worker', ownView(run, worker)) : wholeView(run, time);
-  const expected = [ALICE, BOB].map((id) => [id, stage(id)]);
+  run.peers.get(BOB)!.consecutive_valid = 1;
+  const expected = [ALICE, BOB].map((id) => [id, stage(id), id === BOB]);
   assert.deepEqual(view().roster, expected);
   assert.deepEqual(
     view().submissions.map((one) => one.stage),
@@ -85,9 +86,10 @@ test('who holds which stage is told to all who take part, a worker its own apart
   );
   assert.equal(view().stage, undefined);
   assert.deepEqual([view(BOB).roster, view(BOB).stage], [expected, stage(BOB)]);
+  run.peers.get(BOB)!.consecutive_valid = 0;
   for (const worker of [undefined, BOB]) assert.deepEqual(RunViewSchema.parse(view(worker)), view(worker));
   history.happen(BOB, left(BOB));
-  assert.deepEqual(view().roster, [[ALICE, stage(ALICE)]]);
+  assert.deepEqual(view().roster, [[ALICE, stage(ALICE), false]]);
   assert.equal(view(BOB).stage, undefined, 'it holds none while it is away');
   const [status] = runStatuses(history.state, time, new Map(), () => 0);
   const shown = RunStatusSchema.parse(status);

@@ -60,11 +60,15 @@ export function ownView(run: RunState, worker: string): OwnView {
   };
 }
 
-/** Who holds which stage; missing where the model is not cut. */
+/** Who holds which stage, and who has a record; missing where the model is not cut. */
 const rosterOf = ({ spec, peers }: RunState): Pick<RunView, 'roster'> =>
   spec.stages === undefined
     ? {}
-    : { roster: [...peers.values()].filter(holdsStage).map(({ id, stage }) => [id, stage] as [string, number]) };
+    : {
+        roster: [...peers.values()]
+          .filter(holdsStage)
+          .map(({ id, stage, consecutive_valid }) => [id, stage, consecutive_valid > 0]),
+      };
 
 /** A submission of the open round, with all who have answered. */
 export function submissionView(run: RunState, submission: Submission): RunView['submissions'][number] {

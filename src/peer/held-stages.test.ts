@@ -5,7 +5,7 @@ import { exampleView } from '../protocol/testing/example-views.ts';
 import { HeldStages } from './held-stages.ts';
 
 const [ADA, BOB] = ['a'.repeat(64), 'b'.repeat(64)];
-const view = exampleView({ phase: 'working', round: 3, roster: [[ADA, 0]] });
+const view = exampleView({ phase: 'working', round: 3, roster: [[ADA, 0, true]] });
 const known = (held: HeldStages) => held.held && [...held.held].map(([id, stages]) => [id[0], ...stages]);
 
 test('a round that was seen from its opening is known, with who has moved and who has left', () => {
@@ -13,8 +13,8 @@ test('a round that was seen from its opening is known, with who has moved and wh
   held.see({ ...view, round: 2 });
   assert.equal(held.held, null, 'the round was open already');
   held.see(view);
-  held.see({ ...view, roster: [[ADA, 1]] });
-  held.see({ ...view, phase: 'judging', roster: [[BOB, 2]] });
+  held.see({ ...view, roster: [[ADA, 1, true]] });
+  held.see({ ...view, phase: 'judging', roster: [[BOB, 2, false]] });
   assert.deepEqual(known(held), [
     ['a', 0, 1],
     ['b', 2],
@@ -28,7 +28,7 @@ test('so is the first round where it was not open yet, and one that is opened ag
   held.see({ ...view, phase: 'gathering', roster: [] });
   held.see(view);
   assert.deepEqual(known(held), [['a', 0]]);
-  held.see({ ...view, attempt: view.attempt + 1, roster: [[BOB, 0]] });
+  held.see({ ...view, attempt: view.attempt + 1, roster: [[BOB, 0, false]] });
   assert.deepEqual(known(held), [['b', 0]]);
 });
 

@@ -77,7 +77,7 @@ test('its work is dropped and not handed in, and the task of the new stage is be
   const first = role.act({ ...view, stage: 0 }, leaving);
   const before = await next();
   assert.equal(before.round.stage, 0);
-  role.onView({ ...view, stage: 0, roster: [[HASH, 1]] });
+  role.onView({ ...view, stage: 0, roster: [[HASH, 1, false]] });
   assert.ok(!before.signal.aborted, 'that others come and go is nothing to it');
   role.onView({ ...view, stage: 1 });
   assert.ok(before.signal.aborted);

@@ -53,7 +53,15 @@ function world(): World {
   const open = (i: number): RelayChannel => {
     const identity = KEYS[i];
     const channel = openRelayChannel({
-      ...{ run: RUN, identity, clock, random: () => 0.5, stages: () => new Map(), held: () => null },
+      ...{
+        run: RUN,
+        identity,
+        clock,
+        random: () => 0.5,
+        stages: () => new Map(),
+        proven: () => new Set(),
+        held: () => null,
+      },
       send(message) {
         if (made.connected) setImmediate(() => pass(identity.id, message));
         return made.connected;
@@ -267,6 +275,7 @@ describe('a hub that is not honest', () => {
         random: () => 0.5,
         stages: () => new Map(),
         held: () => null,
+        proven: () => new Set(),
         onProblem: () => {},
       },
       send: (spoken) => said.push(spoken) > 0,

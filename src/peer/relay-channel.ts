@@ -34,6 +34,7 @@ export interface RelayChannelOptions {
   random(): number;
   /** The stages of the workers that are here (DeviceChannel). */
   stages(): ReadonlyMap<string, number>;
+  proven(): ReadonlySet<string>;
   held(): ReturnType<DeviceChannel['held']>;
   /** Whether the message left: false while there is no connection. */
   send(message: FromRelayingPeer): boolean;
@@ -115,6 +116,10 @@ class Relaying implements RelayChannel {
 
   stages(): ReadonlyMap<string, number> {
     return this.#options.stages();
+  }
+
+  proven(): ReadonlySet<string> {
+    return this.#options.proven();
   }
 
   held(): ReturnType<DeviceChannel['held']> {

@@ -184,7 +184,8 @@ class Session {
     const { run, identity, transport } = this.#options;
     return openRelayChannel({
       ...{ run, identity, clock: this.#clock, random: () => transport.random() },
-      stages: () => new Map(this.#newest?.roster),
+      stages: () => new Map(this.#newest?.roster?.map(([device, stage]) => [device, stage])),
+      proven: () => new Set(this.#newest?.roster?.flatMap(([device, , proven]) => (proven ? device : []))),
       held: () => this.#heldStages.held,
       send: (message) => this.#connection.relay(message),
       onProblem: (code, message) => this.#tell({ type: 'problem', code, message }),

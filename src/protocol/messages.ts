@@ -114,9 +114,9 @@ export const RunViewSchema = z.object({
   merged: z.boolean().optional(),
   /** In runs whose model is cut into stages: the one that a worker itself holds; missing until it has joined. */
   stage: count.optional(),
-  /** In runs whose model is cut into stages: the workers that are here, each with its stage. */
+  /** In runs whose model is cut into stages: the workers that are here, each with its stage, and whether its last work was judged and merged. */
   roster: z
-    .array(z.tuple([hash, count]))
+    .array(z.tuple([hash, count, z.boolean()]))
     .max(WIRE_LIMITS.roster)
     .optional(),
   /** For a worker that has little to lose yet: how much it may claim in the open round. */

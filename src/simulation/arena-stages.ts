@@ -23,11 +23,14 @@ export class ArenaStages {
     const { stages, validators } = this.air;
     stages.clear();
     validators.clear();
-    for (const { id, present, role, stage } of peers.values()) {
+    const proven = new Set<string>();
+    for (const { id, present, role, stage, consecutive_valid } of peers.values()) {
       if (!present) continue;
+      if (consecutive_valid > 0) proven.add(id);
       if (role === 'worker') stages.set(id, stage!);
       else validators.add(id);
     }
+    this.air.proven = proven;
     this.air.held = new Map([...stages].map(([id, stage]) => [id, new Set([stage])]));
   }
 

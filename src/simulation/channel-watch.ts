@@ -64,6 +64,7 @@ export class ChannelWatch {
     return {
       clock: inner.clock,
       stages: () => inner.stages(),
+      proven: () => inner.proven(),
       held: () => inner.held(),
       sign: (statement) => inner.sign(statement),
       send: (to, message, signal) => this.#send(inner, behind, to, message, signal),

@@ -24,6 +24,7 @@ test('a device that is alone and cannot be reached is asked again at a look, and
     channel: {
       clock: systemClock,
       stages: () => new Map([['alone', 1]]),
+      proven: () => new Set(),
       // With no end to it, nothing else would ever run in this process.
       send: async () => (++sent < 100 ? Promise.reject(new Error('not here')) : new Promise(() => {})),
     },
@@ -49,6 +50,7 @@ describe('a micro-batch that is handed on', () => {
     readonly clock: HandClock;
     readonly flights: Flights;
     readonly stages: Map<string, number>;
+    readonly proven: Set<string>;
     readonly finished: Set<string>;
     /** To whom it was handed, in order. */
     readonly sent: string[];
@@ -66,12 +68,13 @@ describe('a micro-batch that is handed on', () => {
         signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
       });
     };
-    const channel = { clock, stages: () => stages, send };
+    const proven = new Set<string>();
+    const channel = { clock, stages: () => stages, proven: () => proven, send };
     const flights = new Flights({ channel, next: 1, finished, over: new AbortController().signal });
     const input = { tokens: new Int32Array(0), activations: null, name: '' };
     const of = { origin: 'maker', number: 0 };
     flights.begin({ of, input, forward: 7, from: null, message: async () => new Uint8Array(1) });
-    return { clock, flights, stages, finished, sent };
+    return { clock, flights, stages, proven, finished, sent };
   }
 
   test('a device that takes nothing is passed by after three seconds; either may answer, and once', async () => {

@@ -11,6 +11,8 @@ const LIMITS = {
   /** A micro-batch that is not back within so many times of what is usual is given up; and at the least after so long. */
   back_times: 4,
   back_least_ms: 10_000,
+  /** So many micro-batches of a round go to devices without a record, where there are others: what a liar makes of them is learned from. */
+  to_newcomers: 1,
 } as const;
 
 export interface Flight {
@@ -34,7 +36,7 @@ interface Under extends Flight {
 }
 
 export interface FlightsOptions {
-  readonly channel: Pick<DeviceChannel, 'stages' | 'send' | 'clock'>;
+  readonly channel: Pick<DeviceChannel, 'stages' | 'proven' | 'send' | 'clock'>;
   /** The stage that gets them. */
   readonly next: number;
   /** Devices that take no more in this round. */
@@ -52,6 +54,7 @@ export class Flights {
   /** From a micro-batch's way forward to its return, and of a device to take one. */
   readonly #back = new UsualTime();
   readonly #taken = new UsualTime();
+  #to_newcomers = 0;
 
   constructor(options: FlightsOptions) {
     this.#options = options;
@@ -118,7 +121,7 @@ export class Flights {
       stage === next && !finished.has(device) ? device : [],
     );
     const untried = takers.filter((device) => !flight.tried.has(device));
-    const to = this.#routes.choose(untried.length > 0 || !again ? untried : takers);
+    const to = this.#routes.choose(this.#trusted(untried.length > 0 || !again ? untried : takers));
     if (to === null) return;
     const sent_ms = this.#now_ms();
     Object.assign(flight, { to, sent_ms });
@@ -140,6 +143,16 @@ export class Flights {
           if (!over.aborted && flight.to === to) this.#passBy(flight, to);
         },
       );
+  }
+
+  /** Those with a record, where there are any. Once in a round those without: so they get one, and a lie costs little. */
+  #trusted(devices: readonly string[]): readonly string[] {
+    const proven = this.#options.channel.proven();
+    const newcomers = devices.filter((device) => !proven.has(device));
+    if (newcomers.length === 0 || newcomers.length === devices.length) return devices;
+    if (this.#to_newcomers >= LIMITS.to_newcomers) return devices.filter((device) => proven.has(device));
+    this.#to_newcomers++;
+    return newcomers;
   }
 
   /** The device has left, or does not take it: somebody else gets it. */

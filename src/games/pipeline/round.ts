@@ -33,6 +33,8 @@ import type { Entry, Handed, MicroBatch } from './work.ts';
 
 /** How often a worker looks for who has left or does not answer. */
 const LOOK_MS = 100;
+/** How many micro-batches a maker without a record begins in a round, where others have one: so many are enough to get one. */
+const NEWCOMER_MAKES = 1;
 
 /** What came in and waits; settled when it is done. */
 interface Job {
@@ -87,6 +89,9 @@ class StageRound implements AtWork {
   readonly #part: number;
   #most: number;
   #made = 0;
+  /** How many were taken of devices without a record, and how many are at the most. */
+  #of_newcomers = 0;
+  readonly #most_of_newcomers: number;
   #woken = false;
   #wake = (): void => {};
 
@@ -102,7 +107,11 @@ class StageRound implements AtWork {
     this.#layouts = layoutsOf(task.params.model, stageOptions(task.params, plan));
     this.#makers = new Set(this.#inStage(0));
     this.#part = this.#params.inner_steps * this.#params.micro_batches;
-    this.#most = this.#part;
+    this.#most = this.#isNewcomer(task.peer) ? NEWCOMER_MAKES : this.#part;
+    // Each worker hands one to newcomers of the next stage, who hand it on.
+    const from =
+      plan.stage === 1 ? [...this.#makers].filter((maker) => this.#isNewcomer(maker)) : this.#inStage(plan.stage - 2);
+    this.#most_of_newcomers = Math.max(1, from.length);
     this.#flights = new Flights({
       ...{ channel: this.#channel, next: plan.stage + 1, finished: this.#finished, over: this.#over.signal },
     });
@@ -137,7 +146,8 @@ class StageRound implements AtWork {
       this.#over.abort();
       const moved = this.isMoved();
       desk.end(this.#seed, this.#kept, moved);
-      const unmade = this.#options.plan.range.embedding ? Math.max(0, this.#most - this.#made) : 0;
+      const asked = Math.max(this.#part, this.#most);
+      const unmade = this.#options.plan.range.embedding ? Math.max(0, asked - this.#made) : 0;
       if (!moved) desk.tell(this.#others(), { kind: 'finished', seed: this.#seed, unmade });
       for (const { settle } of [...this.#gradients, ...this.#forward]) settle();
     }
@@ -145,6 +155,8 @@ class StageRound implements AtWork {
   }
 
   async handed(from: string, message: HandedOn): Promise<void> {
+    // Its sender sees that it is not taken, and asks another one.
+    if (message.kind === 'activations' && this.#isTooMany(from)) return onceAborted(this.#over.signal);
     const accepted = await this.#accepted(from, message);
     if (!accepted || this.#over.signal.aborted) return;
     await new Promise<void>((settle) => {
@@ -152,6 +164,18 @@ class StageRound implements AtWork {
       queue.push({ ...accepted, settle });
       this.#awake();
     });
+  }
+
+  /** Whether a device has no record, while others of its stage have one. */
+  #isNewcomer(device: string): boolean {
+    const proven = this.#channel.proven();
+    const stages = this.#channel.stages();
+    return !proven.has(device) && [...proven].some((other) => stages.get(other) === stages.get(device));
+  }
+
+  /** More of newcomers than honest ones can have: what a liar makes of them would be learned from, though it is paid for nothing. */
+  #isTooMany(from: string): boolean {
+    return this.#isNewcomer(from) && ++this.#of_newcomers > this.#most_of_newcomers;
   }
 
   /** The log has given this worker another stage: it goes on with the round there. */
@@ -337,7 +361,8 @@ class StageRound implements AtWork {
 
   /** What another maker leaves unmade those that are left make, each a part of it. */
   #takeOver(unmade: number): void {
-    const makers = Math.max(1, this.#makers.size);
+    if (this.#isNewcomer(this.#options.task.peer)) return;
+    const makers = Math.max(1, [...this.#makers].filter((maker) => !this.#isNewcomer(maker)).length);
     const more = Math.ceil(Math.min(this.#part, Math.max(0, unmade)) / makers);
     this.#most = Math.min(mostMade(this.#params), this.#most + more);
   }
@@ -379,6 +404,12 @@ class StageRound implements AtWork {
     return { amount, numbers: { ...numbers, ...trafficNumbers({ under_way: this.#flights.count, queued }) } };
   }
 }
+
+const onceAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 
 /** What was computed here is not finite. */
 function diverged(round: number, { learning_rate }: PipelineParams): GameError {
