@@ -20,7 +20,7 @@ export class Air {
   /** Called for each message; false: it is lost, and its sender is told. */
   passes: (from: string, to: string, message: Uint8Array) => boolean = () => true;
   readonly #listeners = new Map<string, Listener>();
-  readonly #lanes = new Map<string, Promise<unknown>>();
+  #lanes = new Map<string, Promise<unknown>>();
 
   constructor(run: string) {
     this.run = run;
@@ -30,7 +30,12 @@ export class Air {
   clear(): void {
     this.stages.clear();
     this.#listeners.clear();
-    this.#lanes.clear();
+    this.dropWaiting();
+  }
+
+  /** What has not reached its device yet is lost: each of them might keep the next one waiting for a minute. */
+  dropWaiting(): void {
+    this.#lanes = new Map();
   }
 
   channel(identity: Identity): DeviceChannel {
@@ -52,13 +57,16 @@ export class Air {
   async #send(from: string, to: string, message: Uint8Array, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     const lane = `${from} ${to}`;
-    const heard = (this.#lanes.get(lane) ?? Promise.resolve()).then(async () => {
+    const lanes = this.#lanes;
+    const heard = (lanes.get(lane) ?? Promise.resolve()).then(async () => {
+      signal?.throwIfAborted();
+      if (lanes !== this.#lanes) throw new Error('the round is over');
       const listener = this.#listeners.get(to);
       const isHere = this.stages.has(to) || this.validators.has(to);
       if (!listener || !isHere || !this.passes(from, to, message)) throw new Error('not here');
       await listener(from, message);
     });
-    this.#lanes.set(
+    lanes.set(
       lane,
       heard.catch(() => {}),
     );

@@ -56,6 +56,7 @@ export class ArenaStages {
       return await Promise.all(working);
     } finally {
       clearTimeout(deadline);
+      this.air.dropWaiting();
     }
   }
 }
