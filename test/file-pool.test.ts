@@ -57,19 +57,19 @@ test('two devices with one file answer as one, whatever happens to the process o
     const { owned_by, label, licence, quantisation, engine } = modelObject(offered, null);
     assert.deepEqual([owned_by, licence, quantisation, engine], [OWNERS[0], 'MIT', 'f32', 'llama.cpp']);
     assert.ok(label !== null && label !== offered.name);
-    const request = { ...requestOf({ max_tokens: 60 }), model: offered.name } as AnswerRequest;
+    const request = { ...requestOf({ max_tokens: 120 }), model: offered.name } as AnswerRequest;
     const never = new AbortController().signal;
     const undisturbed = await wholeAnswer(server.answer(request, never));
     devices[1].come();
     assert.equal(server.models()[0].owner, 'several');
-    // The engine that writes is killed in mid-answer.
+    // The engine that writes is killed in mid-answer: soon, as it writes faster than this test reads on a busy machine.
     let killed = false;
     const ids: number[] = [];
     for await (const event of server.answer(request, never)) {
       if (event.kind !== 'token') continue;
       ids.push(event.id);
       const writing = devices.findIndex(({ serving }) => serving.running > 0);
-      if (ids.length < 5 || killed || writing < 0) continue;
+      if (killed || writing < 0) continue;
       killed = true;
       process.kill(files[writing].pid!, 'SIGKILL');
     }
