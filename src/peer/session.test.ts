@@ -17,7 +17,7 @@ const HUB = 'b'.repeat(64);
 const RUN = 'f'.repeat(64);
 
 /** A hub that welcomes everybody and refuses each event as a test says. */
-function device(bind: SessionOptions['bind'], refusal: (events: string[]) => string) {
+function device(bind: SessionOptions['bind'], refusal: (events: string[]) => string, game = {} as AnyGame) {
   const events: string[] = [];
   const dial = (): Channel =>
     hubChannel(HUB, (event, say) => {
@@ -34,7 +34,7 @@ function device(bind: SessionOptions['bind'], refusal: (events: string[]) => str
       identity: createIdentity(),
       params: {},
     },
-    game: {} as AnyGame,
+    game,
     device: { runtime: { class: 'native-cpu' }, drawer: memoryDrawer() } as unknown as Device,
     transport: { dial, clock: systemClock, random: () => 0.5 },
     blobs: {
@@ -73,4 +73,19 @@ test('a certificate that ends while the device takes part is made anew, and the 
   await assert.rejects(taking, { code: 'refused' });
   assert.deepEqual(events.slice(0, 2), ['peer.joined', 'peer.joined']);
   assert.equal(bound, 2, 'at the beginning, and when the certificate had ended');
+});
+
+test('what a device was sending when it left has failed', async () => {
+  const failed = Promise.withResolvers<unknown>();
+  let channel: Device['channel'];
+  const game = {
+    needs: ['channel'],
+    async prepare(_params: unknown, device: Device) {
+      channel = device.channel;
+    },
+  } as unknown as AnyGame;
+  // It is connected by then. Its partner never answers.
+  const bind = async (): Promise<void> => void channel!.send('a'.repeat(64), new Uint8Array(1)).catch(failed.resolve);
+  await assert.rejects(device(bind, () => 'unknown-run', game).taking, { code: 'refused' });
+  assert.match(String(await failed.promise), /connection to the hub is lost/);
 });

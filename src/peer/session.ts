@@ -141,6 +141,7 @@ class Session {
       deaf?.();
       await this.#serving?.close();
       this.#connection.close();
+      this.#channel?.away();
       await heads?.close();
     }
   }

@@ -6,6 +6,14 @@ const flights = (name: string): readonly [string, string] => ['games/pipeline/fl
 
 export const CHANNEL: readonly PlantedFault[] = [
   {
+    name: 'who-leaves-waits-for-what-it-sends',
+    file: 'peer/session.ts',
+    find: 'this.#connection.close();\n      this.#channel?.away();',
+    replace: 'this.#connection.close();',
+    by: 'staged',
+    unit: ['peer/session.test.ts', 'what a device was sending when it left has failed'],
+  },
+  {
     name: 'what-was-lost-counts-as-taken',
     file: 'hub/relay.ts',
     find: 'if (known && known.taken < known.last) {',
