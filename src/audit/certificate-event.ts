@@ -2,10 +2,11 @@
 import { z } from 'zod';
 import { decodeEvent } from '../core/codec.ts';
 import type { LoggedEvent } from '../core/events.ts';
+import { ProofSchema } from '../core/rounds/merged-list.ts';
 import { openCheckpoint } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { originOf } from '../ledger/key-names.ts';
-import { inclusionProof, leafHash, MAX_PROOF_HASHES, type NodeReader, verifyInclusion } from '../ledger/merkle.ts';
+import { inclusionProof, leafHash, type NodeReader, verifyInclusion } from '../ledger/merkle.ts';
 import {
   fromBase64,
   MAX_NOTE_BYTES,
@@ -19,8 +20,6 @@ import { MAX_EVENT_BYTES } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { OwnershipError } from './ownership-errors.ts';
 
-/** A SHA-256 in base64 has 44 characters. */
-export const ProofSchema = z.array(z.string().length(44)).max(MAX_PROOF_HASHES);
 export const NoteSchema = z.string().max(MAX_NOTE_BYTES);
 
 /** Plain JSON; bytes in base64. */

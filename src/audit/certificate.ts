@@ -5,7 +5,7 @@ import type { RunCreated } from '../core/events/run-created.ts';
 import type { SharesStated } from '../core/events/shares-stated.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
-import { MembershipSchema } from '../core/rounds/merged-list.ts';
+import { MembershipSchema, ProofSchema } from '../core/rounds/merged-list.ts';
 import { verifyRow } from '../core/shares/share-table.ts';
 import { UnitSchema } from '../protocol/measures.ts';
 import { count, hash } from '../protocol/schemas.ts';
@@ -14,7 +14,6 @@ import {
   openBareCheckpoint,
   openProof,
   openProven,
-  ProofSchema,
   type ProvenEvent,
   ProvenEventSchema,
 } from './certificate-event.ts';

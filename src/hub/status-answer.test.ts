@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { Hono } from 'hono';
+import type { Clock } from '../protocol/clock.ts';
 import type { PeerView, RunStatus } from '../protocol/messages.ts';
 import { exampleStatus } from '../protocol/testing/example-views.ts';
 import { statusAnswer } from './status-answer.ts';
@@ -19,6 +20,12 @@ function costly(cost_ms: () => number) {
   return { clock, computed, statuses };
 }
 const roundOf = ([{ round }]: RunStatus[]): number => round;
+
+/** A hub whose only run has this status. */
+const answering = (status: RunStatus, clock: Pick<Clock, 'elapsed_ms'>) => {
+  const statuses = openKept(() => [status], clock);
+  return new Hono().get('/status', statusAnswer('hub', statuses, clock));
+};
 
 describe('the state', () => {
   test('that is expensive is computed for one part in twenty of the time, however many ask', () => {
@@ -95,14 +102,7 @@ describe('the answer', () => {
   test('is without peers for whoever asks for none, under another tag', async () => {
     const clock = { elapsed_ms: () => 0 };
     const status = exampleStatus({ peers: [{ id: 'a' } as PeerView] });
-    const app = new Hono().get(
-      '/status',
-      statusAnswer(
-        'hub',
-        openKept(() => [status], clock),
-        clock,
-      ),
-    );
+    const app = answering(status, clock);
     const [whole, brief] = await Promise.all(['', '?peers=none'].map((query) => app.request(`/status${query}`)));
     assert.deepEqual(await whole.json(), { hub: 'hub', runs: [status] });
     assert.deepEqual(await brief.json(), { hub: 'hub', runs: [{ ...status, peers: [] }] });
@@ -119,14 +119,7 @@ describe('the answer', () => {
         return { written: ++written };
       },
     };
-    const app = new Hono().get(
-      '/status',
-      statusAnswer(
-        'hub',
-        openKept(() => [status], clock),
-        clock,
-      ),
-    );
+    const app = answering(status, clock);
     for (let asked = 0; asked < 1000; asked++) {
       await app.request('/status');
       clock.now_ms += 1;

@@ -1,4 +1,5 @@
-// Who has held which stage of a model in the open round, as its views tell: who judges the round's work asks for it when some have left already.
+// Who holds which stage of a model now, and who has held it in the open round, as its views tell: who judges the round's work asks for that when
+// some have left already.
 import type { RunView } from '../protocol/messages.ts';
 import { roundKey } from './role.ts';
 
@@ -7,6 +8,8 @@ export class HeldStages {
   #round = '';
   #isWhole = false;
   #held = new Map<string, Set<number>>();
+  #stages: ReadonlyMap<string, number> = new Map();
+  #proven: ReadonlySet<string> = new Set();
 
   see(view: RunView): void {
     const round = roundKey(view);
@@ -16,7 +19,10 @@ export class HeldStages {
       this.#round = round;
       this.#held = new Map();
     }
-    for (const [device, stage] of view.roster ?? []) {
+    const roster = view.roster ?? [];
+    this.#stages = new Map(roster.map(([device, stage]) => [device, stage]));
+    this.#proven = new Set(roster.flatMap(([device, , proven]) => (proven ? device : [])));
+    for (const [device, stage] of roster) {
       const stages = this.#held.get(device) ?? new Set();
       this.#held.set(device, stages.add(stage));
     }
@@ -26,6 +32,17 @@ export class HeldStages {
   away(): void {
     this.#round = '';
     this.#isWhole = false;
+    this.#stages = new Map();
+    this.#proven = new Set();
+  }
+
+  /** By the newest view, as DeviceChannel has them. */
+  get stages(): ReadonlyMap<string, number> {
+    return this.#stages;
+  }
+
+  get proven(): ReadonlySet<string> {
+    return this.#proven;
   }
 
   /** null: a part of the round was not seen. */

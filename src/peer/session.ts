@@ -185,8 +185,8 @@ class Session {
     const { run, identity, transport } = this.#options;
     return openRelayChannel({
       ...{ run, identity, clock: this.#clock, random: () => transport.random() },
-      stages: () => new Map(this.#newest?.roster?.map(([device, stage]) => [device, stage])),
-      proven: () => new Set(this.#newest?.roster?.flatMap(([device, , proven]) => (proven ? device : []))),
+      stages: () => this.#heldStages.stages,
+      proven: () => this.#heldStages.proven,
       held: () => this.#heldStages.held,
       send: (message) => this.#connection.relay(message),
       onProblem: (code, message) => this.#tell({ type: 'problem', code, message }),

@@ -20,11 +20,10 @@ export interface MergedList {
   readonly accepted_root: string;
 }
 
-const EntrySchema = z.strictObject({
-  id: hash,
-  /** In base64; a SHA-256 has 44 characters. */
-  inclusion_proof: z.array(z.string().length(44)).max(MAX_PROOF_HASHES),
-});
+/** In base64; a SHA-256 has 44 characters. */
+export const ProofSchema = z.array(z.string().length(44)).max(MAX_PROOF_HASHES);
+
+const EntrySchema = z.strictObject({ id: hash, inclusion_proof: ProofSchema });
 
 /** Whether a work is in a list: its own entry, or the entries between which it would be, with their proofs. */
 export const MembershipSchema = z.strictObject({

@@ -5,6 +5,7 @@ import { ModelError } from '../../model/errors.ts';
 import { checkReceived } from '../../model/pipeline/boundary.ts';
 import { layoutsOf } from '../../model/pipeline/graphs.ts';
 import type { Stage } from '../../model/pipeline/stage.ts';
+import { fired } from '../../protocol/clock.ts';
 import { isSigned } from '../../protocol/game-statement.ts';
 import { GameError } from '../errors.ts';
 import type { Device, DeviceChannel, Told } from '../game.ts';
@@ -156,7 +157,7 @@ class StageRound implements AtWork {
 
   async handed(from: string, message: HandedOn): Promise<void> {
     // Its sender sees that it is not taken, and asks another one.
-    if (message.kind === 'activations' && this.#isTooMany(from)) return onceAborted(this.#over.signal);
+    if (message.kind === 'activations' && this.#isTooMany(from)) return fired(this.#over.signal);
     const accepted = await this.#accepted(from, message);
     if (!accepted || this.#over.signal.aborted) return;
     await new Promise<void>((settle) => {
@@ -404,12 +405,6 @@ class StageRound implements AtWork {
     return { amount, numbers: { ...numbers, ...trafficNumbers({ under_way: this.#flights.count, queued }) } };
   }
 }
-
-const onceAborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 
 /** What was computed here is not finite. */
 function diverged(round: number, { learning_rate }: PipelineParams): GameError {

@@ -118,9 +118,7 @@ async function outcomeIn(
   list: MergedList,
   { run, round, submission }: HandedIn,
 ): Promise<HandedIn['outcome']> {
-  const line = openLine({ attempts: 1, silence_ms: SILENCE_MS });
-  const address = `${url}/runs/${run}/rounds/${round}/works/${submission}`;
-  const { status, bytes } = await line.ask({ url: address, max_bytes: MAX_PROOF_BYTES });
+  const { status, bytes } = await ask(`${url}/runs/${run}/rounds/${round}/works/${submission}`, MAX_PROOF_BYTES);
   if (status !== 200) return 'decided';
   const proof = MembershipSchema.safeParse(JSON.parse(new TextDecoder().decode(bytes)));
   const merged = proof.success ? isMerged(list, submission, proof.data) : null;
@@ -128,8 +126,10 @@ async function outcomeIn(
 }
 
 async function get(address: string, limit_bytes: number): Promise<Uint8Array> {
-  const line = openLine({ attempts: 1, silence_ms: SILENCE_MS });
-  const { status, bytes } = await line.ask({ url: address, max_bytes: limit_bytes });
+  const { status, bytes } = await ask(address, limit_bytes);
   if (status !== 200) throw new TypeError(`${address} answered ${status}`);
   return bytes;
 }
+
+const ask = (address: string, limit_bytes: number) =>
+  openLine({ attempts: 1, silence_ms: SILENCE_MS }).ask({ url: address, max_bytes: limit_bytes });
