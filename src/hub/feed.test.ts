@@ -14,6 +14,7 @@ import { exampleStatus } from '../protocol/testing/example-views.ts';
 import { openFeed } from './feed.ts';
 import { openHistories } from './history.ts';
 import { openSamples } from './samples.ts';
+import { watchedBy } from './watched-machine.ts';
 
 const RUN = 'a'.repeat(64);
 const HASH = 'b'.repeat(64);
@@ -137,7 +138,7 @@ describe('history', () => {
 
   function play(rounds: number) {
     const histories = openHistories();
-    const watched = histories.watched(machine);
+    const watched = watchedBy(machine, [histories]);
     const run = {
       id: RUN,
       round: 0,
@@ -203,10 +204,8 @@ describe('history', () => {
 
   test('a refused event leaves no trace', () => {
     const histories = openHistories();
-    const refusing = histories.watched({
-      refusalOf: () => null,
-      apply: () => ({ code: 'wrong-round', message: '' }) as never,
-    });
+    const machine = { refusalOf: () => null, apply: () => ({ code: 'wrong-round', message: '' }) as never };
+    const refusing = watchedBy(machine, [histories]);
     refusing.apply(initialState('c'.repeat(64)), {
       id: HASH,
       author: HASH,

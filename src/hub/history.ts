@@ -1,11 +1,9 @@
 // The history of a run, for people: measurements and merged rounds as columns of numbers, thinned out, rebuilt from the log or kept with a snapshot.
-import type { LoggedEvent } from '../core/events.ts';
-import type { StateMachine } from '../core/reduce.ts';
-import { acceptedSubmissions } from '../core/rounds/judging.ts';
-import type { NetworkState, RunState } from '../core/state.ts';
+import type { Submission } from '../core/state.ts';
 import { inUnit } from '../protocol/measures.ts';
 import type { RunHistory, Series } from '../protocol/messages.ts';
 import type { Keepsake } from './snapshots.ts';
+import type { Watcher } from './watched-machine.ts';
 
 /** A chart is some thousand pixels wide, so beyond this every second point is dropped. */
 const POINTS = 1024;
@@ -25,9 +23,7 @@ interface Curve {
   fresh: Point[];
 }
 
-export interface Histories extends Keepsake {
-  /** The state machine, with the history of what it accepts, in a replay too. */
-  watched(machine: StateMachine): StateMachine;
+export interface Histories extends Keepsake, Watcher {
   /** Everything that is kept of a run. */
   of(run: string): RunHistory;
   /** What is new since the last call, for every run that has something new. */
@@ -45,7 +41,7 @@ export function openHistories(): Histories {
     return curves;
   };
 
-  const note = (state: NetworkState, { body }: LoggedEvent, mean: number | null): void => {
+  const note: Watcher['saw'] = (state, { body }, merged) => {
     if (body.type !== 'model.evaluated' && body.type !== 'round.merged') return;
     const run = state.runs.get(body.run)!;
     const { evaluations, rounds } = curvesOf(run.id);
@@ -58,19 +54,11 @@ export function openHistories(): Histories {
       value: value === null ? null : inUnit(name, value),
     });
     if (body.type === 'model.evaluated') add(evaluations, at(body.measured[name]));
-    else if (body.bundle !== null) add(rounds, at(mean));
+    else if (body.bundle !== null) add(rounds, at(meanOfWorkers(name, merged)));
   };
 
   return {
-    watched: (machine) => ({
-      refusalOf: machine.refusalOf,
-      apply(state, event) {
-        const mean = meanOfWorkers(state, event);
-        const refusal = machine.apply(state, event);
-        if (!refusal) note(state, event, mean);
-        return refusal;
-      },
-    }),
+    saw: note,
     of(run) {
       const { evaluations, rounds } = curvesOf(run);
       return { run, evaluations: columns(evaluations.points), rounds: columns(rounds.points) };
@@ -94,15 +82,11 @@ export function openHistories(): Histories {
   };
 }
 
-/** What workers say themselves by the run's first metric in the round that is about to be merged: the mean, each by its amount; null: its game names no such number. */
-function meanOfWorkers(state: NetworkState, { body }: LoggedEvent): number | null {
-  const run: RunState | undefined = body.type === 'round.merged' ? state.runs.get(body.run) : undefined;
-  if (!run || body.type !== 'round.merged') return null;
-  const [{ name }] = run.spec.metrics;
+/** What workers of merged work say themselves by a metric: the mean, each by its amount; null: its game names no such number. */
+function meanOfWorkers(metric: string, merged: readonly Submission[]): number | null {
   let [sum, amount] = [0, 0];
-  for (const { submission } of acceptedSubmissions(state, run)) {
-    const work = submission.body;
-    const value = work.numbers[name];
+  for (const { body: work } of merged) {
+    const value = work.numbers[metric];
     if (value === undefined) continue;
     sum += value * work.amount;
     amount += work.amount;

@@ -5,6 +5,7 @@ import { core } from '../core/reduce.ts';
 import { isMerged, mergedList } from '../core/rounds/merged-list.ts';
 import { ALICE, BOB, History, HUB, merged, RUN, seal, VERA, verdict, work } from '../core/testing/example-history.ts';
 import { openMergedWork } from './merged-work.ts';
+import { watchedBy } from './watched-machine.ts';
 
 test('a work that was merged and one that was refused are shown, with the merge in the log', () => {
   const h = new History();
@@ -14,7 +15,7 @@ test('a work that was merged and one that was refused are shown, with the merge 
   for (const [id, accepted] of [[good, true] as const, [bad, false] as const]) h.happen(VERA, seal(VERA, id, accepted));
   for (const [id, accepted] of [[good, true] as const, [bad, false] as const]) h.happen(VERA, verdict(id, accepted));
   const works = openMergedWork();
-  const machine = works.watched(core);
+  const machine = watchedBy(core, [works]);
   assert.equal(machine.apply(h.state, h.event(HUB, merged([good, bad].sort())))?.code, 'wrong-merge');
   assert.equal(works.of(RUN, 0, good), null, 'a merge that was refused is none');
   assert.equal(machine.apply(h.state, h.event(HUB, merged([good]))), null);

@@ -1,10 +1,7 @@
 // Which works the last merges took: whoever handed one in asks whether it is in the model, and gets a proof against the merge in the log.
-import type { LoggedEvent } from '../core/events.ts';
-import type { StateMachine } from '../core/reduce.ts';
-import { acceptedIds } from '../core/rounds/judging.ts';
 import { type Membership, membershipsIn } from '../core/rounds/merged-list.ts';
-import type { NetworkState } from '../core/state.ts';
 import type { Keepsake } from './snapshots.ts';
+import type { Watcher } from './watched-machine.ts';
 
 /** Of all merges together, the newest first: some 4 MB, which is two rounds of as many workers as a run may have. */
 const KEPT_IDS = 40_000;
@@ -16,9 +13,7 @@ interface Merged {
   readonly ids: readonly string[];
 }
 
-export interface MergedWork extends Keepsake {
-  /** The state machine, with the lists of the merges that it accepts, in a replay too. */
-  watched(machine: StateMachine): StateMachine;
+export interface MergedWork extends Keepsake, Watcher {
   /** Whether the merge of a round took a work; null where there is no such merge, or it is forgotten. */
   of(run: string, round: number, submission: string): Membership | null;
 }
@@ -34,15 +29,10 @@ export function openMergedWork(): MergedWork {
   };
 
   return {
-    watched: (machine) => ({
-      refusalOf: machine.refusalOf,
-      apply(state, event) {
-        const merged = aboutToMerge(state, event);
-        const refusal = machine.apply(state, event);
-        if (!refusal && merged) note(merged);
-        return refusal;
-      },
-    }),
+    saw(_state, { body }, merged) {
+      if (body.type !== 'round.merged' || body.bundle === null) return;
+      note({ run: body.run, round: body.round, ids: merged.map(({ id }) => id) });
+    },
     of(run, round, submission) {
       const merged = kept.find((one) => one.run === run && one.round === round);
       return merged ? membershipsIn(merged.ids)(submission) : null;
@@ -54,10 +44,4 @@ export function openMergedWork(): MergedWork {
       for (const [run, round, ids] of restored as [string, number, string[]][]) note({ run, round, ids });
     },
   };
-}
-
-function aboutToMerge(state: NetworkState, { body }: LoggedEvent): Merged | null {
-  if (body.type !== 'round.merged' || body.bundle === null) return null;
-  const run = state.runs.get(body.run);
-  return run ? { run: run.id, round: run.round, ids: acceptedIds(state, run) } : null;
 }

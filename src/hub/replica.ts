@@ -8,6 +8,7 @@ import { type MergedWork, openMergedWork } from './merged-work.ts';
 import { openSamples, type Samples } from './samples.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';
 import { type Keepsake, keptTogether, type Snapshots } from './snapshots.ts';
+import { watchedBy } from './watched-machine.ts';
 import { openWorkerHistories, type WorkerHistories } from './worker-histories.ts';
 
 export interface Replica {
@@ -35,7 +36,7 @@ export function openReplica({ log, identity, clock, machine, snapshots }: Replic
   const samples: Samples = openSamples(() => sequencer.state);
   const sequencer: Sequencer = openSequencer(log, identity, {
     clock,
-    machine: merged.watched(workers.watched(histories.watched(machine))),
+    machine: watchedBy(machine, [histories, workers, merged]),
     snapshots: snapshots?.(keptTogether([histories, workers, merged, samples])),
   });
   return { sequencer, histories, workers, merged, samples };

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { LoggedEvent } from '../core/events.ts';
 import type { StateMachine } from '../core/reduce.ts';
 import { initialState, type RunState } from '../core/state.ts';
+import { watchedBy } from './watched-machine.ts';
 import { openWorkerHistories } from './worker-histories.ts';
 
 const RUN = 'a'.repeat(64);
@@ -42,20 +43,20 @@ function machine(refuses = false) {
 test('merged work is remembered with its round, and work that was not merged is not', () => {
   const { state, bare, merge } = machine();
   const histories = openWorkerHistories();
-  histories.watched(bare).apply(state, merge);
+  watchedBy(bare, [histories]).apply(state, merge);
   assert.deepEqual(histories.of(RUN, ADA), [
     { merged_rounds: 1, amount: 70, numbers: { steps: 7, loss_micro: 2_000_000 } },
   ]);
   assert.deepEqual(histories.of(RUN, BEN), []);
   const refusing = machine(true);
-  histories.watched(refusing.bare).apply(refusing.state, refusing.merge);
+  watchedBy(refusing.bare, [histories]).apply(refusing.state, refusing.merge);
   assert.equal(histories.of(RUN, ADA).length, 1);
 });
 
 test('a worker of many rounds keeps its first and newest, never more than 64, also over a restart', () => {
   const { state, bare, merge } = machine();
   const histories = openWorkerHistories();
-  const watched = histories.watched(bare);
+  const watched = watchedBy(bare, [histories]);
   for (let round = 0; round < 1000; round++) watched.apply(state, merge);
   const points = histories.of(RUN, ADA);
   assert.ok(points.length <= 64 && points.length > 30, `${points.length} points`);
