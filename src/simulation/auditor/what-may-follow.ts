@@ -293,9 +293,7 @@ function wordRules(run: RunBook, body: Extract<EventBody, { type: 'run.paused' |
 function mergeRules(books: Books, run: RunBook, said: RoundMerged) {
   const { bundle, model, checkpoint, step, rest } = said;
   const { merged } = acceptedWork(books, run);
-  const tree = new CompactTree();
-  for (const { id } of merged) tree.append(leafHash(Buffer.from(id, 'hex')));
-  const list = [merged.length, Buffer.from(tree.root()).toString('hex')];
+  const list = [merged.length, rootOf(merged.map(({ id }) => Buffer.from(id, 'hex')))];
   const empty = merged.length === 0;
   const kept = (run.round + 1) % run.spec.checkpoint_every === 0 || run.round + 1 === run.spec.rounds;
   return [
@@ -310,22 +308,18 @@ function mergeRules(books: Books, run: RunBook, said: RoundMerged) {
   ] as const;
 }
 
+function rootOf(entries: readonly Uint8Array[]): string {
+  const tree = new CompactTree();
+  for (const entry of entries) tree.append(leafHash(entry));
+  return Buffer.from(tree.root()).toString('hex');
+}
+
 /** Whether a statement says of everybody what the books say, by the root of RFC 6962 over its rows. */
 function isTrue(run: RunBook, body: SharesStated): boolean {
-  const tree = new CompactTree();
   const accounts = [...new Set([...run.shares.keys(), ...run.amounts.keys()])].sort();
   const rows = accounts.map((id) => [id, balance(run, id).held, run.amounts.get(id) ?? 0] as const);
-  for (const row of rows) tree.append(leafHash(encodeStrict(row)));
   const sum = (column: 1 | 2): number => rows.reduce((all, row) => all + row[column], 0);
-  const truth = [
-    run.round,
-    run.model,
-    rows.length,
-    Buffer.from(tree.root()).toString('hex'),
-    sum(1),
-    run.unearned,
-    sum(2),
-  ];
+  const truth = [run.round, run.model, rows.length, rootOf(rows.map((row) => encodeStrict(row))), sum(1), run.unearned, sum(2)];
   const { merged_rounds, model, root, shares, unearned_shares, amount } = body;
   return truth.join() === [merged_rounds, model, body.accounts, root, shares, unearned_shares, amount].join();
 }
