@@ -319,7 +319,15 @@ function isTrue(run: RunBook, body: SharesStated): boolean {
   const accounts = [...new Set([...run.shares.keys(), ...run.amounts.keys()])].sort();
   const rows = accounts.map((id) => [id, balance(run, id).held, run.amounts.get(id) ?? 0] as const);
   const sum = (column: 1 | 2): number => rows.reduce((all, row) => all + row[column], 0);
-  const truth = [run.round, run.model, rows.length, rootOf(rows.map((row) => encodeStrict(row))), sum(1), run.unearned, sum(2)];
+  const truth = [
+    run.round,
+    run.model,
+    rows.length,
+    rootOf(rows.map((row) => encodeStrict(row))),
+    sum(1),
+    run.unearned,
+    sum(2),
+  ];
   const { merged_rounds, model, root, shares, unearned_shares, amount } = body;
   return truth.join() === [merged_rounds, model, body.accounts, root, shares, unearned_shares, amount].join();
 }
