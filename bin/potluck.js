@@ -25,10 +25,13 @@ const holdsModels = ['serve', 'join', 'hub', 'demo', 'export'].includes(process.
 const startsAnew = holdsModels && process.platform === 'linux' && process.env[wanted] === undefined;
 if (startsAnew) process.env[wanted] = '500000';
 
+// As in src/cli/children.ts: V8 reads it as a process starts.
+const memory = process.argv[2] === 'hub' ? ['--max-semi-space-size=8'] : [];
+
 if (Number(process.versions.node.split('.')[0]) >= 24) {
   // A channel to whoever has forked this process would not outlive that.
   if (startsAnew && process.execve && !process.send) {
-    process.execve(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
+    process.execve(process.execPath, [process.execPath, ...process.execArgv, ...memory, ...process.argv.slice(1)], {
       ...process.env,
     });
   }

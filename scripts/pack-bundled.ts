@@ -13,11 +13,12 @@ interface Bundled {
 }
 
 const BUNDLED: readonly Bundled[] = [
-  { name: 'zod', takes: (file) => !/^(src|v3)\/|\.c[jt]s$/.test(file) },
-  // Their sources lie beside what is compiled of them, for debuggers.
-  { name: '@noble/curves', takes: (file) => !/^src\/|\.map$/.test(file) },
-  { name: '@noble/hashes', takes: (file) => !/^src\/|\.map$/.test(file) },
-  { name: 'onnxruntime-common', takes: (file) => !/^lib\/|\.map$/.test(file) },
+  // Nothing here, and no game's file, speaks its older or its smaller dialect.
+  { name: 'zod', takes: (file) => !/^(src|v3|mini|v4-mini|v4\/mini)\/|^README|\.c[jt]s$/.test(file) },
+  // Their sources lie beside what is compiled of them, for debuggers; no type of theirs is in what a game's file imports.
+  { name: '@noble/curves', takes: (file) => !/^src\/|\.(map|d\.ts)$/.test(file) },
+  { name: '@noble/hashes', takes: (file) => !/^src\/|\.(map|d\.ts)$/.test(file) },
+  { name: 'onnxruntime-common', takes: (file) => !/^lib\/|\.(map|d\.ts)$/.test(file) },
   {
     name: 'onnxruntime-node',
     takes: (file, platform) =>
@@ -37,6 +38,7 @@ const BUNDLED: readonly Bundled[] = [
   // What sodium-native finds its binary with.
   ...['require-addon', 'bare-addon-resolve', 'bare-module-resolve', 'bare-semver', 'which-runtime'].map((name) => ({
     name,
+    takes: (file: string) => !/^README|\.d\.ts$/.test(file),
   })),
 ];
 

@@ -8,6 +8,7 @@ import { spec } from 'node:test/reporters';
 import { pathToFileURL } from 'node:url';
 import { isPageStale } from '../src/cli/page.ts';
 import { type Group, grouped } from './test-groups.ts';
+import { bundleProgram } from './test-program.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const BIN = join(ROOT, 'node_modules', '.bin');
@@ -19,18 +20,27 @@ const NAMED = 10;
 
 /** Files that take longest begin first: one of them alone at the end would leave all other cores idle. */
 const SLOWEST = [
-  'test/tab.test.ts',
-  'test/demo.test.ts',
   'test/page-work.test.ts',
-  'test/adversary.test.ts',
-  'test/rounds.test.ts',
-  'test/page.test.ts',
-  'test/cli.test.ts',
-  'test/sandbox.test.ts',
-  'test/own-game.test.ts',
-  'test/edges.test.ts',
-  'test/gpu.test.ts',
+  'test/tab.test.ts',
   'test/planted-faults.test.ts',
+  'src/ledger/s3/ceph-rgw.test.ts',
+  'test/devices.test.ts',
+  'test/page.test.ts',
+  'test/rounds.test.ts',
+  'test/gpu.test.ts',
+  'test/page-forms.test.ts',
+  'src/bench/page.test.ts',
+  'test/page-play.test.ts',
+  'test/page-stages.test.ts',
+  'test/edges.test.ts',
+  'test/demo.test.ts',
+  'test/cli.test.ts',
+  'test/own-game.test.ts',
+  'test/adversary.test.ts',
+  'test/owner-policy.test.ts',
+  'test/broken-games.test.ts',
+  'test/sandbox.test.ts',
+  'src/bench/pipeline.test.ts',
 ];
 
 type Step = readonly [command: string, ...args: string[]];
@@ -60,7 +70,7 @@ function allFiles(): { readonly files: string[]; readonly groups: Group[] } {
   );
   const { groups, rest } = grouped(found.sort(), ROOT, notes);
   const whole = inOrder(rest);
-  const firstOfRooms = whole.findIndex((file) => file.startsWith('src/'));
+  const firstOfRooms = whole.findLastIndex((file) => file.startsWith('test/')) + 1;
   return { files: whole.toSpliced(firstOfRooms, 0, ...groups.map(({ file }) => file)), groups };
 }
 
@@ -82,6 +92,10 @@ const took = new Map<string, number>();
 const concurrency = availableParallelism() + 1;
 // What is loaded is compiled once for all of them: without this, a third of a second of each file and each process goes into it.
 process.env.NODE_COMPILE_CACHE ??= join(ROOT, 'node_modules', '.cache', 'tests');
+if (only.length === 0) {
+  const flag = await bundleProgram(join(ROOT, 'dist', 'program'));
+  process.env.NODE_OPTIONS = [process.env.NODE_OPTIONS, flag].filter(Boolean).join(' ');
+}
 process.env.POTLUCK_TEST_CPU = join(notes, 'cpu');
 const tests = run({
   ...{ cwd: ROOT, files: files.map((file) => resolve(ROOT, file)), concurrency, timeout: TIMEOUT_MS },

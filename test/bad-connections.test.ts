@@ -133,7 +133,7 @@ describe('connections', () => {
       const raw = await net.hello(net.ada, net.working);
       raw.send(new Uint8Array(WIRE_LIMITS.from_peer_bytes + 1));
       const { code, message } = await raw.refusal();
-      assert.equal(`${code}: ${message}`, 'too-large: message: at most 70000 bytes, got more');
+      assert.equal(`${code}: ${message}`, `too-large: message: at most ${WIRE_LIMITS.from_peer_bytes} bytes, got more`);
       assert.equal((await raw.closed).code, 1009);
     }));
 

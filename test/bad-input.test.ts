@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -21,6 +21,7 @@ import { BitEncoder } from '../src/training/entropy.ts';
 import { codeEven, positionBits } from '../src/training/entropy-models.ts';
 import { compressUpdate, encodeUpdate, maxUpdateBytes, SparseOptionsSchema } from '../src/training/sparse.ts';
 import { tilingOf } from '../src/training/sparse-tiles.ts';
+import { setBlobOnDisk } from './blobs-on-disk.ts';
 import { firstModel, hubUnderTest, MODEL, specs, weights } from './raw-hub.ts';
 
 const net = hubUnderTest();
@@ -270,9 +271,12 @@ test('a folder with a damaged event or blob does not open, says which, and is no
   });
   assert.match(cut, /^log-rewritten: the log has 4 entries/);
   const { params } = runs[0];
-  const blob = (folder: string) => join(folder, 'blobs', params.slice(0, 2), params.slice(2, 4), params);
-  assert.match(await damage('blob', (folder) => writeFileSync(blob(folder), '{}')), /^blob-corrupt: the bytes of blob/);
-  assert.match(await damage('gone', (folder) => rmSync(blob(folder))), /^missing-blob: .*expected blob/);
+  const other = Buffer.from('{}');
+  assert.match(
+    await damage('blob', (folder) => setBlobOnDisk(folder, params, other)),
+    /^blob-corrupt: the bytes of blob/,
+  );
+  assert.match(await damage('gone', (folder) => setBlobOnDisk(folder, params, null)), /^missing-blob: .*expected blob/);
   await net.open();
   await net.unharmed(async () => {});
 });

@@ -51,21 +51,21 @@ test("a merge that throws stops its own run, a check that throws or answers nons
   const [merging, judged, sound] = await Promise.all(
     ['bad-merge', 'bad-check', 'exploitable'].map((name) => createRun(net, url, name)),
   );
-  net.join(url, 'worker m', '--run', merging, ...files(bad));
+  net.joinTogether(url, 'worker m', '--run', merging, ...files(bad));
   const problem = await hub.line(({ type }) => type === 'problem');
   assert.match(
     String(problem.message),
     /the merge of round 0 failed: bad-merge\.merge: boom; the run stands still; .*potluck run end/,
   );
 
-  net.join(url, 'worker c', '--run', judged, ...files(check));
-  const validator = net.join(url, 'judge c', '--run', judged, ...files(check), ...judge);
+  net.joinTogether(url, 'worker c', '--run', judged, ...files(check));
+  const validator = net.joinTogether(url, 'judge c', '--run', judged, ...files(check), ...judge);
   await validator.line(({ code, message }) => code === 'game-threw' && message === 'bad-check.check: boom');
   await validator.line(({ code, message }) => code === 'game-nonsense' && /^bad-check\.check: /.test(String(message)));
   const silent = await untilStatus(url, judged, ({ round }) => round >= 2);
   assert.equal(silent.peers.find(({ name }) => name === 'worker c')?.credit_amount, 0, 'merged without credit');
 
-  net.join(url, 'worker s', '--run', sound, ...files(SOUND));
+  net.joinTogether(url, 'worker s', '--run', sound, ...files(SOUND));
   await untilStatus(url, sound, ({ round }) => round >= 2);
   const stuck = await untilStatus(url, merging, () => true);
   assert.deepEqual([stuck.phase, stuck.round, /boom/.test(stuck.problem!)], ['merging', 0, true]);
@@ -82,13 +82,13 @@ test('a loop that never gives way ends its own thread, which is said: the proces
   const [judged, formed] = await Promise.all(['loop-check', 'loop-form'].map((name) => createRun(net, url, name)));
   const validator = net.join(url, 'judge', '--run', judged, '--game-seconds', '1', ...files(check), ...judge);
   await untilStatus(url, judged, ({ peers }) => peers.some(({ role, present }) => role === 'validator' && present));
-  net.join(url, 'worker c', '--run', judged, ...files(check));
+  net.joinTogether(url, 'worker c', '--run', judged, ...files(check));
   const late = await validator.line(({ code }) => code === 'game-late');
   const ended = 'has not given way for 1 s; its thread is ended, and what it was at is not done';
   assert.match(String(late.message), new RegExp(`^loop-check: check.*: ${ended}$`));
   await untilStatus(url, judged, ({ round }) => round >= 2);
 
-  const worker = net.join(url, 'worker f', '--run', formed, ...files(form));
+  const worker = net.joinTogether(url, 'worker f', '--run', formed, ...files(form));
   const refused = await worker.line(({ type }) => type === 'refused');
   assert.match(String(refused.message), new RegExp(`loop-form: checkForm: ${ended}`));
   const { round } = await untilStatus(url, judged, () => true);

@@ -40,6 +40,8 @@ const WORDS = [
   'run pause',
   'run resume',
   'run end',
+  'run move',
+  'run register',
   'rules',
   'rules show',
   'rules limits',

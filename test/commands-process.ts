@@ -8,6 +8,8 @@ export interface CommandAsked {
   readonly words: readonly string[];
   /** Beside those that are under way, instead of after them. */
   readonly at_once: boolean;
+  /** The folder of the person whose command it is; those at once are all of the person of the process. */
+  readonly home?: string;
 }
 export interface CommandSaid {
   readonly id: number;
@@ -34,7 +36,8 @@ for (const stream of ['stdout', 'stderr'] as const) {
 // A test that has heard what it wanted may be over before the command is.
 const tell = (said: CommandSaid): unknown => process.connected && process.send!(said);
 
-async function runOne({ id, words }: CommandAsked): Promise<void> {
+async function runOne({ id, words, home }: CommandAsked): Promise<void> {
+  if (home !== undefined) process.env.POTLUCK_HOME = home;
   await command.run(id, () => runCommandLine(words));
   tell({ id, code: Number(process.exitCode ?? 0) });
   process.exitCode = 0;

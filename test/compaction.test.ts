@@ -15,7 +15,7 @@ function plan(keeps_recent: boolean): Plan {
   const peers = [
     { ...honest, name: 'early', role: 'worker' as const },
     { ...honest, name: 'vera', role: 'validator' as const },
-    { ...honest, name: 'late', role: 'worker' as const, joins_ms: 20_000 },
+    { ...honest, name: 'late', role: 'worker' as const, joins_ms: 15_000 },
   ];
   const times = { rounds: ROUNDS, round_ms: 6000, judging_ms: 4000, min_workers: 1, checkpoint_every: 2, steps: 40 };
   return { ...base, peers, faults: [], run: { ...base.run, ...times, keeps_recent } };

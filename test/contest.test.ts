@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { hubHere } from './hub-here.ts';
 import { network, TINY, untilStatus } from './network.ts';
 
 const STEPS = 6;
 
 test('a poison that a lazy judge alone has accepted is contested, and costs its worker what it earned', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const flags = ['--data', join(net.folder, 'text.txt'), ...TINY, '--rounds', '40', '--steps', String(STEPS)];
   // Without a word about judges, those of who creates it judge: all devices here are of one person.
   const create = ['run', 'create', '--hub', url, ...flags, '--min-workers', '2', '--json'];

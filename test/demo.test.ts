@@ -52,52 +52,35 @@ const demo = (net: Network, rounds: number, workers = 2, ...more: string[]): Pot
     '--json',
     ...more,
   );
-test('in stages it ends with a model as well, which no worker has held whole', async (t) => {
-  const net = network(t);
-  const potluck = demo(net, 3, 2, '--stages', '3');
-  assert.equal(await potluck.ended, 0, potluck.stderr());
-  const [created] = potluck.lines.filter((line) => line.type === 'created');
-  const rounds = potluck.lines.filter((line) => line.type === 'round');
-  const stages = (rounds.at(0)!.peers as { role: string; stage?: number }[]).map(({ role, stage }) => [role, stage]);
-  assert.deepEqual(stages.sort(), [
-    ['validator', undefined],
-    ['worker', 0],
-    ['worker', 1],
-    ['worker', 2],
-  ]);
-  const finished = potluck.lines.at(-1) as Line & { first_loss: number; last_loss: number; folder: string };
-  assert.deepEqual([finished.type, finished.run], ['finished', created.run]);
-  assert.ok(finished.last_loss < finished.first_loss - 0.1, `${finished.first_loss} → ${finished.last_loss}`);
-  assert.ok(readdirSync(finished.folder).includes('model.safetensors'));
-});
-
 const hubOf = (potluck: Potluck): Promise<Line> => potluck.line((line) => line.type === 'hub');
 
-test('the demo ends by itself: a falling loss, a sample, and a model that others can read', async (t) => {
-  const net = network(t);
-  const potluck = demo(net, 2);
-  assert.equal(await potluck.ended, 0, potluck.stderr());
-  assert.equal(potluck.stderr(), '');
-  const finished = potluck.lines.at(-1) as Line & {
-    first_loss: number;
-    last_loss: number;
-    sample: string;
-    folder: string;
-  };
-  assert.equal(finished.type, 'finished');
-  assert.ok(finished.last_loss < finished.first_loss - 0.3, `${finished.first_loss} → ${finished.last_loss}`);
-  assert.ok(finished.sample.length > 50);
-  const files = readdirSync(finished.folder);
-  for (const file of ['config.json', 'model.safetensors', 'tokenizer.json']) assert.ok(files.includes(file));
-  const statuses = potluck.lines.filter((line) => line.type === 'round');
-  assert.deepEqual(statuses.map((line) => line.evaluated_rounds).at(-1), 2);
-});
-
-test('stopped in the middle it leaves nothing running and loses nothing: started again it goes on; killed then, it leaves no orphan', {
+test('in stages each worker is given one; killed in the middle of its work it leaves no orphan', {
   skip,
 }, async (t) => {
   const net = network(t);
-  const first = demo(net, 50, 1);
+  const potluck = demo(net, 50, 2, '--stages', '2');
+  const { url } = await hubOf(potluck);
+  const { run } = await potluck.line((line) => line.type === 'created');
+  const { peers } = await untilStatus(String(url), String(run), (status) => {
+    return status.peers.filter((peer) => peer.progress?.state === 'working').length === 2;
+  });
+  assert.deepEqual(peers.map(({ role, stage }) => [role, stage]).sort(), [
+    ['validator', undefined],
+    ['worker', 0],
+    ['worker', 1],
+  ]);
+  const orphans = childrenOf(potluck.process.pid!);
+  assert.equal(orphans.length, 4, 'a hub, two workers and a validator');
+  potluck.process.kill('SIGKILL');
+  await potluck.ended;
+  await untilGone(orphans);
+});
+
+test('stopped in the middle it leaves nothing running and loses nothing; started again it ends by itself: a falling loss, a sample, and a model that others can read', {
+  skip,
+}, async (t) => {
+  const net = network(t);
+  const first = demo(net, 3, 1);
   const { url } = await hubOf(first);
   const { run } = await first.line((line) => line.type === 'created');
   const before = await untilStatus(String(url), String(run), (status) => status.round >= 1);
@@ -110,22 +93,26 @@ test('stopped in the middle it leaves nothing running and loses nothing: started
   assert.deepEqual(pids.filter(isRunning), []);
   assert.equal(first.lines.at(-1)?.type, 'stopped');
 
-  const second = demo(net, 50, 1);
-  const { url: again } = await hubOf(second);
+  const second = demo(net, 3, 1);
   const continued = await second.line((line) => line.type === 'continued');
   assert.equal(continued.run, run);
   assert.ok(Number(continued.round) >= before.round);
-  const after = await untilStatus(String(again), String(run), (status) => status.round > Number(continued.round));
-  assert.ok(after.merged_amount > before.merged_amount);
-
-  await untilStatus(String(again), String(run), (status) =>
-    status.peers.some((peer) => peer.progress?.state === 'working'),
-  );
-  const orphans = childrenOf(second.process.pid!);
-  assert.equal(orphans.length, 3);
-  second.process.kill('SIGKILL');
-  await second.ended;
-  await untilGone(orphans);
+  assert.equal(await second.ended, 0, second.stderr());
+  assert.equal(second.stderr(), '');
+  const finished = second.lines.at(-1) as Line & {
+    first_loss: number;
+    last_loss: number;
+    sample: string;
+    folder: string;
+  };
+  assert.deepEqual([finished.type, finished.run], ['finished', run]);
+  assert.ok(finished.last_loss < finished.first_loss - 0.3, `${finished.first_loss} → ${finished.last_loss}`);
+  assert.ok(finished.sample.length > 50);
+  const files = readdirSync(finished.folder);
+  for (const file of ['config.json', 'model.safetensors', 'tokenizer.json']) assert.ok(files.includes(file));
+  const last = second.lines.filter((line) => line.type === 'round').at(-1)!;
+  assert.equal(last.evaluated_rounds, 3);
+  assert.ok(Number(last.merged_amount) > before.merged_amount);
 });
 
 test('killed when it has just begun it leaves no orphan either', { skip }, async (t) => {

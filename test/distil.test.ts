@@ -6,6 +6,7 @@ import { exportModel } from '../src/model/checkpoint-folder.ts';
 import type { Weights } from '../src/model/config.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { TINY_CONFIG, tinyWeights } from '../src/serving/testing/tiny-model.ts';
+import { hubHere } from './hub-here.ts';
 import { network, TINY, untilStatus } from './network.ts';
 
 /** A teacher that writes lower-case letters: what a student learns in its first steps. */
@@ -26,7 +27,7 @@ test('a student learns from what a teacher writes and thinks, on two devices; th
   await exportModel(folder, { config: TINY_CONFIG, weights: letters(), tokenizer: byteTokenizer() });
   const served = net.start('serve', folder, '--port', '0', '--json');
   const { url: teacher_url } = await served.line(({ type }) => type === 'serving');
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const teacher = ['--teacher', String(teacher_url), '--budget', '4200', '--text-tokens', '80'];
   const kept = ['--taught', join(net.folder, 'taught'), '--at-once', '3', '--json'];
   const run = ['--hub', url, '--rounds', '3', '--steps', '10', '--round-seconds', '20', '--min-workers', '2', ...TINY];

@@ -1,7 +1,6 @@
 // A finished run of real processes with everybody's keys, and what could be made of it by those who hold them.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { VerdictGiven } from '../src/core/events/verdict-given.ts';
@@ -23,6 +22,7 @@ import { createRun } from '../src/owner/owner.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import type { DrawingIdentity, Identity } from '../src/protocol/identity.ts';
 import { loadIdentity, loadOrCreateIdentity } from '../src/protocol/identity-file.ts';
+import { blobOnDisk } from './blobs-on-disk.ts';
 import { bodyOf, type Entry, entriesOf, type Forgery, indexOfType, signedEntry } from './forged-log.ts';
 import { type Network, network, type Potluck } from './network.ts';
 
@@ -120,9 +120,6 @@ export const withBlobs =
     return forgery;
   };
 
-const blobOf = (folder: string, hash: string): Uint8Array =>
-  new Uint8Array(readFileSync(join(folder, 'blobs', hash.slice(0, 2), hash.slice(2, 4), hash)));
-
 const verdictOn = (entries: readonly Entry[], submission: string): VerdictGiven =>
   entries
     .map(({ event }) => event.body)
@@ -155,7 +152,7 @@ export async function colludingRound({ entries, hub, ada, vera, folder }: Finish
     .sort();
   const works = accepted.map((id) => {
     const body = bodyOf(list.find(({ event }) => event.id === id)!, 'work.submitted');
-    return { work: body.work === work ? garbage : blobOf(folder, body.work), weight: body.amount };
+    return { work: body.work === work ? garbage : blobOnDisk(folder, body.work), weight: body.amount };
   });
   const bundle = encodeBundle(works);
   list.push(await signedEntry(hub, { ...merged, ...mergedList(accepted), bundle: sha256Hex(bundle) }));
@@ -193,9 +190,9 @@ export async function withoutLastWorkOf({ entries, hub, run, folder }: Finished,
   assert.equal(open.phase, 'merging');
   const accepted = acceptedSubmissions(state, open).map(({ submission }) => submission);
   const game = await loadGame('pretrain');
-  const params = await decodeParams(game, blobOf(folder, open.spec.params));
-  const works = accepted.map(({ body }) => ({ work: blobOf(folder, body.work), weight: body.amount }));
-  const fetch = async (hash: string): Promise<Uint8Array> => blobOf(folder, hash);
+  const params = await decodeParams(game, blobOnDisk(folder, open.spec.params));
+  const works = accepted.map(({ body }) => ({ work: blobOnDisk(folder, body.work), weight: body.amount }));
+  const fetch = async (hash: string): Promise<Uint8Array> => blobOnDisk(folder, hash);
   const before = await catchUp(game, params, open, null, fetch, 'merge');
   const cut = await cutState(game, params, before, works);
   assert.ok(cut, 'the run merges by steps');

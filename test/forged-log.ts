@@ -1,6 +1,6 @@
 // A cheating hub for tests: takes a real log apart, changes it, and puts it together again under the hub's own key, so that the tree is right.
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ import { decodeEntryBundle, parseTilePath } from '../src/ledger/tiles.ts';
 import { openTransparencyLog } from '../src/ledger/transparency-log.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import type { Identity } from '../src/protocol/identity.ts';
+import { setBlobOnDisk } from './blobs-on-disk.ts';
 
 /** An entry of a log with what it says. */
 export interface Entry {
@@ -90,11 +91,7 @@ export async function forge(
         cpSync(join(original, 'blobs'), blobs, { recursive: true });
         own = true;
       }
-      const dir = join(blobs, hash.slice(0, 2), hash.slice(2, 4));
-      rmSync(join(dir, hash), { force: true });
-      if (!bytes) return;
-      mkdirSync(dir, { recursive: true });
-      writeFileSync(join(dir, hash), bytes);
+      setBlobOnDisk(folder, hash, bytes);
     },
     sql(statement, ...values) {
       const db = new DatabaseSync(path);

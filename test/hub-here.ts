@@ -24,7 +24,11 @@ export async function hubHere(t: TestContext, options: Partial<HubOptions> = {})
 /** A run of the model that network.ts calls tiny, by an owner of its own; resolves with its id. */
 export async function tinyRun(
   url: string,
-  { name = 'a run', ...settings }: Partial<Essentials> & { readonly name?: string } = {},
+  {
+    name = 'a run',
+    width = 16,
+    ...settings
+  }: Partial<Essentials> & { readonly name?: string; readonly width?: number } = {},
 ): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-owner-'));
   const sizes = { batch: 4, context: 16, learning_rate: 0.01 };
@@ -35,7 +39,7 @@ export async function tinyRun(
       texts: [TEXT],
       tokenizer: byteTokenizer(),
       model: {
-        ...{ num_hidden_layers: 1, hidden_size: 16, intermediate_size: 32, num_attention_heads: 2 },
+        ...{ num_hidden_layers: 1, hidden_size: width, intermediate_size: 2 * width, num_attention_heads: 2 },
         max_position_embeddings: sizes.context,
       },
       seed: 'potluck',

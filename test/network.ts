@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { TestContext } from 'node:test';
+import { after, type TestContext } from 'node:test';
 import { schemaOf } from '../src/cli/json-objects.ts';
 import { firstIssue } from '../src/errors.ts';
 import { observeHub } from '../src/peer/hub-observer.ts';
@@ -40,7 +41,7 @@ export interface Network {
   start(...args: string[]): Potluck;
   /** Starts `potluck ARGS` with these lines on its standard input, which ends with them. */
   startWith(lines: readonly string[], ...args: string[]): Potluck;
-  /** Runs `potluck ARGS`, a command that ends by itself, after those asked before, in one process for all of them. */
+  /** Runs `potluck ARGS`, a command that ends by itself, after those asked before, in one process for all of the file of tests. */
   ask(...args: string[]): Told;
   /** Starts a hub on a free port (or the given one) and resolves with its address. It serves no page unless a flag says so. */
   hub(port?: number, ...more: string[]): Promise<{ readonly url: string; readonly potluck: Potluck }>;
@@ -89,11 +90,14 @@ export function network(
   writeFileSync(text, TEXT);
   const env = { ...process.env, ...environment, POTLUCK_HOME: join(folder, 'home') };
   const started: Potluck[] = [];
-  let commands: CommandsProcess | null = null;
+  const own = Object.keys(environment).length > 0 ? new CommandsProcess(env) : null;
+  const asked: Told[] = [];
   let peers: CommandsProcess | null = null;
   t.after(async () => {
     for (const { process: child } of started) child.kill('SIGKILL');
-    await Promise.all([commands?.close(), peers?.end(), ...started.map(({ ended }) => ended)]);
+    const over = [...asked, ...started].map(({ ended }) => ended);
+    await Promise.all([...over, peers?.end()]);
+    await own?.close();
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -104,8 +108,9 @@ export function network(
   };
   const start: Network['start'] = (...args) => begin(args, null);
   const ask: Network['ask'] = (...args) => {
-    commands ??= new CommandsProcess(env);
-    return commands.ask(args);
+    const told = (own ?? commandsOfFile()).ask(args, false, env.POTLUCK_HOME);
+    asked.push(told);
+    return told;
   };
   const joining = (url: string, name: string, more: readonly string[]): readonly string[] => [
     ...['join', url, '--name', name, '--folder', join(folder, name), '--alone', '--json'],
@@ -136,6 +141,15 @@ export function network(
       return String(run);
     },
   };
+}
+
+let commands: CommandsProcess | null = null;
+after(() => commands?.close());
+
+/** Started by the first command: most of what one costs is the start. */
+function commandsOfFile(): CommandsProcess {
+  commands ??= new CommandsProcess(process.env);
+  return commands;
 }
 
 function launch(
@@ -181,6 +195,8 @@ class CommandsProcess {
       if (code === undefined) return;
       if (rests[id] !== '') out(rests[id]);
       this.#under_way--;
+      // The file of tests may be over: nothing waits for a process that only waits.
+      if (this.#under_way === 0) this.#hold('unref');
       end(code);
     });
     this.#over = new Promise((resolve) => {
@@ -194,11 +210,19 @@ class CommandsProcess {
     });
   }
 
-  ask(args: readonly string[], at_once = false): Told {
+  #hold(how: 'ref' | 'unref'): void {
+    const { stdout, stderr, channel } = this.#child;
+    this.#child[how]();
+    channel?.[how]();
+    for (const stream of [stdout, stderr]) (stream as Socket)[how]();
+  }
+
+  ask(args: readonly string[], at_once = false, home?: string): Told {
     // Nobody would answer, and the test would wait for ever.
     assert.ok(this.#child.connected, `the process of many commands has ended: ${this.#own}`);
     const heard = listen(args);
-    const asked: CommandAsked = { id: this.#asked.push(heard) - 1, words: args, at_once };
+    const asked: CommandAsked = { id: this.#asked.push(heard) - 1, words: args, at_once, home };
+    if (this.#under_way === 0) this.#hold('ref');
     this.#under_way++;
     this.#child.send(asked);
     return heard.told;
@@ -208,6 +232,7 @@ class CommandsProcess {
   async close(): Promise<void> {
     // One that is cut off before its end leaves its own code as that of the process.
     await Promise.all(this.#asked.map(({ told }) => told.ended));
+    this.#hold('ref');
     if (this.#child.connected) this.#child.disconnect();
     assert.equal(await this.#over, 0, 'the process of many commands');
   }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromBase64, toBase64 } from '../src/ledger/signed-note.ts';
-import { sendEvent } from '../src/owner/owner.ts';
+import { sendEvent } from '../src/peer/send-event.ts';
 import { type DeviceReport, openSettingsLetter, readSettings, signReport } from '../src/protocol/device-letters.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { createIdentity, generateSecret, identityFromSecret } from '../src/protocol/identity.ts';

@@ -70,8 +70,7 @@ describe('Play', { skip, concurrency: false }, () => {
   });
 
   test('the pool writes a text, another beside it, and answers in a conversation', async (t) => {
-    const net = network(t);
-    const { url } = await net.hub(0, ...SERVED);
+    const url = await pageHub(t);
     const run = await tinyRun(url);
     const page = await browser.open(t);
     await poolBehind(page, t);

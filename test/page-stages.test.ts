@@ -15,7 +15,7 @@ describe('a model in stages on the page', { skip, concurrency: false }, () => {
 
   test('learns in a tab that holds one stage, beside a Node device that holds the other', async (t) => {
     const net = network(t);
-    const { url } = await net.hub(0, '--public', 'https://potluck.example');
+    const url = await pageHub(t);
     const run = await tinyRun(url, { stages: 2, rounds: 2, steps: 2, min_workers: 2, round_seconds: 60 });
     const vera = net.joinTogether(url, 'vera', '--role', 'validator');
     await untilStatus(url, run, ({ peers }) => peers.some(({ role }) => role === 'validator'));
@@ -96,7 +96,7 @@ describe('a model in stages on the page', { skip, concurrency: false }, () => {
 
   test('writes here, and is taken home', async (t) => {
     const net = network(t);
-    const { url } = await net.hub(0, '--public', 'https://potluck.example');
+    const url = await pageHub(t);
     const run = await net.createRun(url, '--stages', '2', '--rounds', '1', '--steps', '2', '--round-seconds', '20');
     const peers = ['ada', 'bob'].map((name) => net.joinTogether(url, name));
     peers.push(net.joinTogether(url, 'vera', '--role', 'validator'));

@@ -4,7 +4,6 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -16,21 +15,13 @@ import { decodeFromHub } from '../src/protocol/from-hub.ts';
 import { sha256Hex } from '../src/protocol/hash.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
 import { uploadChallenge } from '../src/protocol/messages.ts';
+import { freePorts } from '../src/protocol/testing/free-ports.ts';
 
 const EXAMPLES = join(import.meta.dirname, '..', 'docs', 'operating');
 /** Above what nginx takes as it comes. */
 const BLOB_BYTES = 3 << 20;
 const has = (program: string): boolean => spawnSync(program, ['-v'], { stdio: 'ignore' }).error === undefined;
 const read = (name: string): string => readFileSync(join(EXAMPLES, name), 'utf8');
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** The example for nginx on a port of ours, without TLS and in a folder of its own. */
 function nginxConfig(port: number, hub: string, dir: string): string {
@@ -52,7 +43,7 @@ const caddyConfig = (port: number, hub: string): string =>
 async function passes(t: TestContext, start: (port: number, hub: string, dir: string) => ChildProcess): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'potluck-proxy-'));
   const hub = await openHub({ folder: join(dir, 'hub'), host: '127.0.0.1', port: 0 });
-  const port = await freePort();
+  const [port] = await freePorts(1);
   const proxy = start(port, new URL(hub.url).host, dir);
   const ended = once(proxy, 'exit');
   t.after(async () => {

@@ -52,7 +52,7 @@ const stateOf = ({ progress }: Line): unknown => (progress as { state?: string }
 
 test('paused, its devices wait; resumed, they go on; ended, they leave, and everything that was merged is still true', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   // A round is over when its time is: whatever is said of the run is said in the middle of one.
   const training = ['--steps', '100000', '--round-seconds', '1'];
   const run = await net.createRun(url, '--rounds', '500', ...training);

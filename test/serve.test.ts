@@ -12,6 +12,7 @@ import { exportModel } from '../src/model/checkpoint-folder.ts';
 import { GIVES_BACK } from '../src/serving/freed-memory.ts';
 import { missingLlama } from '../src/serving/llama-package.ts';
 import { testModel, writeGguf } from '../src/serving/testing/engine-models.ts';
+import { hubHere } from './hub-here.ts';
 import { type Network, network } from './network.ts';
 
 const POTLUCK = join(import.meta.dirname, '..', 'bin', 'potluck.js');
@@ -137,7 +138,7 @@ describe('a model on this machine', () => {
 
   test('of a run at a hub is the present one, by its hash in the log', async (t) => {
     const net = network(t);
-    const { url: hub } = await net.hub();
+    const { url: hub } = await hubHere(t);
     const run = await net.createRun(hub);
     const { url } = await serving(net, `${run.slice(0, 8)}@${hub}`, '--name', 'present');
     const [model] = (await clientOf(url).models.list()).data as unknown as { id: string; hash: string }[];

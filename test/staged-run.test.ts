@@ -21,6 +21,7 @@ import { openRun } from '../src/owner/taken-model.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
 import { GIVES_BACK } from '../src/serving/freed-memory.ts';
 import { createNativeRuntime } from '../src/tensor/native-runtime.ts';
+import { hubHere } from './hub-here.ts';
 import { network, TEXT, type Told, untilStatus } from './network.ts';
 
 /** Of a run whose model is there already. */
@@ -72,7 +73,7 @@ test('a run in stages has the first model of the whole one, stored whole, and is
 
 test('a run in stages learns; anybody can repeat its merges, verify what is taken home, and go on from it, whole or in other stages', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const run = await net.createRun(url, '--stages', '2', '--rounds', '2', '--steps', '4', '--round-seconds', '20');
   const [ada, bob] = ['ada', 'bob'].map((name) => net.joinTogether(url, name));
   net.joinTogether(url, 'vera', '--role', 'validator');
@@ -138,7 +139,7 @@ test('a run in stages learns; anybody can repeat its merges, verify what is take
 
 test('a model with a bottleneck between its stages is nobody’s to export, serve or go on from, and all are told why', async (t) => {
   const net = network(t);
-  const { url } = await net.hub();
+  const { url } = await hubHere(t);
   const { training, schedule } = trainingFor({
     ...{ rounds: 3, round_seconds: 5, steps: 2, batch: 2, context: 8, learning_rate: 0.01, min_workers: 2, stages: 2 },
   });

@@ -4,12 +4,15 @@ import { after, before } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { type PageHub, servePageOf } from '../src/bench/built-page.ts';
 import { CHROMIUM, launch, NO_GPU, UNOPTIMISED } from '../src/bench/chromium.ts';
-import type { Hub } from '../src/hub/hub.ts';
+import type { Hub, HubOptions } from '../src/hub/hub.ts';
 import type { Contribution } from '../src/web/tab/api.ts';
 import type { ContributionState, PauseReason } from '../src/web/tab/state.ts';
 
 /** Where tests need a browser: skipped on a machine without one, but not where everything must be tested. */
 export const skip = !CHROMIUM && !process.env.CI ? 'no Chromium on this machine (CI must have one)' : false;
+
+/** A name of this machine that a browser does not take for safe, as it takes 127.0.0.1. */
+export const PLAIN_NAME = 'plain.test';
 
 /** What the page under test offers to `evaluate`. */
 interface TabPage {
@@ -24,16 +27,21 @@ export type Scope = typeof globalThis & TabPage;
 export interface TabNetwork {
   readonly hub: Hub;
   readonly folder: string;
+  /** The files of the page. */
+  readonly web: string;
   readonly browser: Browser;
 }
 
-/** For a test file: a hub that serves the tab with what tests call in it, and a browser without a GPU. */
-export function tabNetwork(): TabNetwork {
+/**
+ * For a test file: a hub that serves the tab with what tests call in it, and a browser without a GPU.
+ * @param more what else the hub is opened with
+ */
+export function tabNetwork(more: () => Promise<Partial<HubOptions>> = async () => ({})): TabNetwork {
   let server: PageHub;
   let browser: Browser;
   before(async () => {
-    server = await servePageOf(join(import.meta.dirname, 'tab'));
-    browser = await launch([...NO_GPU, UNOPTIMISED]);
+    server = await servePageOf(join(import.meta.dirname, 'tab'), await more());
+    browser = await launch([...NO_GPU, UNOPTIMISED, `--host-resolver-rules=MAP ${PLAIN_NAME} 127.0.0.1`]);
   });
   after(async () => {
     await browser?.close();
@@ -48,6 +56,9 @@ export function tabNetwork(): TabNetwork {
     },
     get folder() {
       return server.folder;
+    },
+    get web() {
+      return server.web;
     },
   };
 }

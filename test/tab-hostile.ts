@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
@@ -91,7 +90,7 @@ export function hostileHubTests(tabs: TabNetwork): void {
     before(async () => {
       const app = new Hono();
       const places = openTransfers(systemClock, TRANSFER_LIMITS.down);
-      servePage(app, { folder: join(tabs.folder, 'web'), public_url: null }, places);
+      servePage(app, { folder: tabs.web, public_url: null }, places);
       app.get('/status', (c) => c.json({ hub: HUB, runs: [statusOf(view)] }));
       app.put('/blobs/:hash', (c) => {
         uploads++;
@@ -104,7 +103,7 @@ export function hostileHubTests(tabs: TabNetwork): void {
         const endless = new ReadableStream({ pull: (stream) => stream.enqueue(new Uint8Array(1024)) });
         return c.body(endless, 200, { 'content-length': String(blob) });
       });
-      serveViews(app, { folder: join(tabs.folder, 'web'), public_url: null }, () => []);
+      serveViews(app, { folder: tabs.web, public_url: null }, () => []);
       server = createAdaptorServer({ fetch: app.fetch }) as Server;
       new WebSocketServer({ server }).on('connection', (socket) => {
         socket.on('error', () => {});

@@ -9,10 +9,11 @@ import { chromium, type Page } from 'playwright-core';
 import { CHROMIUM, launch, NO_GPU, SOFTWARE_GPU, UNOPTIMISED } from '../src/bench/chromium.ts';
 import { openHub } from '../src/hub/hub.ts';
 import { createWasmRuntime } from '../src/tensor/wasm-runtime.ts';
+import type { HandedIn } from '../src/web/tab/state.ts';
 import { tinyRun } from './hub-here.ts';
 import { network, untilStatus } from './network.ts';
 import { trainingBits } from './tab/training-case.ts';
-import { type Scope, skip, TabUnderTest, tabNetwork } from './tab-browser.ts';
+import { PLAIN_NAME, type Scope, skip, TabUnderTest, tabNetwork } from './tab-browser.ts';
 import { hostileHubTests } from './tab-hostile.ts';
 
 describe('a tab', { skip }, () => {
@@ -25,12 +26,9 @@ describe('a tab', { skip }, () => {
   test('works beside a Node worker, is verified by a Node validator, and comes back as the same device', async (t) => {
     const net = network(t);
     const context = await tabs.browser.newContext();
-    // Time enough for a busy machine to take every step: a round ends as soon as all have handed in.
-    const run = await tinyRun(tabs.hub.url, { rounds: 3, steps: 5, min_workers: 2, round_seconds: 120 });
-    const nodePeers = [
-      net.join(tabs.hub.url, 'node', '--run', run),
-      net.join(tabs.hub.url, 'vera', '--run', run, '--role', 'validator'),
-    ];
+    // More rounds than are played: whoever is quicker does not end the run before the others are there.
+    const run = await tinyRun(tabs.hub.url, { rounds: 1000, steps: 5, min_workers: 1, round_seconds: 120 });
+    net.joinTogether(tabs.hub.url, 'vera', '--run', run, '--role', 'validator');
     // Work that is merged before there is a judge has no verdicts.
     await untilStatus(tabs.hub.url, run, (s) => s.peers.some(({ role }) => role === 'validator'));
     const page = await opened(await context.newPage());
@@ -43,20 +41,25 @@ describe('a tab', { skip }, () => {
     await page.close(); // as people do: without a word
 
     const second = await TabUnderTest.start(await opened(await context.newPage()), { run, name: 'ada' });
-    const last = await second.until((s) => s.phase === 'finished');
+    await second.until((s) => s.phase === 'working');
+    const node = net.joinTogether(tabs.hub.url, 'node', '--run', run);
+    await node.line(({ type }) => type === 'accepted');
+    const isJudged = ({ outcome, verdicts }: HandedIn): boolean => outcome === 'merged' && verdicts.length > 0;
+    const last = await second.until((s) => s.handed_in.some(isJudged));
+    await second.stop();
     assert.deepEqual([last.device, last.owner], [device, owner]);
-    for (const { outcome, verdicts } of last.handed_in) {
-      assert.equal(outcome, 'merged');
+    const judged = last.handed_in.filter(isJudged);
+    for (const { verdicts } of judged) {
       assert.deepEqual(
         verdicts.map(({ accepted, code }) => [accepted, code]),
         [[true, 'ok']],
       );
     }
-    assert.deepEqual(await Promise.all(nodePeers.map(({ ended }) => ended)), [0, 0]);
-    const status = await untilStatus(tabs.hub.url, run, (s) => s.phase === 'finished');
+    const status = await untilStatus(tabs.hub.url, run, () => true);
     const seen = status.peers.find(({ id }) => id === device)!;
     assert.deepEqual([seen.name, seen.runtime, seen.refused_submissions], ['ada', 'wasm', 0]);
-    assert.ok(seen.credit_amount >= 5 * 4 * 16, `credited with ${seen.credit_amount} tokens`);
+    const amount = judged.reduce((sum, { amount }) => sum + amount, 0);
+    assert.ok(amount > 0 && seen.credit_amount >= amount, `credited with ${seen.credit_amount} of ${amount} tokens`);
     assert.equal(status.peers.filter(({ role }) => role === 'worker').length, 2, 'the tab is one device');
     await context.close();
   });
@@ -123,15 +126,14 @@ describe('a tab', { skip }, () => {
 
   test('over plain http takes turns too, on one thread and with a key that comes back', async (t) => {
     const net = network(t);
-    const browser = await launch([...NO_GPU, UNOPTIMISED, '--host-resolver-rules=MAP plain.test 127.0.0.1']);
-    t.after(() => browser.close());
-    const context = await browser.newContext();
+    const context = await tabs.browser.newContext();
+    t.after(() => context.close());
     // A hub for its own machine answers under no such name: this one has been told its own.
-    const page = { folder: join(tabs.folder, 'web') };
+    const page = { folder: tabs.web };
     const options = { folder: join(tabs.folder, 'plain'), host: '127.0.0.1', port: 0, page };
-    const hub = await openHub({ ...options, public_url: 'http://plain.test' });
+    const hub = await openHub({ ...options, public_url: `http://${PLAIN_NAME}` });
     t.after(() => hub.close());
-    const address = hub.url.replace('127.0.0.1', 'plain.test');
+    const address = hub.url.replace('127.0.0.1', PLAIN_NAME);
     const pages = await Promise.all([1, 2].map(() => context.newPage()));
     for (const page of pages) await page.goto(`${address}/start`);
     assert.deepEqual(await pages[0].evaluate('[isSecureContext, crossOriginIsolated]'), [false, false]);
@@ -224,18 +226,9 @@ describe('a tab', { skip }, () => {
     assert.equal(runtime?.class, 'wasm');
     assert.match(runtime.why, /^only a software GPU here/); // on a busy machine something about threads follows
     await auto.stop();
-    // Asked for by name it is used, after its self-test against WASM.
-    // A software GPU on a busy machine takes a minute for its first step.
-    const run2 = await tinyRun(tabs.hub.url, { rounds: 1, steps: 2, round_seconds: 600 });
-    const forced = await TabUnderTest.start(page, { run: run2, name: 'forced', runtime: 'webgpu' });
-    const state = await forced.until((s) => s.phase === 'finished');
-    assert.equal(state.runtime?.class, 'webgpu');
-    assert.match(state.runtime.why, /^WebGPU passed its self-test/);
-    const status = await untilStatus(tabs.hub.url, run2, (s) => s.phase === 'finished');
-    assert.deepEqual(
-      status.peers.map((peer) => [peer.runtime, peer.merged_submissions]),
-      [['webgpu', 1]],
-    );
+    // How one is chosen is runtime-choice.test.ts, that a judge on a CPU accepts what one trains test/gpu.test.ts.
+    const off = await page.evaluate(() => (globalThis as Scope).potluck.gpuAgainstWasm());
+    assert.ok(off < 1e-3, `${off}`);
   });
 
   hostileHubTests(tabs);

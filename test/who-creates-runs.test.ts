@@ -8,9 +8,10 @@ import { test } from 'node:test';
 import { EXAMPLE_WORDS } from '../src/core/testing/example-events.ts';
 import { openHub } from '../src/hub/hub.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
-import { createRun, sendEvent } from '../src/owner/owner.ts';
+import { createRun } from '../src/owner/owner.ts';
 import { trainingFor } from '../src/owner/run-settings.ts';
 import { fetchStatus } from '../src/peer/find-run.ts';
+import { sendEvent } from '../src/peer/send-event.ts';
 import { signEvent } from '../src/protocol/envelope.ts';
 import { createIdentity } from '../src/protocol/identity.ts';
 

@@ -12,6 +12,7 @@ import { auditWith } from './audit.ts';
 import { inlinePool } from './pool.ts';
 import { AuditFailure } from './public-log.ts';
 import { ExampleLog, publicLogOf, SETTINGS } from './testing/example-log.ts';
+import { move } from './testing/moved-log.ts';
 
 const CALLER = hashOf('caller');
 const example = new ExampleLog();
@@ -41,13 +42,13 @@ const event = (body: AnswersSettled) => ({ id: hashOf('event'), author: hub.id, 
 /** A check that has seen the run begin. */
 async function checker(): Promise<AnswersCheck> {
   const check = new AnswersCheck(hub.id, { blob: async (hash) => blobs.get(hash) ?? null });
-  for (const [index, { event }] of example.entries.entries()) await check.after(event, index);
+  for (const [index, { event }] of example.entries.entries()) await check.after(event, index, example.state);
   return check;
 }
 
 async function isWrong(body: AnswersSettled, message: RegExp, check?: AnswersCheck): Promise<void> {
   const asked = check ?? (await checker());
-  const found: unknown = await asked.after(event(body), 99)!.catch((error) => error);
+  const found: unknown = await asked.after(event(body), 99, example.state)!.catch((error) => error);
   assert.ok(found instanceof AuditFailure, `expected ${message}, got ${found}`);
   assert.deepEqual([found.code, found.details.index], ['wrong-answers', 99]);
   assert.match(found.message, message);
@@ -55,9 +56,13 @@ async function isWrong(body: AnswersSettled, message: RegExp, check?: AnswersChe
 
 test('true batches are counted, and what was charged', async () => {
   const check = await checker();
-  await check.after(event(said([await receipt(), await receipt({}, 1)])), 99);
-  await check.after(event(said([await receipt({ earns_micro: 71 })])), 100);
-  await check.after(event(said([await receipt({ run: null, model: hashOf('other'), holders_micro: 0 })])), 101);
+  await check.after(event(said([await receipt(), await receipt({}, 1)])), 99, example.state);
+  await check.after(event(said([await receipt({ earns_micro: 71 })])), 100, example.state);
+  await check.after(
+    event(said([await receipt({ run: null, model: hashOf('other'), holders_micro: 0 })])),
+    101,
+    example.state,
+  );
   assert.deepEqual(check.report, { batches: 3, receipts: 4, charged_micro: 391, unchecked_batches: 0 });
   assert.deepEqual(check.unchecked(), []);
 });
@@ -77,14 +82,33 @@ test('sums that the receipts do not give are untrue', async () => {
 test('a receipt is settled once: not in two batches, and not twice in one', async () => {
   const one = await receipt();
   const check = await checker();
-  await check.after(event(said([one, await receipt()])), 99);
+  await check.after(event(said([one, await receipt()])), 99, example.state);
   await isWrong(said([await receipt(), one]), /receipt 1: an earlier batch has paid for the same part/, check);
   await isWrong(said([one, one]), /another receipt of the batch/);
   // Signed anew for another caller, at another price, by another device: it is the same answer.
   const { request } = one;
   await isWrong(said([await receipt({ request, earns_micro: 1 }, 1)]), /an earlier batch has paid/, check);
   // The next part of the same answer is another.
-  await check.after(event(said([await receipt({ request, part: 1 })])), 100);
+  await check.after(event(said([await receipt({ request, part: 1 })])), 100, example.state);
+});
+
+test('a run that came from another log has the models that it brought, and no others', async () => {
+  const first = new ExampleLog();
+  await first.begin();
+  await first.playRound();
+  const { model } = first.open;
+  const second = new ExampleLog(3, first);
+  await move(first, second);
+  const check = new AnswersCheck(second.hub.id, { blob: async (hash) => blobs.get(hash) ?? null });
+  for (const [index, one] of second.entries.entries()) await check.after(one.event, index, second.state);
+  const [worker] = second.workers;
+  const of = (wishes: ReceiptWishes) =>
+    exampleReceipt(worker.identity, second.hub, {
+      ...{ request: hashOf(`request ${requests++}`), caller: CALLER, run: second.run, model, ...wishes },
+    });
+  await check.after(event(said([await of({}), await of({ model: SETTINGS })])), 99, second.state);
+  assert.equal(check.report.receipts, 2);
+  await isWrong(said([await of({ model: hashOf('stranger') })]), /has never had the model/, check);
 });
 
 test('a receipt by nobody, for another hub, or of a model that the run never had is untrue', async () => {
@@ -111,7 +135,7 @@ test('receipts that are not kept are told, and accuse nobody', async () => {
   const check = await checker();
   const body = said([await receipt()]);
   blobs.delete(body.blob);
-  await check.after(event(body), 99);
+  await check.after(event(body), 99, example.state);
   assert.deepEqual([check.report.batches, check.report.unchecked_batches], [0, 1]);
   assert.match(check.unchecked()[0], /one batch of answers: they are not kept/);
 });

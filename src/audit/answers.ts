@@ -2,10 +2,12 @@
 import type { AnswersSettled } from '../core/events/answers-settled.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { problemOfBatch, receiptsIn } from '../core/serving/batch.ts';
+import type { NetworkState, RunState } from '../core/state.ts';
 import { type AnswerReceipt, openReceipt, servedPart } from '../protocol/answer-receipt.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { sha256 } from '../protocol/hash.ts';
 import { AuditFailure, type PublicBlobs } from './public-log.ts';
+import { arrivedWith } from './run-beginning.ts';
 
 export interface AnswersReport {
   /** Batches whose receipts were read, and how many there were. */
@@ -37,11 +39,20 @@ export class AnswersCheck {
   }
 
   /** To be called after each event; a promise while it reads. Rejects with AuditFailure `wrong-answers`, `corrupt-blob`; PublicLogError. */
-  after({ id, author, body }: LoggedEvent, index: number): Promise<void> | undefined {
-    if (body.type === 'run.created') this.#models.set(id, new Set([body.model]));
+  after(event: LoggedEvent, index: number, state: NetworkState): Promise<void> | undefined {
+    const { id, author, body } = event;
+    const come = arrivedWith(event, state);
+    if (come) this.#came(come);
+    else if (body.type === 'run.created') this.#models.set(id, new Set([body.model]));
     else if (body.type === 'round.merged') this.#models.get(body.run)?.add(body.model);
     else if (body.type === 'answers.settled') return this.#batch(body, author, index);
     return undefined;
+  }
+
+  /** A run that came from another log has, beside those that it had here before, the models that it brought. */
+  #came({ id, checkpoint, recent }: RunState): void {
+    const models = [checkpoint, ...recent].map(({ model }) => model);
+    this.#models.set(id, new Set([...(this.#models.get(id) ?? []), ...models]));
   }
 
   unchecked(): string[] {

@@ -9,11 +9,14 @@ import { RunStatusSchema } from '../protocol/messages.ts';
 import { AnswersCheck, type AnswersReport } from './answers.ts';
 import { ClockCheck, type ClockReport, clockGaps, clockWarnings } from './clocks.ts';
 import { DepartureCheck, type DepartureReport } from './departures.ts';
+import { type FollowedMove, type FollowOptions, followMoves, told } from './follow.ts';
 import { HeadCheck, type HeadReport, type KnownHead } from './heads.ts';
 import { ModelAudit } from './model-work.ts';
+import { type Gone, goneFrom, MoveWatch } from './moves.ts';
 import type { AuditPool } from './pool.ts';
 import { AuditFailure, type PublicLog } from './public-log.ts';
 import type { ReceiptBook } from './receipts.ts';
+import { compareRegistry, type RegistryReport, RegistryWatch, wordsOfMissing } from './registry.ts';
 import { replayLog } from './replay.ts';
 import { type Cosigned, openCosigned } from './witnesses.ts';
 
@@ -28,6 +31,8 @@ export interface AuditOptions {
   readonly models?: boolean;
   /** Open the receipts of answers, which are blobs too (default: as `models`). */
   readonly answers?: boolean;
+  /** Opens the logs that runs came from, and that of the registry; missing: they are left alone. */
+  readonly openOther?: FollowOptions['open'];
   readonly now_ms?: number;
   readonly onProgress?: (progress: { events: number; size: number; models: number }) => void;
 }
@@ -44,6 +49,7 @@ export interface AuditReport {
   readonly unsigned_events: number;
   readonly tiles: number;
   readonly receipts: number | null;
+  /** The runs that are in this log now; one that has gone counts where it is. */
   readonly runs: number;
   /** SHA-256 of the state after the last event; every correct replay of the log gives the same. */
   readonly state_hash: string;
@@ -60,6 +66,9 @@ export interface AuditReport {
   readonly heads: HeadReport;
   readonly clocks: ClockReport;
   readonly departures: DepartureReport;
+  readonly moves: MovesReport;
+  /** The registry that names the devices of this log, beside this log; null where it has none. */
+  readonly registry: RegistryReport | null;
   /** Observations that are not untruths but worth a look, in sentences. */
   readonly warnings: readonly string[];
   /** What could not be checked, in sentences. Empty where everything was. */
@@ -71,6 +80,13 @@ export interface AuditReport {
   readonly threads: number;
 }
 
+/** Runs that have moved between this log and others. */
+export interface MovesReport {
+  /** Each move on the way of each run that came here, the last moves first. */
+  readonly came: readonly FollowedMove[];
+  readonly gone: readonly Gone[];
+}
+
 /** Audits a log with the threads of a pool, which stays open. Throws AuditFailure at the first untruth, PublicLogError where the log cannot be read. */
 export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditOptions = {}): Promise<AuditReport> {
   const started_ms = performance.now();
@@ -80,14 +96,12 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
   const tell = (): void => onProgress?.({ ...checked, models: models?.report.models ?? 0 });
   const models = options.models === false ? null : new ModelAudit(pool, tell);
   const cosigned = log.cosigned === null ? null : openCosigned(log.cosigned, log.hub);
-  const heads = new HeadCheck(log.hub, [
-    ...(options.heads ?? []),
-    ...(cosigned ? [{ ...cosigned, from: 'a witness' }] : []),
-  ]);
-  const clocks = new ClockCheck(
-    cosigned?.witnesses.map(({ time_s }) => ({ size: cosigned.size, time_ms: time_s * 1000 })),
-  );
+  const witnessed = cosigned ? [{ ...cosigned, from: 'a witness' }] : [];
+  const heads = new HeadCheck(log.hub, [...(options.heads ?? []), ...witnessed]);
+  const clocks = new ClockCheck(cosigned?.witnesses.map(({ time_s }) => seenAt(cosigned, time_s)));
   const departures = new DepartureCheck();
+  const moves = new MoveWatch();
+  const seen = new RegistryWatch();
   const answers = (options.answers ?? options.models) === false ? null : new AnswersCheck(log.hub, log);
   const replay = replayLog(log, {
     ...{ pool, receipts, heads },
@@ -98,11 +112,13 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
     after(event, index, state) {
       clocks.after(event, index, state);
       departures.after(event, state);
-      const reading = answers?.after(event, index);
+      moves.after(event, index, state);
+      seen.after(event);
+      const reading = answers?.after(event, index, state);
       const go = () => models?.after(event, index, state);
       return reading ? reading.then(go) : go();
     },
-    onProgress(events, size) {
+    onProgress: (events, size) => {
       checked = { events, size };
       tell();
     },
@@ -112,6 +128,8 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
   });
   const events_s = (performance.now() - started_ms) / 1000;
   await models?.finish(state);
+  const came = await follow(log, moves, { ...options, pool });
+  const registry = await compareRegistry(log, state, seen, { pool, open: options.openOther });
   const shares = sumShares(state);
   const status_compared = compareStatus(await log.status(), state);
   const clock_report = clocks.report(state);
@@ -124,7 +142,7 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
     unsigned_events,
     tiles,
     receipts: receipts?.count ?? null,
-    runs: state.runs.size,
+    runs: runsHere(state).length,
     state_hash: stateHash(state),
     shares,
     models: models && { recomputed: models.report.models, submissions: models.report.works },
@@ -135,23 +153,25 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
     heads: heads.report,
     clocks: clock_report,
     departures: departures.report,
-    warnings: [
-      ...[clockAhead(state.time_ms, now_ms)].filter((warning) => warning !== null),
-      ...clockWarnings(clock_report),
-      ...falseWords(heads.report),
-    ],
+    moves: { came, gone: goneFrom(state) },
+    registry,
+    warnings: warningsOf(state, now_ms, { clocks: clock_report, heads: heads.report, registry }),
     unchecked: [
       ...uncheckedOfLog(log, unsigned_events),
       ...(receipts?.cut_line ? [`line ${receipts.cut_line} of the receipts: a crash has cut it short`] : []),
       ...unstatedShares(state),
       ...(answers?.unchecked() ?? unread(state)),
       ...(models?.unchecked() ?? ['model versions (not asked for)']),
+      ...notFollowed(came),
+      ...notCompared(registry),
     ],
     cannot_tell: [
+      ...sinceThen(log, state),
       ...unwitnessed(log, cosigned),
       ...(options.not_compared ?? []),
       ...treesNotKept(heads.report),
       ...clockGaps(clock_report),
+      ...modelsElsewhere(came),
     ],
     seconds: (performance.now() - started_ms) / 1000,
     events_per_second: Math.round(state.events / events_s),
@@ -159,10 +179,64 @@ export async function auditWith(pool: AuditPool, log: PublicLog, options: AuditO
   };
 }
 
-/** The shares of all runs. Their sums were checked at every merge (replay.ts). */
+/** What is worth a look, and no untruth. */
+function warningsOf(
+  { time_ms }: NetworkState,
+  now_ms: number,
+  { clocks, heads, registry }: Pick<AuditReport, 'clocks' | 'heads' | 'registry'>,
+): string[] {
+  const missing = registry?.missing ?? [];
+  return [
+    ...[clockAhead(time_ms, now_ms)].filter((warning) => warning !== null),
+    ...clockWarnings(clocks),
+    ...falseWords(heads),
+    ...missing.map((one) => `not taken in from the registry: ${wordsOfMissing(one)}`),
+  ];
+}
+
+/** A registry whose log was left alone, or could not be read. */
+const notCompared = (registry: RegistryReport | null): string[] =>
+  registry?.reason ? [`what the registry ${registry.hub} at ${registry.url} says of devices: ${registry.reason}`] : [];
+
+const seenAt = ({ size }: Cosigned, time_s: number) => ({ size, time_ms: time_s * 1000 });
+
+const runsHere = ({ runs }: NetworkState) => [...runs.values()].filter(({ moved }) => moved === null);
+
+/** Where the runs of this log came from. Throws AuditFailure `wrong-past`. */
+function follow(
+  log: PublicLog,
+  { came }: MoveWatch,
+  { openOther: open, onProgress, pool }: AuditOptions & { readonly pool: AuditPool },
+): FollowedMove[] | Promise<FollowedMove[]> {
+  if (!open) return came.map((arrived) => told({ ...arrived, into: log.hub }, 'not asked for'));
+  const progress = (events: number, size: number) => onProgress?.({ events, size, models: 0 });
+  return followMoves(log, came, { pool, open, onProgress: progress });
+}
+
+/** Moves whose other log could not be read. */
+function notFollowed(came: readonly FollowedMove[]): string[] {
+  return came
+    .filter(({ followed }) => !followed)
+    .map(
+      ({ run, from, url, merged_rounds, reason }) =>
+        `the past of run ${run}, ${merged_rounds} rounds in the log of the hub ${from} at ${url}: ${reason}`,
+    );
+}
+
+/** What the events of another log do not show, however true they are. */
+function modelsElsewhere(came: readonly FollowedMove[]): string[] {
+  return came
+    .filter(({ followed, merged_rounds }) => followed && merged_rounds > 0)
+    .map(
+      ({ run, from, url }) =>
+        `whether the models that run ${run} had before it left the hub ${from} follow from their work: its blobs show it (potluck audit ${url})`,
+    );
+}
+
+/** The shares of all runs that are here. Their sums were checked at every merge (replay.ts). */
 function sumShares(state: NetworkState): { emitted: number; held: number; unearned: number } {
   let [emitted, held, unearned] = [0, 0, 0];
-  for (const run of state.runs.values()) {
+  for (const run of runsHere(state)) {
     emitted += run.emitted_shares;
     for (const shares of run.shares.values()) held += shares;
     unearned += run.unearned_shares;
@@ -197,7 +271,7 @@ function compareStatus(status: unknown, state: NetworkState): boolean {
 
 /** Shares whose statement is due. The core refuses a next round without it, but a hub that stopped here may still state them. */
 function unstatedShares(state: NetworkState): string[] {
-  return [...state.runs.values()]
+  return runsHere(state)
     .filter(mayStateShares)
     .map(({ id, model }) => `the shares of run ${id} at model ${model}: the hub has not stated them yet`);
 }
@@ -211,6 +285,13 @@ function uncheckedOfLog(log: PublicLog, unsigned_events: number): string[] {
 /** Receipts of answers that the caller has left alone. */
 const unread = ({ paid }: NetworkState): string[] =>
   paid.batches > 0 ? ['the receipts of answers (not asked for)'] : [];
+
+/** What a mirror says nothing about, however true it is. */
+function sinceThen(log: PublicLog, { time_ms }: NetworkState): string[] {
+  if (!log.is_mirror) return [];
+  const last = time_ms > 0 ? `, whose last clock says ${new Date(time_ms).toISOString()}` : '';
+  return [`what the hub has signed after these ${log.size} events${last}: a mirror shows what it was given`];
+}
 
 /** What a log could hide if nobody outside has seen it. */
 function unwitnessed(log: PublicLog, cosigned: Cosigned | null): string[] {

@@ -24,7 +24,7 @@ interface Claim {
 
 /**
  * Counts the holder's merged work and right verdicts in opened events, in the order of the log. Every event must contribute:
- * the last merge gives the claimed model, each other merge decides a submission that is present.
+ * the last merge gives the claimed model, where the run did not come with it from another log, each other merge decides a submission that is present.
  * @param decisions for each submission, in order, whether it is in the list of the merge that decided it
  * Throws OwnershipError `wrong-claim`, `bad-proof`.
  */
@@ -38,6 +38,7 @@ export function countEvidence(
   const verdicts = new Map<string, (LoggedEvent & { body: VerdictGiven })[]>();
   const merges = new Map<string, RoundMerged>();
   let last: RoundMerged | null = null;
+  let came = false;
   for (const event of events) {
     const { body } = event;
     if ('run' in body && body.run !== claim.run) throw wrong(`event ${event.id} is of another run`);
@@ -56,6 +57,11 @@ export function countEvidence(
         merges.set(`${body.round} ${body.attempt}`, body);
         last = body;
         break;
+      case 'run.arrived':
+        // What it brought was merged elsewhere, the model that is stated too, unless a merge follows here.
+        came = true;
+        last = null;
+        break;
       case 'run.created':
       case 'shares.stated':
       case 'device.bound':
@@ -65,14 +71,14 @@ export function countEvidence(
         throw wrong(`a ${body.type} proves nothing here`);
     }
   }
-  if (last?.round !== claim.merged_rounds - 1 || last.model !== claim.model) {
+  if (!(came && last === null) && (last?.round !== claim.merged_rounds - 1 || last.model !== claim.model)) {
     throw wrong(`expected the merge of round ${claim.merged_rounds} into model ${claim.model} as the last merge`);
   }
   if (decisions.length !== submissions.size) {
     throw wrong(`expected one decision for each of ${submissions.size} submissions, got ${decisions.length}`);
   }
   let [count, amount, right] = [0, 0, 0];
-  const used = new Set<RoundMerged>([last]);
+  const used = new Set<RoundMerged | null>([last]);
   for (const [i, submission] of [...submissions.values()].entries()) {
     const merge = merges.get(`${submission.body.round} ${submission.body.attempt}`);
     if (!merge) throw wrong(`the merge that decided submission ${submission.id} is missing`);
@@ -95,6 +101,7 @@ export function countEvidence(
     count++;
     amount += submission.body.amount;
   }
+  used.delete(null);
   if (used.size !== merges.size) throw wrong('a merge decides no submission and no verdict of the holder');
   return { submissions: count, amount, verdicts: right };
 }

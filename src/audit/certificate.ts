@@ -19,6 +19,7 @@ import {
 } from './certificate-event.ts';
 import { countEvidence } from './certificate-evidence.ts';
 import { OwnershipError } from './ownership-errors.ts';
+import { beginningOf } from './run-beginning.ts';
 
 /** Enough for a certificate of ten thousand events; a larger file is not read. */
 const MAX_CERTIFICATE_BYTES = 32 * 2 ** 20;
@@ -70,9 +71,9 @@ export function verifyCertificate(bytes: Uint8Array): Certificate {
   const certificate = parseCertificate(bytes);
   const head = openBareCheckpoint(certificate.checkpoint, certificate.hub);
   const events = openAll(certificate.events, (proven) => openProven(proven, head));
-  const created = theOnly(events, 'run.created', (event) => event.id === certificate.run);
+  const created = firstOf(events, certificate.run);
   const stated = theOnly(events, 'shares.stated', (event) => event.author === certificate.hub);
-  checkStatement(certificate, stated.body as SharesStated, created.body as RunCreated);
+  checkStatement(certificate, stated.body as SharesStated, created);
   checkDevices(certificate, events);
   const counted = countEvidence(certificate, events, certificate.decisions);
   for (const field of ['submissions', 'amount', 'verdicts'] as const) {
@@ -128,6 +129,21 @@ function theOnly(events: readonly LoggedEvent[], type: string, fits: (event: Log
   throw new OwnershipError('wrong-claim', `expected one ${type} of the named run and hub among the events`, {
     found: found.length,
   });
+}
+
+/** The run's first event: an entry of the log, or inside that of an arrival from another log. */
+function firstOf(events: readonly LoggedEvent[], run: string): RunCreated {
+  const found = events
+    .filter(({ body }) => body.type === 'run.created' || body.type === 'run.arrived')
+    .map(beginningOf);
+  if (found.length > 0 && found.every((beginning) => beginning?.run === run)) return found[0]!.created;
+  throw new OwnershipError(
+    'wrong-claim',
+    'expected the run.created of the named run among the events, or its run.arrived',
+    {
+      found: found.length,
+    },
+  );
 }
 
 function checkStatement(certificate: Certificate, stated: SharesStated, created: RunCreated): void {

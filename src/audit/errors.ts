@@ -9,7 +9,7 @@ export type LookupErrorCode =
   | 'bad-rules'
   /** The worker's rounds since it last started afresh are more than a recheck repeats. */
   | 'chain-too-long'
-  /** What devices of the run said to each other is a part of the work, and in no log. */
+  /** What devices of the run said to each other is a part of the work, and in no log; or the work goes on from work in another hub's log. */
   | 'not-in-the-log';
 
 export class LookupError extends CodedError<LookupErrorCode> {}

@@ -1,20 +1,27 @@
 // An audit on this machine: with a number of threads that suits the log, receipts from files, and what this machine's own peers saw of the hub.
 
 import { openAuditPool, threadsFor } from '#audit-threads';
-import { isAddress } from '#public-log-open';
+import { isAddress, openPublicLog } from '#public-log-open';
 import type { AgreedGames } from '../games/game-file.ts';
 import { type AuditOptions, type AuditReport, auditWith } from './audit.ts';
+import type { OtherLog } from './follow.ts';
+import type { KnownHead } from './heads.ts';
 import type { Testimony } from './local-testimony.ts';
 import { type PublicLog, PublicLogError } from './public-log.ts';
+import { oldMirror } from './public-log-mirror.ts';
 import { joinBooks, type ReceiptBook, receiptsWithin } from './receipts.ts';
 import { readReceipts } from './receipts-file.ts';
 
-export interface LocalAuditOptions extends Omit<AuditOptions, 'receipts' | 'heads' | 'not_compared'> {
+export interface LocalAuditOptions extends Omit<AuditOptions, 'receipts' | 'heads' | 'not_compared' | 'openOther'> {
   /** The path of receipts.jsonl, if the caller has receipts. */
   readonly receipts?: string | readonly string[];
   /** What this machine's peers have seen, gathered before the log was opened. */
   readonly testimony?: Testimony;
   readonly threads?: number;
+  /** Whether the logs that runs came from are read too, over the network if need be (default true). */
+  readonly follow?: boolean;
+  /** Where copies of such logs are: addresses and folders, which come before the address that the log names. */
+  readonly from?: readonly string[];
   /** Games that are not built in. */
   readonly games?: AgreedGames;
 }
@@ -25,13 +32,31 @@ export async function audit(log: PublicLog, options: LocalAuditOptions = {}): Pr
   const books = await Promise.all(asked.map((file) => readReceipts(file, log.hub)));
   const found = await readTestimony(log, options.testimony, asked);
   const receipts = books.length + found.books.length > 0 ? joinBooks([...books, ...found.books]) : undefined;
+  if (log.is_mirror) mustBeUpToDate(log, found.heads, receipts);
   const pool = await openAuditPool(log.where, threadsFor(log.size, options.threads), options.games);
   try {
     const { heads, not_compared } = found;
-    return await auditWith(pool, log, { ...options, receipts, heads, not_compared });
+    const { follow = true, from = [], ...others } = options;
+    const other = follow && { openOther: otherLogs(from) };
+    return await auditWith(pool, log, { ...others, ...other, receipts, heads, not_compared });
   } finally {
     await pool.close();
   }
+}
+
+/** Opens the log of a hub at one of these places, otherwise where it is said to be. */
+function otherLogs(places: readonly string[]): (hub: string, url: string) => Promise<OtherLog> {
+  const hubs = new Map<string, string>();
+  return async (hub, url) => {
+    for (const place of places) {
+      if ((hubs.get(place) ?? hub) !== hub) continue;
+      const log = await openPublicLog(place);
+      hubs.set(place, log.hub);
+      if (log.hub === hub) return { log, is_copy: true };
+      log.close();
+    }
+    return { log: await openPublicLog(url, hub), is_copy: false };
+  };
 }
 
 /** These files were not asked for: damage is only reported, because a folder may be an older copy. */
@@ -39,7 +64,7 @@ async function readTestimony(log: PublicLog, testimony: Testimony | undefined, a
   const books: ReceiptBook[] = [];
   const not_compared = [...(testimony?.not_compared ?? [])];
   let later = 0;
-  const whole = isAddress(log.where);
+  const whole = log.is_mirror || isAddress(log.where);
   for (const file of testimony?.receipts ?? []) {
     if (asked.includes(file)) continue;
     try {
@@ -61,4 +86,15 @@ async function readTestimony(log: PublicLog, testimony: Testimony | undefined, a
     );
   }
   return { books, heads, not_compared };
+}
+
+/** Throws PublicLogError `old-mirror` where the hub is known to have signed more than a mirror shows: the mirror's fault, whoever is behind it. */
+function mustBeUpToDate(
+  { where, size }: PublicLog,
+  heads: readonly KnownHead[],
+  receipts: ReceiptBook | undefined,
+): void {
+  for (const head of heads) if (head.size > size) throw oldMirror(where, size, head.size, head.from);
+  for (const signed of receipts?.roots.keys() ?? [])
+    if (signed > size) throw oldMirror(where, size, signed, 'a receipt');
 }

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { encodeBundle } from '../games/bundle.ts';
-import type { AcceptedWork } from '../games/game.ts';
+import type { AcceptedWork, AnyGame } from '../games/game.ts';
 import { cutKept, type KeptState, keepState, mergeKept } from '../games/state.ts';
 import { stagedGame, stagedWeights } from '../games/testing/example-staged.ts';
 import { decodeModelManifest } from '../model/tensor-manifest.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import type { MergeTask } from './model-tasks.ts';
+import type { MergeTask, ModelTask } from './model-tasks.ts';
 import { createModelChecker } from './models.ts';
 
 const RUN = 'f'.repeat(64);
@@ -42,12 +42,12 @@ async function story(steps: boolean) {
     before = made;
   }
   const asked: string[] = [];
-  const check = async (list: readonly MergeTask[]) => {
+  const check = async (list: readonly ModelTask[], as: AnyGame = game) => {
     const blob = async (hash: string) => {
       asked.push(hash);
       return blobs.get(hash) ?? null;
     };
-    const checker = createModelChecker({ blob }, async () => game);
+    const checker = createModelChecker({ blob }, async () => as);
     const run = { ...{ run: RUN, index: 0, game: 'staged', params }, model: first, rest: null };
     const begun = await checker.check({ kind: 'run', ...run });
     const reports = [];
@@ -112,6 +112,32 @@ for (const steps of [false, true]) {
         [1, 0, 1],
       );
       assert.match(reports[1].reason!, /the model before is not kept any more/);
+    });
+
+    test('what a run brought from another log is merged anew from its bundles', async () => {
+      const { tasks, blobs, check } = await story(steps);
+      // A game in stages has every model whole, and nothing since: the same game in memory.
+      const whole = { ...stagedGame(steps), stages: undefined } as AnyGame;
+      const merges = tasks.map(({ round, parent, bundle, step, model }) => ({ round, parent, bundle, step, model }));
+      const recent = (list: typeof merges) => ({ kind: 'recent', run: RUN, index: 7, merges: list }) as const;
+      // The workers' own blobs stayed behind.
+      for (const { work } of tasks.flatMap(({ works }) => works)) blobs.delete(work);
+      const { reports } = await check([recent(merges.slice(0, 2)), tasks[2]], whole);
+      assert.deepEqual(
+        reports.map(({ models, works, unchecked_models }) => [models, works, unchecked_models]),
+        [
+          [2, 4, 0],
+          [1, 2, 0],
+        ],
+      );
+      await assert.rejects(check([recent([merges[0], { ...merges[1], model: merges[2].model }])], whole), {
+        code: 'wrong-model',
+        details: { index: 7, blob: merges[2].model, found: merges[1].model },
+      });
+      blobs.delete(merges[0].bundle);
+      const [lost] = (await check([recent(merges)], whole)).reports;
+      assert.deepEqual([lost.models, lost.unchecked_models], [0, 3]);
+      assert.deepEqual(lost.absent, [{ hash: merges[0].bundle, index: 7 }]);
     });
 
     test('work that cannot be merged is its worker’s', async () => {

@@ -38,6 +38,14 @@ export interface MergeTask {
   readonly rest: string | null;
 }
 
+/** A run has come from another log: the merges since the checkpoint that it brought, whose work is in their bundles alone. */
+export interface RecentTask {
+  readonly kind: 'recent';
+  readonly run: string;
+  readonly index: number;
+  readonly merges: readonly Pick<MergeTask, 'round' | 'parent' | 'bundle' | 'step' | 'model'>[];
+}
+
 /** Work that was not merged: only its form can be checked. */
 export interface WorkTask {
   readonly kind: 'work';
@@ -54,4 +62,4 @@ export interface EvidenceTask {
   readonly named: readonly { readonly index: number; readonly evidence: string }[];
 }
 
-export type ModelTask = RunTask | MergeTask | WorkTask | EvidenceTask;
+export type ModelTask = RunTask | MergeTask | RecentTask | WorkTask | EvidenceTask;

@@ -10,6 +10,7 @@ import { emptyReport, type ModelReport } from './model-report.ts';
 import type { EvidenceTask, MergeTask, ModelTask, NamedWork } from './model-tasks.ts';
 import type { AuditPool } from './pool.ts';
 import { AuditFailure } from './public-log.ts';
+import { arrivedWith } from './run-beginning.ts';
 import { raise } from './tasks.ts';
 
 /** How many model tasks may wait: a few rounds of the largest run, which bounds memory. */
@@ -83,6 +84,7 @@ export class ModelAudit {
   async after(event: LoggedEvent, index: number, state: NetworkState): Promise<void> {
     const { body } = event;
     if (body.type === 'run.created') this.#begin(event.id, body, index);
+    else if (body.type === 'run.part') this.#arrive(arrivedWith(event, state), index);
     else if (body.type === 'work.submitted') this.#submitted.get(body.run)!.set(event.id, index);
     else if (body.type === 'round.merged' || givesUpRound(body)) this.#submitted.get(body.run)!.clear();
     for (const { task, run } of this.#tasks) this.#start(task, run);
@@ -114,6 +116,7 @@ export class ModelAudit {
     await Promise.all(this.#waiting);
     if (this.#failure) throw this.#failure;
     for (const run of state.runs.values()) {
+      if (run.moved) continue; // what peers need, they find where it is now
       for (const [what, hash] of neededBlobs(run)) {
         const index = this.#absent.get(hash);
         if (index === undefined) continue;
@@ -144,6 +147,16 @@ export class ModelAudit {
   #begin(run: string, body: RunCreated, index: number): void {
     this.#submitted.set(run, new Map());
     this.#beginAt(run, body, body, index);
+  }
+
+  /** A run that came from another log goes on from what it brought: its last model that is stored whole, and the merges since. */
+  #arrive(run: RunState | null, index: number): void {
+    if (!run) return;
+    const { id, spec, checkpoint } = run;
+    const merges = [...run.recent]; // later rounds add to it
+    this.#submitted.set(id, new Map());
+    this.#beginAt(id, spec, checkpoint, index);
+    if (merges.length > 0) this.#start({ kind: 'recent', run: id, index, merges }, id);
   }
 
   /** What follows a model that is kept can be computed in parallel with what leads to it, which must arrive at the same hash. */

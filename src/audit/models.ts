@@ -17,7 +17,7 @@ import {
   type PresentModel,
 } from './merge-again.ts';
 import { emptyReport, type ModelReport } from './model-report.ts';
-import type { EvidenceTask, MergeTask, ModelTask, NamedWork, RunTask, WorkTask } from './model-tasks.ts';
+import type { EvidenceTask, MergeTask, ModelTask, NamedWork, RecentTask, RunTask, WorkTask } from './model-tasks.ts';
 import { AuditFailure, type PublicBlobs, PublicLogError } from './public-log.ts';
 
 interface RunModels {
@@ -51,6 +51,7 @@ class BlobModelChecker implements ModelChecker {
     const report = emptyReport();
     if (task.kind === 'run') await this.#beginRun(task, report);
     else if (task.kind === 'merge') await this.#merge(task, report);
+    else if (task.kind === 'recent') await this.#recent(task, report);
     else if (task.kind === 'work') await this.#checkForms(task, report);
     else await this.#checkEvidence(task, report);
     return report;
@@ -73,12 +74,30 @@ class BlobModelChecker implements ModelChecker {
   }
 
   async #merge(task: MergeTask, report: ModelReport): Promise<void> {
-    const { index, bundle, model } = task;
-    const models = this.#runs.get(task.run)!;
-    const { open, present } = models;
+    const { index, bundle } = task;
     const own: (Uint8Array | null)[] = [];
     for (const { work, index: at } of task.works) own.push(await this.#fetchNamed(work, at, report));
-    const works = worksOfMerge(task, own, await this.#fetchNamed(bundle, index, report));
+    await this.#mergeOf(task, worksOfMerge(task, own, await this.#fetchNamed(bundle, index, report)), report);
+  }
+
+  /** Which submissions these are, and that they were accepted, is in the log that the run came from. */
+  async #recent({ run, index, merges }: RecentTask, report: ModelReport): Promise<void> {
+    for (const merge of merges) {
+      const bundled = await this.#fetchNamed(merge.bundle, index, report);
+      const pieces = bundled && readBundle({ index, blob: merge.bundle }, bundled);
+      const works = (pieces ?? []).map(({ work, weight }) => {
+        return { index, event: '', work: sha256Hex(work), size_bytes: work.length, weight };
+      });
+      const task: MergeTask = { kind: 'merge', run, index, ...merge, works, checkpoint: false, rest: null };
+      await this.#mergeOf(task, pieces?.map(({ work }) => work) ?? null, report);
+    }
+  }
+
+  /** @param works null: they are not kept */
+  async #mergeOf(task: MergeTask, works: Uint8Array[] | null, report: ModelReport): Promise<void> {
+    const { index, model } = task;
+    const models = this.#runs.get(task.run)!;
+    const { open, present } = models;
     // The checkpoint is read even where it is not needed to go on: a hub that serves wrong bytes under its name is found.
     const whole = task.checkpoint ? [model, ...(task.rest === null ? [] : [task.rest])] : [];
     let kept = task.checkpoint;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { MAX_ENTRY_BYTES } from '../ledger/log-store.ts';
 import { HASH_BYTES } from '../ledger/merkle.ts';
+import { openSmallBlobs, SMALL_BLOBS_FILE } from '../ledger/small-blobs.ts';
 import { APPLICATION_ID, FORMAT_VERSION } from '../ledger/sqlite-log-file.ts';
 import { encodeEntryBundle, TILE_WIDTH } from '../ledger/tiles.ts';
 import { sha256Hex } from '../protocol/hash.ts';
@@ -47,10 +48,18 @@ export function openFolderLog(folder: string, expected?: string): PublicLog {
   }
 }
 
-/** The blobs in a hub's folder: ab/cd/abcd…, as ledger/folder-blob-store.ts keeps them. Only read, never cleaned up. */
+/** The blobs in a hub's folder, as ledger/folder-blob-store.ts keeps them: small ones in one file, others as ab/cd/abcd…. Only read, never cleaned up. */
 export function folderBlobs(folder: string): PublicBlobs {
+  const small = openSmallBlobs(join(folder, 'blobs', SMALL_BLOBS_FILE), { make: false, read_only: true });
+  const checked = (hash: string, bytes: Uint8Array): Uint8Array => {
+    const found = sha256Hex(bytes);
+    if (found === hash) return bytes;
+    throw new AuditFailure('corrupt-blob', `the bytes of blob ${hash} have the hash ${found}`, { blob: hash, found });
+  };
   return {
     async blob(hash) {
+      const gathered = small.get(hash);
+      if (gathered) return checked(hash, gathered);
       const path = join(folder, 'blobs', hash.slice(0, 2), hash.slice(2, 4), hash);
       const size_bytes = await stat(path).then(
         (info) => (info.isFile() ? info.size : null),
@@ -61,10 +70,7 @@ export function folderBlobs(folder: string): PublicBlobs {
         const limit_bytes = WIRE_LIMITS.blob_bytes;
         throw new PublicLogError('too-large', `blob ${hash} has ${size_bytes} bytes, at most ${limit_bytes} are read`);
       }
-      const bytes = new Uint8Array(await readFile(path));
-      const found = sha256Hex(bytes);
-      if (found === hash) return bytes;
-      throw new AuditFailure('corrupt-blob', `the bytes of blob ${hash} have the hash ${found}`, { blob: hash, found });
+      return checked(hash, new Uint8Array(await readFile(path)));
     },
   };
 }

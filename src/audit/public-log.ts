@@ -15,6 +15,8 @@ export type PublicLogErrorCode =
   | 'unknown-version'
   /** A writer kept changing the log while it was copied. */
   | 'log-in-motion'
+  /** A mirror shows an older log than the hub is known to have signed: it lags behind, or somebody holds it back. */
+  | 'old-mirror'
   /** The log has no checkpoint yet, and the caller did not say which hub's it is. */
   | 'no-checkpoint'
   /** Something is larger than it may be. */
@@ -59,6 +61,10 @@ export type AuditFailureCode =
   | 'wrong-step'
   /** A batch of answers says what its receipts do not, or one of them should not be in it. */
   | 'wrong-answers'
+  /** The log from which a run came here is not true, or not the one under whose head it came: `details.hub` and `details.from` name both hubs. */
+  | 'wrong-past'
+  /** The hub has signed that it saw a revocation in its registry's log, and left it out of what it took in: `details.device`. */
+  | 'held-back'
   /** The hub shows visitors something that its log contradicts. */
   | 'wrong-status';
 export class AuditFailure extends CodedError<AuditFailureCode> {}
@@ -84,6 +90,8 @@ export interface PublicBlobs {
 }
 
 export interface PublicLog extends PublicBlobs {
+  /** Whether these are files that the hub once gave away: what is missing or old there says nothing about the hub. */
+  readonly is_mirror?: true;
   /** The address or folder, with which the log can be opened again. */
   readonly where: string;
   /** The id of the hub whose log this is. */

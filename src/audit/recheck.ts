@@ -3,7 +3,7 @@
 
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
 import { acceptedIds } from '../core/rounds/judging.ts';
-import type { NetworkState } from '../core/state.ts';
+import type { NetworkState, RunState } from '../core/state.ts';
 import { decodeBundle } from '../games/bundle.ts';
 import { type AnyGame, type Device, isStaged, type Round, type Verdict } from '../games/game.ts';
 import { catchUp, type HeldState, type History } from '../games/history.ts';
@@ -15,6 +15,7 @@ import { PeerError } from '../protocol/peer-errors.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { LookupError } from './errors.ts';
 import type { PublicLog } from './public-log.ts';
+import { arrivedWith } from './run-beginning.ts';
 import { replayWithPool } from './shares.ts';
 import { type Explanation, explainSubmission } from './why.ts';
 
@@ -61,7 +62,10 @@ interface RunStory {
   readonly game: string;
   readonly game_file: string | undefined;
   readonly params: string;
-  readonly first: string;
+  /** The model from which its merges lead on here: the first one, or the last whole one with which it came from another log. */
+  readonly first: History['checkpoint'];
+  /** The rounds that were merged before the run was here; null: none, it began here. */
+  readonly came_after: number | null;
   readonly rounds: number;
   readonly merges: History['recent'][number][];
   readonly handed: Handed[];
@@ -146,10 +150,22 @@ async function storyOf(log: PublicLog, { run: id, worker, submission }: Explanat
       const { round, bundle, step = null, model } = body;
       if (bundle) story.merges.push({ round, parent: runIn(state, id).model, bundle, step, model });
     },
-    after({ id: event, author, body }, _index, state) {
+    after(said, _index, state) {
+      const { id: event, author, body } = said;
+      const come = done ? null : arrivedWith(said, state);
+      if (come?.id === id) story = storyOfArrival(come, story);
       if (body.type === 'run.created' && event === id) {
-        const { game, game_file, params, model: first, rounds } = body;
-        story = { game, game_file, params, first, rounds, merges: [], handed: [] };
+        const { game, game_file, params, model, rounds } = body;
+        story = {
+          game,
+          game_file,
+          params,
+          first: { model, rest: null },
+          came_after: null,
+          rounds,
+          merges: [],
+          handed: [],
+        };
       }
       const run = runIn(state, id);
       if (story && body.type === 'round.drawn' && body.run === id) {
@@ -169,12 +185,19 @@ async function storyOf(log: PublicLog, { run: id, worker, submission }: Explanat
   return story!;
 }
 
+/** A run that came from another log goes on from what it brought. One that comes back as it went goes on as if it had stayed. */
+function storyOfArrival({ spec, checkpoint, recent, model, round }: RunState, before: RunStory | null): RunStory {
+  if (before && (before.merges.at(-1)?.model ?? before.first.model) === model) return before;
+  const { game, game_file, params, rounds } = spec;
+  return { game, game_file, params, first: checkpoint, came_after: round, rounds, merges: [...recent], handed: [] };
+}
+
 const runIn = (state: NetworkState, id: string) => state.runs.get(id)!;
 
 /** The worker's rounds from the last one that started afresh to the one in question. */
 async function chainOf(
   game: AnyGame,
-  { handed }: RunStory,
+  { handed, came_after }: RunStory,
   { submission }: Explanation,
   fetchBlob: (hash: string) => Promise<Uint8Array>,
   most_rounds: number,
@@ -183,7 +206,12 @@ async function chainOf(
   for (;;) {
     const [first] = chain;
     const before = handed.find(({ merged, body }) => merged && body.round === first.body.round - 1);
-    if (!before || !(await game.goesOn?.(await fetchBlob(first.body.work)))) return chain;
+    const goesOn = await game.goesOn?.(await fetchBlob(first.body.work));
+    if (!before && goesOn && first.body.round === came_after) {
+      const fact = `expected a worker that started afresh since the run came here after round ${came_after}, this one went on from its work before`;
+      throw new LookupError('not-in-the-log', fact);
+    }
+    if (!before || !goesOn) return chain;
     chain.unshift(before);
     if (chain.length > most_rounds) {
       throw new LookupError('chain-too-long', `its worker last started afresh more than ${most_rounds} rounds before`);
@@ -191,11 +219,11 @@ async function chainOf(
   }
 }
 
-/** The model's history from the run's first model to a later one; in games with stages every model is stored whole. */
+/** The model's history from the first model that is here to a later one; in games with stages every model is stored whole. */
 function historyTo(game: AnyGame, { first, merges }: RunStory, model: string): History {
   if (isStaged(game)) return { model, checkpoint: { model, rest: null }, recent: [] };
   const at = merges.findIndex((merge) => merge.model === model);
-  return { model, checkpoint: { model: first, rest: null }, recent: merges.slice(0, at + 1) };
+  return { model, checkpoint: first, recent: merges.slice(0, at + 1) };
 }
 
 /** What a judge compares it with: the work merged last, and the work before it in its round. */

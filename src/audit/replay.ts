@@ -6,7 +6,7 @@ import { apply } from '../core/reduce.ts';
 import { initialState, type NetworkState } from '../core/state.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { equalHashes } from '../ledger/merkle.ts';
-import { decodeEntryBundle, entriesPath, TILE_WIDTH } from '../ledger/tiles.ts';
+import { decodeEntryBundle, entriesPath, TILE_WIDTH, tilePath } from '../ledger/tiles.ts';
 import { openEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import type { HeadCheck } from './heads.ts';
@@ -72,8 +72,8 @@ export async function replayLog(log: PublicLog, options: ReplayOptions): Promise
   return replay.end();
 }
 
-/** Finds a bundle of the wrong form before it is given to a thread. */
-function checkBundle({ first, count, bundle }: LogPage): void {
+/** Finds a bundle of the wrong form before it is given to a thread. Throws AuditFailure `bad-bundle`. */
+export function checkBundle({ first, count, bundle }: LogPage): void {
   try {
     decodeEntryBundle(bundle, count);
   } catch (error) {
@@ -145,9 +145,11 @@ class Replaying {
     if (equalHashes(kept, bytes)) return;
     const what = kept.length === bytes.length ? 'other hashes' : `${kept.length} bytes instead of ${bytes.length}`;
     const first = index * TILE_WIDTH ** (level + 1);
-    throw new AuditFailure('wrong-tile', `tile ${index} of level ${level} (${width} wide) has ${what}`, {
+    const path = tilePath(level, index, width);
+    throw new AuditFailure('wrong-tile', `${path} has ${what}: it does not follow from the entries`, {
       index: first,
       level,
+      tile: path,
     });
   }
 

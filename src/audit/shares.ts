@@ -4,11 +4,11 @@ import { openAuditPool, threadsFor } from '#audit-threads';
 import { allBalances, type ShareBalance } from '../core/shares/balances.ts';
 import { emissionOf } from '../core/shares/shares.ts';
 import { accountOf, type NetworkState, type Phase, type RunState } from '../core/state.ts';
-import { clockAhead } from '../protocol/clock.ts';
 import { runMeant } from '../protocol/run-handle.ts';
 import { LookupError } from './errors.ts';
 import { type StagesOfRun, stagesHeldIn } from './held-stages.ts';
 import type { PublicLog } from './public-log.ts';
+import { readerWarning } from './reader-warning.ts';
 import { type Replay, type ReplayOptions, replayLog } from './replay.ts';
 
 /** One account: a key that shares belong to. */
@@ -52,7 +52,7 @@ export interface Holdings {
   readonly forfeits: readonly Forfeit[];
   /** Who has been given which stages of the model lately; null where it is not cut. */
   readonly stages: StagesOfRun | null;
-  /** A warning that the hub's clock is ahead of the reader's; null where it is not. Such a log is otherwise valid. */
+  /** That the hub's clock is ahead of the reader's, or that the run goes on elsewhere; null where neither is so. Such a log is otherwise valid. */
   readonly warning: string | null;
 }
 
@@ -92,7 +92,7 @@ export async function holdingsOf(log: PublicLog, wanted: string, now_ms = Date.n
       .filter(({ forfeited_shares, plants_wrong }) => forfeited_shares > 0 || plants_wrong > 0)
       .map(({ id, name, role, forfeited_shares: shares, plants_wrong }) => ({ id, name, role, shares, plants_wrong })),
     stages: stagesHeldIn(state, run),
-    warning: clockAhead(state.time_ms, now_ms),
+    warning: readerWarning(state, run, now_ms),
   };
 }
 

@@ -1,6 +1,6 @@
 // Computes the Merkle tree of a log from its entries, with every tile on the way (RFC 6962; C2SP tlog-tiles).
 import { equalHashes, HASH_BYTES, rootAt } from '../ledger/merkle.ts';
-import { nodesFromTiles, TILE_WIDTH, TileNodes } from '../ledger/tiles.ts';
+import { nodesFromTiles, TILE_WIDTH, TileNodes, tilePath } from '../ledger/tiles.ts';
 import { AuditFailure } from './public-log.ts';
 
 /** How many of the lowest tiles are kept with all their nodes: heads that authors have seen are seldom older, and a tile takes some 50 KB. */
@@ -67,8 +67,9 @@ export class TreeCheck {
       cut = bytes.length === TILE_WIDTH * HASH_BYTES ? TileNodes.fromBytes(bytes) : undefined;
       const above = this.#held(1, Math.floor(index / TILE_WIDTH))!.node(0, index % TILE_WIDTH);
       if (!cut || !equalHashes(cut.root, above)) {
-        const message = `tile ${index} of level 0 has other hashes`;
-        throw new AuditFailure('wrong-tile', message, { index: index * TILE_WIDTH, level: 0 });
+        const path = tilePath(0, index);
+        const message = `${path} has other hashes: it does not follow from the entries`;
+        throw new AuditFailure('wrong-tile', message, { index: index * TILE_WIDTH, level: 0, tile: path });
       }
     }
     return rootAt(

@@ -12,9 +12,9 @@ import { royaltyOf } from '../core/shares/lineage.ts';
 import { roundPayout } from '../core/shares/payout.ts';
 import { emissionOf, PAY_PARTS, type PayClaim, type Payout, partsOf } from '../core/shares/shares.ts';
 import { accountOf, type DecidedWork, type NetworkState, type Phase, type RunState } from '../core/state.ts';
-import { clockAhead } from '../protocol/clock.ts';
 import { LookupError } from './errors.ts';
 import type { PublicLog } from './public-log.ts';
+import { readerWarning } from './reader-warning.ts';
 import { replayWithPool } from './shares.ts';
 
 /** One claim to a part of a round's shares, and how it was rounded. */
@@ -123,7 +123,7 @@ export interface Explanation {
   readonly lost: Loss | null;
   readonly plant: RevealedPlant | null;
   readonly contests: readonly ContestTold[];
-  /** A warning that the hub's clock is ahead of the reader's; null where it is not. */
+  /** That the hub's clock is ahead of the reader's, or that the run goes on elsewhere; null where neither is so. */
   readonly warning: string | null;
 }
 
@@ -142,6 +142,7 @@ export async function explainSubmission(log: PublicLog, wanted: string, now_ms =
   let forfeited: ReadonlyMap<string, number> = new Map();
   let heard: HeardContest | null = null;
   const also: string[] = [];
+  const elsewhere = new Set<string>();
 
   const { state } = await replayWithPool(log, {
     before(event, index, before) {
@@ -156,6 +157,7 @@ export async function explainSubmission(log: PublicLog, wanted: string, now_ms =
         if (found) also.push(event.id);
         else found = submissionOf(event, index, after);
       }
+      if (event.body.type === 'run.arrived') elsewhere.add(event.body.url);
       if (!found) return;
       found.contests = withContest(found, event, index, after, heard);
       const { author: validator, body: verdict } = event;
@@ -179,10 +181,12 @@ export async function explainSubmission(log: PublicLog, wanted: string, now_ms =
   if (!result || also.length > 0) {
     const ids = result ? [result.submission, ...also].map((id) => id.slice(0, 12)).slice(0, 8) : [];
     const there = ids.length > 0 ? `these do: ${ids.join(', ')}` : 'none does';
-    const message = `expected one submission whose id begins with "${wanted}"; of ${state.events} events, ${there}`;
+    const before =
+      elsewhere.size > 0 ? ` (runs came here from ${[...elsewhere].join(', ')}: earlier work is there)` : '';
+    const message = `expected one submission whose id begins with "${wanted}"; of ${state.events} events, ${there}${before}`;
     throw new LookupError('no-such-submission', message);
   }
-  result.warning = clockAhead(state.time_ms, now_ms);
+  result.warning = readerWarning(state, state.runs.get(result.run)!, now_ms);
   if (result.decision.kind === 'open') result.decision = { kind: 'open', phase: state.runs.get(result.run)!.phase };
   return result;
 }

@@ -79,9 +79,14 @@ function unsigned(identity: Identity): Identity {
 }
 
 /** Writes a hub's folder with a log of so many events; resolves with the hub's identity. */
-async function makeLog(folder: string, events: number, workers: number, signed: boolean): Promise<Identity> {
+export async function makeLog(
+  folder: string,
+  events: number,
+  workers: number,
+  signed: boolean,
+  hub = createIdentity(),
+): Promise<Identity> {
   mkdirSync(folder, { recursive: true });
-  const hub = createIdentity();
   const store = openSqliteLogStore(join(folder, 'hub.sqlite'));
   const log = openTransparencyLog(store, hub);
   let page: Uint8Array[] = [];

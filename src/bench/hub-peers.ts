@@ -10,7 +10,7 @@ import { systemClock } from '../protocol/clock.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
 import { eventId, signEvent } from '../protocol/envelope.ts';
 import { decodeFromHub } from '../protocol/from-hub.ts';
-import { utf8 } from '../protocol/hash.ts';
+import { sha256Hex, utf8 } from '../protocol/hash.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { helloChallenge, PROTOCOL_VERSION, type RunView, WIRE_LIMITS } from '../protocol/messages.ts';
 import { BenchError } from './errors.ts';
@@ -43,8 +43,23 @@ export interface Did {
   readonly count: number;
   /** Connected peers of which the hub has said, since they (last) came, that the log has not that they are here. */
   readonly gone: number;
+  /** Bytes that have come from the hub to all of them. */
+  readonly bytes: number;
   /** Bytes that came from the hub, per validator. */
   readonly validator_bytes: readonly number[];
+}
+
+/** A blob on its way to the hub, as a device sends it (peer/blobs.ts): small ones go with the event that needs them. */
+interface Handed {
+  readonly hash: string;
+  readonly size_bytes: number;
+  readonly enclosed: Uint8Array | null;
+}
+
+async function handOver(target: Target, identity: Identity, bytes: Uint8Array): Promise<Handed> {
+  const size_bytes = bytes.length;
+  if (size_bytes <= WIRE_LIMITS.enclosed_bytes) return { hash: sha256Hex(bytes), size_bytes, enclosed: bytes };
+  return { hash: await upload(target, identity, bytes), size_bytes, enclosed: null };
 }
 
 /** A busy hub closes connections that wait; an upload is the same however often it is sent. */
@@ -70,6 +85,7 @@ const isAboutRun = (frame: Buffer): boolean => frame.subarray(0, 20).includes('r
 class Worker {
   readonly identity: Identity = createIdentity();
   gone = false;
+  bytes = 0;
   /** The session that its next join opens, while the log has it as gone. */
   session = 0;
   readonly #answers = new Map<string, { resolve(): void; reject(error: Error): void }>();
@@ -86,6 +102,7 @@ class Worker {
         for (const waiting of this.#answers.values()) waiting.reject(error);
       });
       socket.on('message', async (frame: Buffer) => {
+        this.bytes += frame.length;
         if (isAboutRun(frame)) return;
         const message = decodeFromHub(new Uint8Array(frame));
         if (message.type === 'challenge') {
@@ -107,12 +124,12 @@ class Worker {
     });
   }
 
-  async send(body: EventBody): Promise<void> {
+  async send(body: EventBody, enclosed: Uint8Array | null = null): Promise<void> {
     const event = await signEvent(this.identity, body);
     const id = eventId(event);
     await new Promise<void>((resolve, reject) => {
       this.#answers.set(id, { resolve, reject });
-      this.#socket!.send(encodeMessage({ type: 'event', event }));
+      this.#socket!.send(encodeMessage({ type: 'event', event, ...(enclosed && { enclosed }) }));
     });
     this.#answers.delete(id);
   }
@@ -126,6 +143,8 @@ class Validator {
   view: RunView | null = null;
   /** By submission. */
   readonly verdicts = new Map<string, VerdictGiven>();
+  /** What its verdicts rest on, where it goes with the seals; by submission. */
+  readonly enclosed = new Map<string, Uint8Array>();
   #connection: HubConnection | null = null;
   #wake = (): void => {};
 
@@ -165,7 +184,8 @@ class Validator {
     }
   }
 
-  submit = async (body: EventBody): Promise<unknown> => this.#connection!.submit(await signEvent(this.identity, body));
+  submit = async (body: EventBody, enclosed: Uint8Array | null = null): Promise<unknown> =>
+    this.#connection!.submit(await signEvent(this.identity, body), enclosed);
 
   /** The submissions that it was drawn for. */
   get drawn(): string[] {
@@ -179,7 +199,7 @@ class Peers {
   readonly #order: PeersOrder;
   readonly workers: Worker[];
   readonly validators: Validator[];
-  readonly #works = new Map<Worker, { readonly work: string; readonly size_bytes: number }>();
+  readonly #works = new Map<Worker, Handed>();
   #target: Target | null = null;
   #run = '';
 
@@ -214,10 +234,13 @@ class Peers {
       case 'evidence':
         return this.#evidence();
       case 'seal':
-        return this.#judge((validator, verdict) => sealFor(validator.identity.id, verdict));
+        return this.#judge((validator, verdict) => {
+          const enclosed = validator.enclosed.get(verdict.submission) ?? null;
+          return [sealFor(validator.identity.id, verdict), enclosed];
+        });
       case 'reveal':
         await Promise.all(this.validators.map((one) => one.until(() => one.view?.phase === 'revealing')));
-        return this.#judge((_, verdict) => verdict);
+        return this.#judge((_, verdict) => [verdict, null]);
     }
   }
 
@@ -252,16 +275,18 @@ class Peers {
     const params = paramsFor(this.#order.parameters, 1);
     await forEach([...this.#busy.entries()], AT_ONCE.uploads, async ([i, worker]) => {
       const bytes = madeUpWork(params, this.#order.first + i);
-      const work = await upload(this.#target!, worker.identity, bytes);
-      this.#works.set(worker, { work, size_bytes: bytes.length });
+      this.#works.set(worker, await handOver(this.#target!, worker.identity, bytes));
     });
-    return this.#busy.length;
+    return [...this.#works.values()].filter(({ enclosed }) => enclosed === null).length;
   }
 
   async #submit(attempt: number, base: string): Promise<number> {
     const claim = { amount: 16, numbers: { steps: 1, loss_micro: 1_000_000 }, pledge: '0'.repeat(64) };
     const body = { type: 'work.submitted', version: 2, run: this.#run, round: 0, attempt, base, ...claim } as const;
-    await forEach(this.#busy, AT_ONCE.events, (one) => one.send({ ...body, ...this.#works.get(one)! }));
+    await forEach(this.#busy, AT_ONCE.events, (one) => {
+      const { hash: work, size_bytes, enclosed } = this.#works.get(one)!;
+      return one.send({ ...body, work, size_bytes }, enclosed);
+    });
     return this.#busy.length;
   }
 
@@ -274,7 +299,7 @@ class Peers {
     return idle.length;
   }
 
-  /** Waits for the draw, and uploads what each validator's verdicts rest on. */
+  /** Waits for the draw, and uploads what each validator's verdicts rest on, unless that is to go with the seals. */
   async #evidence(): Promise<number> {
     let count = 0;
     const of = async (validator: Validator): Promise<void> => {
@@ -282,19 +307,23 @@ class Peers {
       const { id } = validator.identity;
       await forEach(validator.drawn, Math.ceil(AT_ONCE.uploads / this.validators.length), async (submission) => {
         const bytes = utf8(JSON.stringify({ submission, validator: id, losses: [1_000_000, 999_000] }));
-        const evidence = await upload(this.#target!, validator.identity, bytes);
+        const { hash: evidence, enclosed } = await handOver(this.#target!, validator.identity, bytes);
+        if (enclosed) validator.enclosed.set(submission, enclosed);
+        else count++;
         const verdict = exampleVerdict(this.#run, submission, 16, true, { evidence });
         validator.verdicts.set(submission, verdict);
-        count++;
       });
     };
     await Promise.all(this.validators.map(of));
     return count;
   }
 
-  async #judge(what: (validator: Validator, verdict: VerdictGiven) => EventBody): Promise<number> {
+  /** @param what the event of a verdict, and what it encloses */
+  async #judge(what: (validator: Validator, verdict: VerdictGiven) => [EventBody, Uint8Array | null]): Promise<number> {
     const of = (validator: Validator): Promise<void> =>
-      forEach([...validator.verdicts.values()], OF_ONE_DEVICE, (verdict) => validator.submit(what(validator, verdict)));
+      forEach([...validator.verdicts.values()], OF_ONE_DEVICE, (verdict) =>
+        validator.submit(...what(validator, verdict)),
+      );
     await Promise.all(this.validators.map(of));
     return this.validators.reduce((sum, { verdicts }) => sum + verdicts.size, 0);
   }
@@ -304,7 +333,8 @@ const peers = new Peers(JSON.parse(process.argv[2]) as PeersOrder);
 process.on('message', async (told: Told) => {
   const count = await peers.act(told);
   const gone = [...peers.workers, ...peers.validators].filter((peer) => peer.gone).length;
-  const did: Did = { count, gone, validator_bytes: peers.validators.map(({ bytes }) => bytes) };
+  const bytes = [...peers.workers, ...peers.validators].reduce((sum, peer) => sum + peer.bytes, 0);
+  const did: Did = { count, gone, bytes, validator_bytes: peers.validators.map(({ bytes }) => bytes) };
   process.send!(did);
 });
 process.on('disconnect', () => process.exit());

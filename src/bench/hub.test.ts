@@ -5,7 +5,20 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
-const SMALL = ['--peers', '24', '--submissions', '12', '--validators', '3', '--processes', '2', '--watch-seconds', '6'];
+const SMALL = [
+  '--peers',
+  '24',
+  '--submissions',
+  '12',
+  '--validators',
+  '3',
+  '--processes',
+  '2',
+  '--watch-seconds',
+  '6',
+  '--told-seconds',
+  '2',
+];
 
 test('everybody is there after a kill, all work is judged and merged, and a validator is sent its part', () => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'hub', ...SMALL, '--json', '-'], {
@@ -13,7 +26,8 @@ test('everybody is there after a kill, all work is judged and merged, and a vali
     timeout: 240_000,
   });
   assert.equal(status, 0, stderr);
-  const { steps, events, back, validator_mb, memory_mb } = JSON.parse(stdout);
+  const { steps, events, back, validator_mb, memory_mb, sockets } = JSON.parse(stdout);
+  assert.ok(sockets.told_bytes > 100 && sockets.told_bytes < 5000 && sockets.memory_mb > 0, JSON.stringify(sockets));
   const counts = Object.fromEntries(steps.map(({ what, count }: { what: string; count: number }) => [what, count]));
   const expected = { join: 24, 'come back': 24, 'hand in': 12, 'say goodbye': 9, seal: 36, reveal: 36, merge: 1 };
   for (const [what, count] of Object.entries(expected)) assert.equal(counts[what], count, what);

@@ -18,7 +18,7 @@ import { signEvent } from '../protocol/envelope.ts';
 import { utf8 } from '../protocol/hash.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { type RunView, RunViewSchema } from '../protocol/messages.ts';
-import { type Report, type Values, whole } from './bench.ts';
+import { oneOf, type Report, type Values, whole } from './bench.ts';
 import { nextMessage } from './child-messages.ts';
 import { BenchError } from './errors.ts';
 import type { Target } from './flood.ts';
@@ -37,14 +37,22 @@ export const options = {
   watch_seconds: whole('after all are back, in which nobody may be written off', {
     ...{ from: 1, to: 600, usual: 35, quick: 8 },
   }),
+  told_seconds: whole('in which each is told something once a second, after as many of silence', {
+    ...{ from: 2, to: 600, usual: 20, quick: 4 },
+  }),
+  only: oneOf('what is measured', ['all', 'sockets'], 'all'),
 };
 
 export const notes = `A hub as a process of its own, and processes that hold peers with a key and a WebSocket each. All connect and join; the hub is killed
-(SIGKILL), starts again, and all come back at once; then there is a round: work is uploaded and handed in, workers that hand in nothing say goodbye, judges
-are drawn, seal and reveal, and the hub merges. Work and verdicts are made up; everything that a hub does with them is real. Processor time is the hub's.`;
+(SIGKILL), starts again, and all come back at once; then there is a round: work is handed in (what is larger than an event may enclose is uploaded before), workers that hand in nothing say goodbye, judges
+are drawn, seal and reveal, and the hub merges. Before anybody joins, a time of silence and one in which the run's owner pauses the run or lets it go on once a
+second, which everybody is told: what open connections cost by themselves (--only sockets ends there). Work and verdicts are made up; everything that a hub does with them is real. Processor time is the hub's.`;
 
 /** What a hub that holds so many peers is to stay below. */
-const BOUNDS = { cpu_s: 60, event_us: 200, memory_mb: 1000, validator_mb: 20, back_cpu_s: 3, leaves: 0 } as const;
+const BOUNDS = {
+  ...{ cpu_s: 60, event_us: 200, memory_mb: 1000, validator_mb: 20, back_cpu_s: 3, leaves: 0 },
+  ...{ told_percent: 25, sockets_mb: 300 },
+} as const;
 /** A time that no step of a round comes near, so that none ends by its deadline. */
 const LONG_MS = 3_600_000;
 const POLL_MS = 200;
@@ -56,7 +64,21 @@ interface Step {
   readonly wall_ms: number;
 }
 
+/** What open connections cost. */
+interface Sockets {
+  readonly peers: number;
+  /** Of a core, while nobody says anything. */
+  readonly idle_percent: number;
+  /** While each is told something once a second. */
+  readonly told_percent: number;
+  /** How much that was, a second and peer. */
+  readonly told_bytes: number;
+  /** What the hub held then. */
+  readonly memory_mb: number;
+}
+
 interface Measured {
+  readonly sockets: Sockets;
   readonly peers: number;
   readonly submissions: number;
   readonly validators: number;
@@ -81,8 +103,7 @@ export async function run(given: Values<typeof options>): Promise<Report> {
     );
   }
   mustHaveSockets(peers, Math.ceil(peers / given.processes));
-  const measured = await measure(given);
-  return { data: measured, text: textOf(measured) };
+  return measure(given);
 }
 
 /** The connections of others than peers, and files. */
@@ -99,7 +120,7 @@ function mustHaveSockets(at_hub: number, at_one: number): void {
   );
 }
 
-async function measure(given: Values<typeof options>): Promise<Measured> {
+async function measure(given: Values<typeof options>): Promise<Report> {
   const folder = await mkdtemp(join(tmpdir(), 'potluck-bench-hub-'));
   const closers: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })];
   try {
@@ -111,34 +132,95 @@ async function measure(given: Values<typeof options>): Promise<Measured> {
       fork(join(import.meta.dirname, 'hub-peers.ts'), [JSON.stringify(order)], { stdio: 'inherit' }),
     );
     closers.unshift(() => children.forEach((child) => void child.kill()));
-    return await play(hub, owner, children, named, given);
+    const told = await connect(hub, owner, children, named, given);
+    if (given.only === 'sockets')
+      return { data: { sockets: told.sockets }, text: table(SUMS_HEAD, socketRows(told.sockets)) };
+    const measured = await play(hub, owner, children, told, given);
+    return { data: measured, text: textOf(measured) };
   } finally {
     for (const close of closers) await close();
   }
 }
 
-/** Everything that happens, one after the other. */
-async function play(
+/** The run, everybody connected to it, and what was measured until then. */
+interface Connected {
+  readonly id: string;
+  /** The last word of its owner that was taken. */
+  readonly attempt: number;
+  readonly steps: Step[];
+  readonly sockets: Sockets;
+}
+
+const sayTo = async (children: readonly ChildProcess[], told: Told): Promise<Did> =>
+  total(await Promise.all(children.map((child) => order(child, told))));
+
+/** Adds what it measures to steps. */
+const stepsOf =
+  (hub: Hub, steps: Step[]) =>
+  async (what: string, act: () => Promise<number>): Promise<Step> => {
+    const [cpu_ms, wall_ms] = [hub.cpu_ms(), performance.now()];
+    const count = await act();
+    const step = { what, count, cpu_ms: hub.cpu_ms() - cpu_ms, wall_ms: performance.now() - wall_ms };
+    steps.push(step);
+    process.stderr.write(`${what}: ${wholeNumber(step.cpu_ms)} ms of processor time\n`);
+    return step;
+  };
+
+/** Makes the run, connects everybody, and measures what the connections cost. */
+async function connect(
   hub: Hub,
   owner: Identity,
   children: readonly ChildProcess[],
   named: { readonly model: string; readonly params: string },
+  { peers, validators, told_seconds }: Values<typeof options>,
+): Promise<Connected> {
+  const { url } = hub.target;
+  const steps: Step[] = [];
+  const step = stepsOf(hub, steps);
+  const id = await send(url, owner, runBy(named, Math.min(1000, peers - validators)));
+  let { attempt } = await untilView(url, id, () => true);
+  const word = async (type: 'run.paused' | 'run.resumed', phase: RunView['phase']): Promise<void> => {
+    await send(url, owner, { type, version: 1, run: id, round: 0, attempt });
+    ({ attempt } = await untilView(url, id, (view) => view.phase === phase));
+  };
+  await word('run.paused', 'paused');
+  await step('connect', async () => (await sayTo(children, { do: 'connect', target: hub.target, run: id })).count);
+  const idle = await step('silence, a second', async () => {
+    await pause(told_seconds * 1000);
+    return told_seconds;
+  });
+  const before = await sayTo(children, { do: 'look' });
+  const told = await step('each told once a second, a second', async () => {
+    for (let second = 0; second < told_seconds; second++) {
+      const next = pause(1000);
+      if (second % 2 === 0) await word('run.resumed', 'gathering');
+      else await word('run.paused', 'paused');
+      await next;
+    }
+    return told_seconds;
+  });
+  const after = await sayTo(children, { do: 'look' });
+  if (told_seconds % 2 === 1) await word('run.paused', 'paused');
+  const percent = ({ cpu_ms, wall_ms }: Step): number => (cpu_ms / wall_ms) * 100;
+  const sockets = {
+    ...{ peers, idle_percent: percent(idle), told_percent: percent(told) },
+    told_bytes: (after.bytes - before.bytes) / peers / (told.wall_ms / 1000),
+    memory_mb: hub.now_mb(),
+  };
+  return { id, attempt, steps, sockets };
+}
+
+/** Everything that happens then, one after the other. */
+async function play(
+  hub: Hub,
+  owner: Identity,
+  children: readonly ChildProcess[],
+  { id, attempt, steps, sockets }: Connected,
   { peers, submissions, validators, watch_seconds }: Values<typeof options>,
 ): Promise<Measured> {
-  const steps: Step[] = [];
-  const say = async (told: Told): Promise<Did> => total(await Promise.all(children.map((child) => order(child, told))));
-  const step = async (what: string, act: () => Promise<number>): Promise<void> => {
-    const [cpu_ms, wall_ms] = [hub.cpu_ms(), performance.now()];
-    const count = await act();
-    steps.push({ what, count, cpu_ms: hub.cpu_ms() - cpu_ms, wall_ms: performance.now() - wall_ms });
-    process.stderr.write(`${what}: ${wholeNumber(steps.at(-1)!.cpu_ms)} ms of processor time\n`);
-  };
+  const say = (told: Told): Promise<Did> => sayTo(children, told);
+  const step = stepsOf(hub, steps);
   const tell = (what: string, told: Told) => step(what, async () => (await say(told)).count);
-
-  const id = await send(hub.target.url, owner, runBy(named, Math.min(1000, peers - validators)));
-  const word = { version: 1, run: id, round: 0 } as const;
-  await send(hub.target.url, owner, { type: 'run.paused', ...word, attempt: 0 });
-  await tell('connect', { do: 'connect', target: hub.target, run: id });
   await tell('join', { do: 'join' });
 
   const start_ms = await hub.killAndStart();
@@ -149,7 +231,7 @@ async function play(
   const { gone: leaves } = await say({ do: 'look' });
   if (leaves > 0) await tell('join again', { do: 'join' });
 
-  await send(hub.target.url, owner, { type: 'run.resumed', ...word, attempt: 1 });
+  await send(hub.target.url, owner, { type: 'run.resumed', version: 1, run: id, round: 0, attempt });
   const open = await untilView(hub.target.url, id, ({ phase }) => phase === 'working');
   await tell('upload work', { do: 'upload' });
   await tell('hand in', { do: 'submit', attempt: open.attempt, base: open.model });
@@ -163,10 +245,10 @@ async function play(
   });
   const { validator_bytes } = await say({ do: 'look' });
   const own = steps.filter(({ what }) => EVENTS.includes(what));
-  const cpu_ms = steps.filter((one) => !RESTART.includes(one.what)).reduce((sum, one) => sum + one.cpu_ms, 0);
+  const cpu_ms = steps.filter((one) => !APART.includes(one.what)).reduce((sum, one) => sum + one.cpu_ms, 0);
   const events = own.reduce((sum, { count }) => sum + count, 0);
   return {
-    ...{ peers, submissions, validators, steps, events, cpu_s: cpu_ms / 1000 },
+    ...{ sockets, peers, submissions, validators, steps, events, cpu_s: cpu_ms / 1000 },
     event_us: (own.reduce((sum, one) => sum + one.cpu_ms, 0) / events) * 1000,
     memory_mb: hub.peak_mb(),
     validator_mb: Math.max(...validator_bytes) / 1e6,
@@ -174,14 +256,18 @@ async function play(
   };
 }
 
-/** What comes of killing the hub. */
-const RESTART: readonly string[] = ['start again', 'come back', 'join again'];
+/** What comes of killing the hub, and what only measures connections. */
+const APART: readonly string[] = [
+  ...['start again', 'come back', 'join again'],
+  ...['silence, a second', 'each told once a second, a second'],
+];
 /** The steps of which each is an event of the log. */
 const EVENTS: readonly string[] = ['join', 'hand in', 'say goodbye', 'seal', 'reveal'];
 
 const total = (all: readonly Did[]): Did => ({
   count: all.reduce((sum, { count }) => sum + count, 0),
   gone: all.reduce((sum, { gone }) => sum + gone, 0),
+  bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
   validator_bytes: all.flatMap(({ validator_bytes }) => validator_bytes),
 });
 
@@ -209,6 +295,8 @@ function ordersOf({ peers, submissions, validators, parameters, processes }: Val
 interface Hub {
   readonly target: Target;
   cpu_ms(): number;
+  /** The memory that it holds now. */
+  now_mb(): number;
   /** The most memory that a hub of these held. */
   peak_mb(): number;
   /** @returns the processor time until it listens again, in milliseconds */
@@ -220,14 +308,18 @@ async function openHub(folder: string): Promise<Hub> {
   let hub: HubProcess = startHub(folder, '--no-page');
   const { url, hub: id } = await hub.listening;
   let peak_mb = 0;
+  const memoryMb = (what: 'VmHWM' | 'VmRSS'): number => {
+    const text = readFileSync(`/proc/${hub.child.pid()}/status`, 'utf8');
+    return Number(new RegExp(`^${what}:\\s+(\\d+) kB`, 'm').exec(text)![1]) / 1000;
+  };
   const look = (): number => {
-    const [, kb] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${hub.child.pid()}/status`, 'utf8'))!;
-    peak_mb = Math.max(peak_mb, Number(kb) / 1000);
+    peak_mb = Math.max(peak_mb, memoryMb('VmHWM'));
     return peak_mb;
   };
   return {
     target: { url, hub: id, is_public: false },
     cpu_ms: () => processorTimeMs(hub.child),
+    now_mb: () => memoryMb('VmRSS'),
     peak_mb: look,
     async killAndStart() {
       look();
@@ -276,15 +368,24 @@ async function untilView(url: string, run: string, holds: (view: RunView) => boo
   }
 }
 
+const bound = (value: number, unit: string, most: number) => [`${value.toFixed(1)} ${unit}`, `${most} ${unit}`];
+
+const socketRows = ({ told_bytes: told, ...of }: Sockets): string[][] => [
+  ['of a core, while all are silent', `${of.idle_percent.toFixed(1)} %`, ''],
+  [`of a core, each told ${wholeNumber(told)} bytes a second`, ...bound(of.told_percent, '%', BOUNDS.told_percent)],
+  ['memory, with nothing but connections', ...bound(of.memory_mb, 'MB', BOUNDS.sockets_mb)],
+];
+
+const SUMS_HEAD = ['together', 'measured', 'at 10,000 peers at most'];
+
 function textOf({ steps, peers, submissions, validators, back, ...of }: Measured): string {
   const rows = steps.map(({ what, count, cpu_ms, wall_ms }) => [
     what,
     wholeNumber(count),
     `${wholeNumber(cpu_ms)} ms`,
-    `${wholeNumber((cpu_ms / count) * 1000)} µs`,
+    count === 0 ? '–' : `${wholeNumber((cpu_ms / count) * 1000)} µs`,
     `${(wall_ms / 1000).toFixed(1)} s`,
   ]);
-  const bound = (value: number, unit: string, most: number) => [`${value.toFixed(1)} ${unit}`, `${most} ${unit}`];
   const sums = [
     ['processor time, without the restart', ...bound(of.cpu_s, 's', BOUNDS.cpu_s)],
     [`each of ${wholeNumber(of.events)} events`, ...bound(of.event_us, 'µs', BOUNDS.event_us)],
@@ -292,10 +393,8 @@ function textOf({ steps, peers, submissions, validators, back, ...of }: Measured
     ['most that a validator was sent', ...bound(of.validator_mb, 'MB', BOUNDS.validator_mb)],
     [`all back after ${back.wall_s.toFixed(1)} s: processor time`, ...bound(back.cpu_s, 's', BOUNDS.back_cpu_s)],
     ['of whom the log says that they have left', String(back.leaves), String(BOUNDS.leaves)],
+    ...socketRows(of.sockets),
   ];
   const head = `${wholeNumber(peers)} connected, ${wholeNumber(submissions)} hand in, ${validators} judge`;
-  return [
-    table([head, 'count', "hub's processor", 'each', 'wall'], rows),
-    table(['together', 'measured', 'at 10,000 peers at most'], sums),
-  ].join('\n\n');
+  return [table([head, 'count', "hub's processor", 'each', 'wall'], rows), table(SUMS_HEAD, sums)].join('\n\n');
 }

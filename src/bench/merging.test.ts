@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { runBench } from './bench.ts';
+import * as merging from './merging.ts';
 import { ATTACKS, type AttackName, lies } from './parity-liars.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'potluck-bench-test-'));
@@ -28,12 +30,13 @@ test('loss by rule and attack, as JSON; a finished trial is not repeated', () =>
   assert.match(again.stdout, new RegExp(losses.get('agreement, flip')!.toFixed(4)));
 });
 
-test('refuses options it does not know', () => {
+test('refuses options it does not know', async () => {
   for (const args of [[], ['--data', text, '--attacks', 'bribes'], ['--data', text, '--rules', 'luck'], ['--fast']]) {
-    const { status, stdout, stderr } = bench(...args);
-    assert.equal(status, 2, args.join(' '));
-    assert.equal(stdout, '');
-    assert.match(stderr, /^bench: [^\n]+\n$/);
+    await assert.rejects(runBench('merging', merging, args), {
+      name: 'BenchError',
+      code: 'usage',
+      message: /^[^\n]+$/,
+    });
   }
 });
 

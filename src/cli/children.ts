@@ -4,11 +4,18 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { CHILD_MARK } from './lifetime.ts';
 
-const POTLUCK = join(import.meta.dirname, '..', '..', 'bin', 'potluck.js');
+/** The command's own program. */
+export const POTLUCK = join(import.meta.dirname, '..', '..', 'bin', 'potluck.js');
 const LIMITS = {
   restart_ms: 3000, // a killed device comes back after a moment, so that one sees that it was gone
   polite_ms: 8000, // what a worker gets to hand in its last work
 } as const;
+
+/**
+ * The most memory, in MiB, that a hub has for objects that were just made, twice. V8 goes up to 32, and saves no time by that (docs/experiments.md).
+ * bin/potluck.js says the same to a hub that a person starts.
+ */
+const HUB_FLAGS = ['--max-semi-space-size=8'];
 
 export interface ChildOptions {
   readonly args: readonly string[];
@@ -16,6 +23,8 @@ export interface ChildOptions {
   readonly onLine: (line: Record<string, unknown>) => void;
   /** Called when the child ended unexpectedly; `lastWords` is the end of its stderr. */
   readonly onDeath: (lastWords: string) => void;
+  /** Set for it, beside what is set here. */
+  readonly env?: NodeJS.ProcessEnv;
   /** How long to wait before it is restarted; undefined: LIMITS.restart_ms, null: never. */
   readonly restart_ms?: number | null;
 }
@@ -34,9 +43,10 @@ export function startChild(options: ChildOptions): Child {
 
   const start = (): void => {
     // Its own process group: Ctrl-C in the terminal reaches only the parent, which ends its children in the right order.
-    child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', POTLUCK, ...options.args, '--json'], {
+    const flags = ['--disable-warning=ExperimentalWarning', ...(options.args[0] === 'hub' ? HUB_FLAGS : [])];
+    child = spawn(process.execPath, [...flags, POTLUCK, ...options.args, '--json'], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: { ...process.env, [CHILD_MARK]: '1' },
+      env: { ...process.env, ...options.env, [CHILD_MARK]: '1' },
       detached: process.platform !== 'win32',
     });
     child.on('error', (error) => options.onDeath(error.message)); // it could not even be started

@@ -16,6 +16,7 @@ export async function runCommandLine(words: readonly string[]): Promise<void> {
   const program = await programFor(words);
   leaveErrorsToUs(program);
   try {
+    program.hook('preAction', async (_, command) => (await import('./run-links.ts')).followLinks(command));
     await program.parseAsync(words, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = reportUsage(error, json);

@@ -17,7 +17,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./hub.ts')).hubCommand(),
   },
   run: {
-    summary: 'Create and list runs; pause, resume and end your own.',
+    summary: 'Create and list runs; pause, resume, move and end your own.',
     load: async () => (await import('./run.ts')).runCommand(),
   },
   distil: {

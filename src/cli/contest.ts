@@ -3,14 +3,15 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { openPublicLog } from '#public-log-open';
 import { contestOf, type PossibleContest } from '../owner/contest.ts';
-import { sendEvent } from '../owner/owner.ts';
 import { devicesBelow } from '../owner/ownership.ts';
+import { sendEvent } from '../peer/send-event.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { homeFolder } from './folders.ts';
-import { DEFAULT_HUB, hubUrl, idBeginning, WHENCE_SUBMISSIONS } from './options.ts';
+import { DEFAULT_HUB, idBeginning, WHENCE_SUBMISSIONS } from './options.ts';
 import { openOutput } from './output.ts';
 import { addRecheckOptions, describeRecheck, type RecheckFlags, repeatedHere } from './recheck.ts';
+import { hubOrRun } from './run-links.ts';
 
 interface ContestFlags extends RecheckFlags {
   folder?: string;
@@ -25,7 +26,7 @@ export function contestCommand(): Command {
       '--folder <dir>',
       'the folder of the device that contests (default: the first under ~/.potluck/peers that may)',
     )
-    .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB);
+    .option('--hub <url>', 'the address of the hub', hubOrRun, DEFAULT_HUB);
   return addRecheckOptions(command)
     .addHelpText(
       'after',

@@ -21,6 +21,7 @@ import { emptyReport, readTexts } from '../training/corpus.ts';
 import { defaultCorpus } from '../training/corpus-default.ts';
 import { type Child, startChild } from './children.ts';
 import { type LossPoint, paceOf, renderRun } from './dashboard.ts';
+import { auditMirror, startClusterDemo } from './demo-cluster.ts';
 import { tryLock } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
 import { liveBlock } from './live-block.ts';
@@ -29,6 +30,7 @@ import { CliError, formatBytes, formatCount, type Output, openOutput, printable 
 import { linesOfTexts } from './run-summary.ts';
 import { wrap } from './text-columns.ts';
 import { dataOption, mustExist } from './text-data.ts';
+import { problemText } from './told-problems.ts';
 
 interface DemoFlags {
   data: string[];
@@ -36,7 +38,8 @@ interface DemoFlags {
   workers: number;
   steps: number;
   stages?: number;
-  folder: string;
+  cluster?: boolean;
+  folder?: string;
   json: boolean;
 }
 
@@ -76,7 +79,11 @@ export function demoCommand(): Command {
       'cut the model into so many stages: each worker holds one, and hands activations on to the next',
       integer(2, DEMO.model.num_hidden_layers + 2),
     )
-    .option('--folder <dir>', 'where everything is kept', join('potluck-data', 'demo'))
+    .option(
+      '--cluster',
+      'the hub as several processes: two sequencers, a merger and two front ends, on three NATS servers and an S3 of this machine',
+    )
+    .option('--folder <dir>', 'where everything is kept (default: potluck-data/demo, or demo-cluster)')
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -85,6 +92,7 @@ Examples:
   $ potluck demo
   $ potluck demo --data ./my-texts --rounds 100
   $ potluck demo --stages 3
+  $ potluck demo --cluster
 
 Ctrl-C stops everything and loses nothing: the next start goes on from there.`,
     )
@@ -93,10 +101,10 @@ Ctrl-C stops everything and loses nothing: the next start goes on from there.`,
       const output = openOutput(flags.json);
       const stopped = untilStopped();
       mustExist(flags.data);
-      const folder = resolve(flags.folder);
+      const folder = resolve(flags.folder ?? join('potluck-data', flags.cluster ? 'demo-cluster' : 'demo'));
       const lock = tryLock(folder);
       if (!lock) throw new CliError('in-use', `another demo runs in ${folder}`);
-      const children: Child[] = [];
+      const children: Children = { hub: null, peers: [], mirror: null };
       const workers = Array.from({ length: flags.workers }, (_, i) => `worker ${i + 1}`);
       const screen = openScreen(output, [...workers, 'validator'], flags.steps);
       let finished = false;
@@ -107,9 +115,8 @@ Ctrl-C stops everything and loses nothing: the next start goes on from there.`,
       } finally {
         screen.end();
         // Peers first, so that the hub still takes their last work.
-        const [hub, ...peers] = children;
-        await Promise.all(peers.map((peer) => peer.stop()));
-        await hub?.stop();
+        await Promise.all(children.peers.map((peer) => peer.stop()));
+        await children.hub?.stop();
         lock.release();
       }
       if (!finished) output.say('Stopped. The next start goes on from here.', { type: 'stopped' });
@@ -122,14 +129,16 @@ async function runDemo(
   folder: string,
   screen: Screen,
   stopped: AbortSignal,
-  children: Child[],
+  children: Children,
 ): Promise<boolean> {
-  screen.say('Starting a hub …', { type: 'starting' });
-  const url = await startHub(folder, screen, children);
-  screen.say(`Open ${url} in a browser to watch.`, { type: 'hub', url });
+  const urls = await startHubs(flags, folder, screen, children);
+  const [url] = urls;
+  for (const one of urls) screen.say(`Open ${one} in a browser to watch.`, { type: 'hub', url: one });
   const run = await openRun(url, flags, folder, screen, stopped);
   if (stopped.aborted) return false;
-  for (const name of screen.expected) children.push(startPeer(url, run.run, name, folder, screen));
+  for (const [i, name] of screen.expected.entries()) {
+    children.peers.push(startPeer(urls[i % urls.length], run.run, name, folder, screen));
+  }
 
   const losses = await watch(url, run.run, screen, stopped);
   if (stopped.aborted) return false;
@@ -153,11 +162,40 @@ async function runDemo(
     ].join('\n'),
     { type: 'finished', run: run.run, model: taken.model, first_loss: first, last_loss: last, folder: target, sample },
   );
+  if (children.mirror !== null) {
+    screen.say('Auditing what lies in the bucket …', { type: 'auditing' });
+    const report = await auditMirror(children.mirror);
+    screen.say(`\n${report}`, { type: 'mirror_audited', url: children.mirror, report });
+  }
   return true;
 }
 
+/** What the demo has started. */
+interface Children {
+  hub: Pick<Child, 'stop'> | null;
+  readonly peers: Child[];
+  /** Where the log and the blobs lie as files; null for a hub of one process. */
+  mirror: string | null;
+}
+
+/** Starts the hub, in one process or several, and resolves with its addresses. */
+async function startHubs(flags: DemoFlags, folder: string, screen: Screen, children: Children): Promise<string[]> {
+  if (!flags.cluster) {
+    screen.say('Starting a hub …', { type: 'starting' });
+    return [await startHub(folder, screen, children)];
+  }
+  const cluster = await startClusterDemo(folder, screen.say);
+  children.hub = cluster;
+  children.mirror = cluster.mirror;
+  screen.say(
+    `The log and the blobs lie in ${cluster.mirror}: npx potluck audit --mirror ${cluster.mirror} asks no process of the hub.`,
+    { type: 'mirror', url: cluster.mirror },
+  );
+  return [...cluster.urls];
+}
+
 /** Starts the hub's process and resolves with its address. When it is killed it is started again on the same port. */
-function startHub(folder: string, screen: Screen, children: Child[]): Promise<string> {
+function startHub(folder: string, screen: Screen, children: Children): Promise<string> {
   return new Promise((resolve_, reject) => {
     const args = ['hub', '--folder', join(folder, 'hub'), '--port', '0'];
     let url = '';
@@ -165,7 +203,7 @@ function startHub(folder: string, screen: Screen, children: Child[]): Promise<st
       args,
       restart_ms: HUB_RESTART_MS,
       onLine: (line) => {
-        if (line.type === 'problem') screen.say(`hub: ${line.message}`, problemOf(line, 'hub'));
+        if (line.type === 'problem') screen.say(`hub: ${problemText(line)}`, problemOf(line, 'hub'));
         if (line.type === 'page' && line.state === 'failed')
           screen.say(String(line.message), { type: 'page', state: 'failed', message: String(line.message) });
         if (line.type !== 'listening') return;
@@ -178,7 +216,7 @@ function startHub(folder: string, screen: Screen, children: Child[]): Promise<st
         else screen.say('The hub was killed; it starts again.', { type: 'died', name: 'hub', last_words: lastWords });
       },
     });
-    children.push(hub);
+    children.hub = hub;
   });
 }
 

@@ -122,7 +122,7 @@ test('an id has its digits', async () => {
   await refused(whyCommand(), [''], 'the beginning of an id');
   // No word must not mean the only run there is: an end cannot be undone.
   for (const command of [pauseCommand(), endCommand()])
-    await refused(command, [''], "expected a run's name, or at least 4");
+    await refused(command, [''], "expected a run's name, at least 4");
   await refused(whyCommand(), ['3fa'], '4 to 64 lower-case hexadecimal digits');
 });
 

@@ -4,6 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { openSmallBlobs, SMALL_BLOBS_FILE } from '../ledger/small-blobs.ts';
+import { sha256Hex } from '../protocol/hash.ts';
 import { sayUsage, usageOf } from './hub-usage.ts';
 
 test('sizes, and what came in the last day and week', async (t) => {
@@ -23,12 +25,16 @@ test('sizes, and what came in the last day and week', async (t) => {
   put('blobs/ab/cd/one', 100, 0.5);
   put('blobs/ab/cd/two', 20, 3);
   put('blobs/ab/cd/three', 7, 8);
+  const small = openSmallBlobs(join(folder, 'blobs', SMALL_BLOBS_FILE), { make: true });
+  const bytes = new Uint8Array(1000);
+  await small.put(sha256Hex(bytes), bytes);
+  small.close(); // it came at the time of this machine, long before the time of this test
   const { free_bytes, total_bytes, ...counted } = await usageOf(folder, now_ms);
   assert.deepEqual(counted, {
-    ...{ log_bytes: 3500, age_days: 30, blobs: 3, blob_bytes: 127, last_day_bytes: 100, last_week_bytes: 120 },
+    ...{ log_bytes: 3500, age_days: 30, blobs: 4, blob_bytes: 1127, last_day_bytes: 100, last_week_bytes: 120 },
   });
   assert.ok(free_bytes > 0 && free_bytes < total_bytes);
   const said: string[] = [];
   await sayUsage(folder, { json: false, say: (text: string) => void said.push(text) });
-  assert.match(said[0], /log {4}3\.50 kB, .*\n {2}blobs {2}127 B in 3 files; .*\n {2}disk {3}/);
+  assert.match(said[0], /log {4}3\.50 kB, .*\n {2}blobs {2}1\.13 kB in 4 blobs; .*\n {2}disk {3}/);
 });

@@ -1,7 +1,8 @@
-// `potluck hub --usage`: the size of a hub's folder and how fast it grows. Only sizes and times of files are read, so the hub may be running.
+// `potluck hub --usage`: the size of a hub's folder and how fast it grows. Nothing is written, so the hub may be running.
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { diskSpaceOf } from '../hub/condition.ts';
+import { openSmallBlobs, SMALL_BLOBS_FILE } from '../ledger/small-blobs.ts';
 import { CliError, formatBytes, formatCount, type Output } from './output.ts';
 
 const DAY_MS = 86_400_000;
@@ -27,6 +28,7 @@ export async function usageOf(folder: string, now_ms: number): Promise<Usage> {
   const logs = await Promise.all(LOG_FILES.map((name) => stat(join(folder, name)).catch(() => null)));
   const sums = { blobs: 0, blob_bytes: 0, last_day_bytes: 0, last_week_bytes: 0 };
   for (const entry of await readdir(join(folder, 'blobs'), { recursive: true, withFileTypes: true })) {
+    if (entry.name.startsWith(SMALL_BLOBS_FILE)) continue;
     const info = entry.isFile() ? await stat(join(entry.parentPath, entry.name)).catch(() => null) : null;
     if (!info) continue;
     const age_ms = now_ms - info.mtimeMs;
@@ -35,6 +37,13 @@ export async function usageOf(folder: string, now_ms: number): Promise<Usage> {
     if (age_ms < DAY_MS) sums.last_day_bytes += info.size;
     if (age_ms < 7 * DAY_MS) sums.last_week_bytes += info.size;
   }
+  const small = openSmallBlobs(join(folder, 'blobs', SMALL_BLOBS_FILE), { make: false, read_only: true });
+  const gathered = small.count();
+  sums.blobs += gathered.blobs;
+  sums.blob_bytes += gathered.bytes;
+  sums.last_day_bytes += small.count(now_ms - DAY_MS + 1).bytes;
+  sums.last_week_bytes += small.count(now_ms - 7 * DAY_MS + 1).bytes;
+  small.close();
   const log_bytes = logs.reduce((sum, info) => sum + (info?.size ?? 0), 0);
   const age_days = Math.max(0, now_ms - key.mtimeMs) / DAY_MS;
   return { log_bytes, age_days, ...sums, ...(await diskSpaceOf(folder)) };
@@ -59,7 +68,7 @@ function describe(folder: string, usage: Usage): string {
   return [
     `${folder}`,
     `  log    ${formatBytes(log_bytes)}, ${ofLog}`,
-    `  blobs  ${formatBytes(blob_bytes)} in ${formatCount(blobs)} files; ${formatBytes(last_day_bytes)} came in the last day, ${formatBytes(last_week_bytes)} in the last week`,
+    `  blobs  ${formatBytes(blob_bytes)} in ${formatCount(blobs)} blobs; ${formatBytes(last_day_bytes)} came in the last day, ${formatBytes(last_week_bytes)} in the last week`,
     `  disk   ${formatBytes(free_bytes)} of ${formatBytes(total_bytes)} are free${left}`,
   ].join('\n');
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
-import { sendEvent, stateAddress } from '../owner/owner.ts';
+import { stateAddress } from '../owner/owner.ts';
 import {
   checksummedAddress,
   type DeviceOnDisk,
@@ -13,6 +13,8 @@ import {
 } from '../owner/ownership.ts';
 import { phraseOf, secretOfPhrase } from '../owner/ownership-phrase.ts';
 import { RENEWED_MS } from '../peer/device-binding.ts';
+import { whereToSay } from '../peer/registry.ts';
+import { sendEvent } from '../peer/send-event.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { type Identity, isPeerId } from '../protocol/identity.ts';
 import {
@@ -198,8 +200,9 @@ function revokeCommand(): Command {
     .action(async (wanted: string, flags: { owner?: string; hub: string; json: boolean }) => {
       const owner = await loadIdentity(keyFile(flags));
       const device = isPeerId(wanted) ? wanted : await deviceHere(wanted);
-      await sendEvent(flags.hub, await signEvent(owner, { type: 'device.revoked', version: 1, device }));
-      openOutput(flags.json).say(`Device ${device.slice(0, 12)} is revoked on ${flags.hub}.`, {
+      const at = await whereToSay(flags.hub);
+      await sendEvent(at, await signEvent(owner, { type: 'device.revoked', version: 1, device }));
+      openOutput(flags.json).say(`Device ${device.slice(0, 12)} is revoked on ${at}.`, {
         type: 'revoked',
         device,
       });

@@ -331,6 +331,8 @@ function describe(news: PeerNews, url: string, unit: string): string {
       return `round ${news.round}: judged submission ${news.submission.slice(0, 12)}: ${news.accepted ? 'accepted' : `refused, ${news.code}`}`;
     case 'evaluated':
       return `measured after ${news.merged_rounds} rounds: ${measuresText(news.measured)}`;
+    case 'moved':
+      return `the run has gone to ${news.url} (hub ${news.hub.slice(0, 12)}): this device follows`;
     case 'away':
       return `the hub is away (${news.reason}); trying again`;
     case 'obstacle':

@@ -24,7 +24,6 @@ import {
   gameFileOption,
   gameHashOption,
   gameSecondsOption,
-  hubUrl,
   integer,
   jsonOption,
   price,
@@ -32,11 +31,12 @@ import {
 } from './options.ts';
 import { openOutput } from './output.ts';
 import { type OwnersLetters, openOwnersLetters } from './owners-letters.ts';
+import { hubOrRun, joinWordsWithoutLinks } from './run-links.ts';
 import { wishesOf } from './run-wishes.ts';
 
 export function joinCommand(): Command {
   return new Command('join')
-    .argument('[url]', 'the address of the hub (default: what "potluck device set runs" names)', hubUrl)
+    .argument('[url]', 'the address of the hub, or of a run (default: what "potluck device set runs" names)', hubOrRun)
     .addOption(runsOption())
     .option('--any-run', 'whichever run is open and fits this device; when one ends, the next', false)
     .addOption(new Option('--role <role>', 'what to do').choices(['worker', 'validator']).default('worker'))
@@ -126,7 +126,7 @@ async function joinByRules(url: string | undefined, flags: JoinFlags): Promise<n
       untold = true;
     }
   };
-  const { start, use, tookEnergy } = keptProcesses(process.argv.slice(2), 'inherit', {
+  const { start, use, tookEnergy } = keptProcesses(joinWordsWithoutLinks(process.argv.slice(2)), 'inherit', {
     onRuns(now) {
       runs = now;
       days?.runs(now);

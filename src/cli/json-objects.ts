@@ -35,6 +35,9 @@ const warning = z.string().nullable();
 const witness = z.strictObject({ name: z.string(), time_s: count });
 const verdict_code = { accepted: z.boolean(), code: z.string() };
 
+/** What a bucket has got of a folder so far, and what it had. */
+const copied = z.strictObject({ entries: count, blobs: count, known_blobs: count, size_bytes: count });
+
 /** What a run will be, by `potluck run create`. */
 const run_summary = {
   files: count,
@@ -198,6 +201,7 @@ export const JSON_OBJECTS = {
     where: z.string().optional(),
     message: z.string(),
     level: z.string().optional(),
+    again: count.optional().describe('hub: how often the same has come since it was told last; 0 the first time'),
   }),
   ended: object('join: the device has left, or `run end`: the run is over', {
     reason: z.string().optional(),
@@ -275,7 +279,15 @@ export const JSON_OBJECTS = {
   }),
   service_log: object('service logs: a line that the service said', { line: z.string() }),
   // A hub.
-  listening: object('hub: peers can come', { url: z.string(), hub: id, folder: path, verifier_key: z.string() }),
+  filling: object('hub --fill-bucket: the folder is on its way into the bucket', { bucket: z.string(), copied }),
+  filled: object('hub --fill-bucket: all of the folder is in the bucket; null: it was before', {
+    bucket: z.string(),
+    copied: copied.nullable(),
+  }),
+  listening: object('hub: peers can come', {
+    ...{ url: z.string(), hub: id, folder: path, verifier_key: z.string() },
+    bucket: z.array(z.string()).optional().describe('with --s3: what was found about the bucket, a line each'),
+  }),
   event: object('hub: an event is in the log at `index`', {
     index: count,
     id,
@@ -294,12 +306,15 @@ export const JSON_OBJECTS = {
     free_bytes: count,
     total_bytes: count,
   }),
-  condition: object('hub: its disk fills up, has room again, or its log cannot be written any more', {
-    level: z.string(),
-    state: z.enum(['ready', 'disk-low', 'disk-full', 'log-failed']),
-    reason: z.string().nullable(),
-    message: z.string().nullable(),
-  }),
+  condition: object(
+    'hub: its disk fills up, it is cut off from its other processes, it goes on, or its log cannot be written any more',
+    {
+      level: z.string(),
+      state: z.enum(['ready', 'disk-low', 'disk-full', 'log-failed', 'cut-off']),
+      reason: z.string().nullable(),
+      message: z.string().nullable(),
+    },
+  ),
   page: object('hub: the page is built once, where it is not there', {
     state: z.enum(['building', 'built', 'failed']),
     message: z.string().optional(),
@@ -373,6 +388,20 @@ export const JSON_OBJECTS = {
     ...z.strictObject(run_summary).partial().shape, // of pre-training
   }),
   runs: object('run list: the runs of a hub', { hub: id, url: z.string(), runs: z.array(listed_run) }),
+  'listed-runs': object("run list --registry: the runs of a registry's directory, and where each is now", {
+    registry: id,
+    url: z.string(),
+    runs: z.array(
+      z.strictObject({
+        ...{ run: id, name: z.string(), owner: id, hub: id, hub_url: z.string(), why: z.string().nullable() },
+        ...{ phase: z.string().nullable(), merged_rounds: count.nullable(), rounds: count.nullable() },
+      }),
+    ),
+  }),
+  registered: object("run register: the run is in a registry's directory", {
+    ...{ run: id, name: z.string(), hub: id, url: z.string() },
+    ...{ registry: id, registry_url: z.string(), listed: count, event: id },
+  }),
   status: object('status: the runs of a hub and who takes part', {
     hub: id,
     runs: z.array(RunStatusSchema),
@@ -380,6 +409,23 @@ export const JSON_OBJECTS = {
   }),
   paused: object('run pause: the run is paused, or will be when round `merges_first` is merged', owners_word),
   resumed: object('run resume', owners_word),
+  moving: object('run move: what it does now', {
+    do: z.enum(['pausing', 'leaving', 'bringing', 'copying', 'resuming']),
+    done: count.optional(),
+    blobs: count.optional(),
+  }),
+  moved: object('join: the run has gone to another hub, and the device follows; run move: it is there', {
+    ...of_run,
+    url: z.string().optional(),
+    hub: id.optional(),
+    name: z.string().optional(),
+    from: id.optional(),
+    to: id.optional(),
+    merged_rounds: count.optional(),
+    rounds: count.optional(),
+    state_bytes: count.optional(),
+    blobs: count.optional(),
+  }),
   exported: object('export: the model, or the state of another game, is in the folder', {
     run: id,
     merged_rounds: count,
@@ -394,6 +440,12 @@ export const JSON_OBJECTS = {
   // The demo.
   starting: object('demo: a hub is being started', {}),
   hub: object('demo: the hub listens', { url: z.string() }),
+  mirror: object('demo --cluster: where the log and the blobs lie as files', { url: z.string() }),
+  auditing: object('demo --cluster: the files are being audited', {}),
+  mirror_audited: object('demo --cluster: what potluck audit --mirror says of them', {
+    url: z.string(),
+    report: z.string(),
+  }),
   continued: object('demo: a run goes on that was begun before', { run: id, round: count, rounds: count.optional() }),
   reading: object('demo: the text is being read', { source: z.string() }),
   round: object('demo: a round was measured', RunStatusSchema.shape),
@@ -556,6 +608,8 @@ export const JSON_OBJECTS = {
     heads: nested.optional(),
     clocks: nested.optional(),
     departures: nested.optional(),
+    moves: nested.optional(),
+    registry: nested.nullable().optional(),
     warnings: z.array(z.string()).optional(),
     unchecked: z.array(z.string()).optional(),
     cannot_tell: z.array(z.string()).optional(),

@@ -100,6 +100,24 @@ export function logPlace(text: string): string {
   return hubUrl(text);
 }
 
+/** An address under which files lie, without a slash at its end. */
+export function filesUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url && /^https?:$/.test(url.protocol) && !url.search && !url.hash && !url.username) {
+    return (url.origin + url.pathname).replace(/\/+$/, '');
+  }
+  throw new InvalidArgumentError('expected an address with http:// or https://, such as https://cdn.example.org/hub.');
+}
+
+/** Where a mirror of a public log is: a folder, or an address below which its files are, such as that of a bucket. */
+export function mirrorPlace(text: string): string {
+  if (!hasScheme(text)) {
+    if (statSync(text, { throwIfNoEntry: false })?.isDirectory()) return resolve(text);
+    throw new InvalidArgumentError(`expected an address with http:// or https://, or a folder; ${text} is no folder.`);
+  }
+  return filesUrl(text);
+}
+
 const hasScheme = (text: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
 
 /** Whether a word is a path and no address: it begins as one, or has a separator and neither a scheme nor a port. */
@@ -150,17 +168,20 @@ export function runHandle(text: string): string {
   return text;
 }
 
+/** Several of them, one after the other. */
+export const runHandles = (text: string, before: readonly string[] = []): string[] => [...before, runHandle(text)];
+
 /** The runs that a device works for. */
 export const runsOption = () =>
   new Option(
     '--run <run>',
-    `${A_RUN} (needed when several go on); again for others, each with its share: --run poems=70`,
+    `a run's name, or at least ${FEWEST_DIGITS} digits of its id (needed when several go on); again for others, each with its share: --run poems=70`,
   )
     .default([])
     .argParser((run: string, before: string[]) => [...before, runHandle(run)]);
 
 /** For --help. */
-export const A_RUN = `a run's name, or at least ${FEWEST_DIGITS} digits of its id`;
+export const A_RUN = `a run's name, at least ${FEWEST_DIGITS} digits of its id, or its address at a hub or registry`;
 
 /** Where the ids of submissions come from, for --help. */
 export const WHENCE_SUBMISSIONS =

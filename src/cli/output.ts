@@ -11,6 +11,8 @@ export type CliErrorCode =
   | 'bad-folder'
   | 'child-failed'
   | 'stopped'
+  /** This machine lacks the programs that a hub of several processes runs on. */
+  | 'no-engines'
   /** Nothing, or something else, answers at an address. */
   | 'no-server'
   /** A server has refused a request in its own words. */

@@ -17,12 +17,12 @@ import {
   idBeginning,
   integer,
   jsonOption,
-  logPlace,
   runtimeOption,
   WHENCE_SUBMISSIONS,
 } from './options.ts';
 import { openOutput } from './output.ts';
 import { progressLine } from './progress-line.ts';
+import { logOrRun } from './run-links.ts';
 
 export interface RecheckFlags extends GameFlags {
   hub: string;
@@ -47,7 +47,7 @@ export function addRecheckOptions(command: Command): Command {
 export function recheckCommand(): Command {
   const command = new Command('recheck')
     .argument('<submission>', "the beginning of the submission's id", idBeginning)
-    .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB);
+    .option('--hub <place>', "the address of the hub, or a hub's folder", logOrRun, DEFAULT_HUB);
   return addRecheckOptions(command)
     .addHelpText(
       'after',

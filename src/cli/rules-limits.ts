@@ -6,7 +6,7 @@ import { type ServingLimits, servingLimitsOf } from '../audit/serving-limits.ts'
 import { type LimitsPublished, MarginsSchema } from '../core/events/limits-published.ts';
 import { inMicro } from '../core/serving/margins.ts';
 import { firstIssue } from '../errors.ts';
-import { sendEvent } from '../owner/owner.ts';
+import { sendEvent } from '../peer/send-event.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { quantisation } from '../protocol/serving-messages.ts';

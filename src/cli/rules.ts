@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { type Backtest, backtestRules, rulesOf } from '../audit/rules-backtest.ts';
-import { sendEvent } from '../owner/owner.ts';
+import { sendEvent } from '../peer/send-event.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';

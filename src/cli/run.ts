@@ -17,6 +17,8 @@ import { checkCreateFlags, checkStages } from './run-create-flags.ts';
 import { checkJudges, validatorsOf, whoseValidator } from './run-judges.ts';
 import { endCommand, pauseCommand, resumeCommand } from './run-life.ts';
 import { listCommand } from './run-list.ts';
+import { moveCommand } from './run-move.ts';
+import { registerCommand } from './run-register.ts';
 import { type RunFlags, runOptions, sayCreated, startingPoint, trainingOf } from './run-start.ts';
 import type { SummaryValue } from './run-summary.ts';
 import { dataOption, mustExist, openTokensIn, readingOf } from './text-data.ts';
@@ -40,6 +42,8 @@ export function runCommand(): Command {
     .addCommand(pauseCommand())
     .addCommand(resumeCommand())
     .addCommand(endCommand())
+    .addCommand(moveCommand())
+    .addCommand(registerCommand())
     .addHelpText('after', '\nExamples:\n  $ potluck run create --data ./book.txt\n  $ potluck run pause 3fa9c1');
 }
 

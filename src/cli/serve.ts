@@ -28,6 +28,7 @@ import { readCheck } from './named-file.ts';
 import { hubUrl, integer, jsonOption, SERVE_PORT } from './options.ts';
 import { CliError, formatCount, type Output, openOutput } from './output.ts';
 import { ownAccounts } from './own-accounts.ts';
+import { modelWord } from './run-links.ts';
 import { keysCommand } from './serve-keys.ts';
 import { openModels, placesOf } from './serve-models.ts';
 
@@ -117,7 +118,7 @@ async function runServe(words: string[], flags: ServeFlags): Promise<void> {
     throw new CliError('bad-argument', `${where}, and there are none: ${potluckHere()} serve keys add NAME`);
   }
   const program = flags.check === undefined ? null : readCheck(flags.check);
-  const places = placesOf(words);
+  const places = placesOf(await Promise.all(words.map(modelWord)));
   if (flags.name !== undefined && places.length > 1) {
     throw new CliError('bad-argument', '--name goes with one model');
   }

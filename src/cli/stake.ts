@@ -1,7 +1,7 @@
 // `potluck stake`: a holder locks shares behind its validator, releases them, and sees what is locked where.
 import { Command } from 'commander';
-import { sendEvent } from '../owner/owner.ts';
 import { type StakedDevice, type Stakes, stakeChange, stakesOf } from '../owner/stakes.ts';
+import { sendEvent } from '../peer/send-event.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';

@@ -2,14 +2,15 @@
 import { Command } from 'commander';
 import { explainSubmission } from '../audit/why.ts';
 import { sentencesOf } from '../audit/why-sentences.ts';
-import { DEFAULT_HUB, idBeginning, jsonOption, logPlace, WHENCE_SUBMISSIONS } from './options.ts';
+import { DEFAULT_HUB, idBeginning, jsonOption, WHENCE_SUBMISSIONS } from './options.ts';
 import { openOutput } from './output.ts';
+import { logOrRun } from './run-links.ts';
 import { withLog } from './with-log.ts';
 
 export function whyCommand(): Command {
   return new Command('why')
     .argument('<submission>', "the beginning of the submission's id", idBeginning)
-    .option('--hub <place>', "the address of the hub, or a hub's folder", logPlace, DEFAULT_HUB)
+    .option('--hub <place>', "the address of the hub, or a hub's folder", logOrRun, DEFAULT_HUB)
     .addOption(jsonOption())
     .addHelpText(
       'after',

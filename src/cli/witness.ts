@@ -22,8 +22,9 @@ import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { homeFolder, tryLock } from './folders.ts';
 import { untilStopped } from './lifetime.ts';
-import { decimal, fullId, hubUrl, integer, jsonOption } from './options.ts';
+import { decimal, fullId, integer, jsonOption } from './options.ts';
 import { CliError, type Output, openOutput } from './output.ts';
+import { hubOrRun } from './run-links.ts';
 
 interface WitnessFlags {
   every: number;
@@ -38,7 +39,7 @@ interface WitnessFlags {
 
 export function witnessCommand(): Command {
   return new Command('witness')
-    .argument('<url>', 'the address of the hub', hubUrl)
+    .argument('<url>', 'the address of the hub, or of a run there', hubOrRun)
     .option('--every <s>', 'seconds between two looks', decimal(0.1, 86_400), 60)
     .option('--once', 'look once, then end', false)
     .option('--folder <dir>', 'where the key and the last heads are kept (default: under ~/.potluck/witness)')

@@ -1,7 +1,7 @@
 // Decodes an event's bytes into what the core understands.
 import { openEvent } from '../protocol/envelope.ts';
 import { ProtocolError } from '../protocol/errors.ts';
-import { EventBodySchema, type LoggedEvent, versionsOf } from './events.ts';
+import { EventBodySchema, hasForm, type LoggedEvent, versionsOf } from './events.ts';
 
 /**
  * Opens signed bytes and checks the body against its schema.
@@ -9,6 +9,7 @@ import { EventBodySchema, type LoggedEvent, versionsOf } from './events.ts';
  */
 export function decodeEvent(bytes: Uint8Array, options?: { readonly verify_signature?: boolean }): LoggedEvent {
   const { id, author, body } = openEvent(bytes, options);
+  if (hasForm(body)) return { id, author, body };
   const versions = versionsOf(body.type);
   if (versions && !versions.includes(body.version)) {
     const older = body.version < Math.min(...versions);

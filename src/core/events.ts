@@ -14,13 +14,19 @@ import { payoutSettled } from './events/payout-settled.ts';
 import { peerJoined } from './events/peer-joined.ts';
 import { peerLeft } from './events/peer-left.ts';
 import { plantRevealed } from './events/plant-revealed.ts';
+import { registrySeen } from './events/registry-seen.ts';
 import { roundDrawn } from './events/round-drawn.ts';
 import { roundMerged } from './events/round-merged.ts';
 import { roundOpened } from './events/round-opened.ts';
 import { rulesProposed } from './events/rules-proposed.ts';
+import { runArrived } from './events/run-arrived.ts';
 import { runCreated } from './events/run-created.ts';
 import { runEnded } from './events/run-ended.ts';
 import { runHalted } from './events/run-halted.ts';
+import { runLeaving } from './events/run-leaving.ts';
+import { runListed } from './events/run-listed.ts';
+import { runMoved } from './events/run-moved.ts';
+import { runPart } from './events/run-part.ts';
 import { runPaused } from './events/run-paused.ts';
 import { runResumed } from './events/run-resumed.ts';
 import { sharesStated } from './events/shares-stated.ts';
@@ -31,6 +37,7 @@ import { verdictContested } from './events/verdict-contested.ts';
 import { verdictGiven } from './events/verdict-given.ts';
 import { verdictSealed } from './events/verdict-sealed.ts';
 import { workSubmitted } from './events/work-submitted.ts';
+import { fitsOf } from './form.ts';
 
 const KINDS = [
   runCreated,
@@ -38,10 +45,16 @@ const KINDS = [
   runResumed,
   runEnded,
   runHalted,
+  runLeaving,
+  runMoved,
+  runArrived,
+  runPart,
+  runListed,
   peerJoined,
   peerLeft,
   deviceBound,
   deviceRevoked,
+  registrySeen,
   tick,
   roundOpened,
   workSubmitted,
@@ -86,6 +99,11 @@ const versions = new Map<string, readonly number[]>(
 
 /** The versions of an event type that this build knows; undefined: it does not know the type. */
 export const versionsOf = (type: string): readonly number[] | undefined => versions.get(type);
+
+const forms = new Map(EventBodySchema.options.map((schema) => [schema.shape.type.value as string, fitsOf(schema)]));
+
+/** Whether a body is one of these events for sure; where not, EventBodySchema says. */
+export const hasForm = (body: { readonly type: string }): body is EventBody => forms.get(body.type)?.(body) ?? false;
 
 /** The blobs that an event names. */
 export const blobsNamedBy = (body: EventBody): readonly string[] => kindOfEvent(body.type).blobs?.(body) ?? [];

@@ -3,7 +3,8 @@
 import { HASH_FORM } from '../protocol/hash.ts';
 import type { PeerRole } from './events/peer-joined.ts';
 import type { EventBody, LoggedEvent } from './events.ts';
-import { CORE_LIMITS } from './limits.ts';
+import { CORE_LIMITS, LOGS_LIMITS } from './limits.ts';
+import { type People, peopleIn, registryProblems, registryStepProblems } from './registry/registry-invariants.ts';
 import { contestProblems } from './rounds/contest-invariants.ts';
 import { haveHeldAll, openedStageProblems, stageProblems } from './rounds/stage-invariants.ts';
 import type { Rules } from './rules.ts';
@@ -28,6 +29,9 @@ export function brokenState(state: NetworkState): string | null {
   return first(problemsOf(state));
 }
 
+/** The first invariant that one run breaks, in words; null where all hold. */
+export const brokenRun = (state: NetworkState, run: RunState): string | null => first(problemsOfRun(state, run));
+
 function* problemsOf(state: NetworkState): Problems {
   if (!isCount(state.events) || !isCount(state.time_ms)) yield `event ${state.events} at ${state.time_ms} ms`;
   for (const [id, { owner }] of state.devices) {
@@ -37,8 +41,16 @@ function* problemsOf(state: NetworkState): Problems {
   for (const [owner, count] of state.owners)
     if (owners.get(owner)?.length !== count) yield `${short(owner)} is said to own ${count} devices`;
   if (owners.size !== state.owners.size) yield `${state.owners.size} own devices, counting gives ${owners.size}`;
+  yield* registryProblems(state);
   yield* paidProblems(state);
   yield* judgedProblems(state);
+  for (const [id, { parts, size_bytes }] of state.arriving) {
+    if (state.runs.get(id)?.moved === null) yield `run ${short(id)} is here, and on its way`;
+    const come_bytes = sumOf(parts.map(({ length }) => length));
+    if (come_bytes >= size_bytes)
+      yield `run ${short(id)} has brought ${come_bytes} of ${size_bytes} bytes, and is not here`;
+  }
+  if (state.arriving.size > LOGS_LIMITS.arriving_runs) yield `${state.arriving.size} runs are on their way`;
   for (const [id, run] of state.runs) {
     if (run.id !== id) yield `run ${short(id)} is kept as ${short(run.id)}`;
     const problem = first(problemsOfRun(state, run));
@@ -67,6 +79,8 @@ function* lifeProblems(state: NetworkState, run: RunState): Problems {
   if (run.round === spec.rounds && phase !== 'finished') yield 'all rounds are merged, and it goes on';
   if (run.closing !== null && !isOpen(run)) yield `it is to be ${run.closing}, and no round is open`;
   if (run.halted !== null && phase !== 'paused' && phase !== 'finished') yield `halted (${run.halted}) and not paused`;
+  if (run.leaving !== null && phase !== 'paused') yield `it is to leave, and is ${phase}`;
+  if (run.moved !== null && (phase !== 'finished' || run.moves === 0)) yield `it is elsewhere, and ${phase} here`;
   if (isOpen(run) && !HASH_FORM.test(run.seed)) yield `its seed is "${run.seed}"`;
   if (isOpen(run) && run.deadline_ms < run.opened_ms + spec.round_ms) yield `a deadline at ${run.deadline_ms}`;
   if (run.opened_ms > state.time_ms) yield `opened at ${run.opened_ms}, it is ${state.time_ms}`;
@@ -246,6 +260,8 @@ export interface Step {
   readonly events: number;
   readonly time_ms: number;
   readonly runs: number;
+  /** How much of its registry the log has seen, and how many devices and addresses it knows. */
+  readonly people: People;
   /** The sums of answers, and how many parts of them were judged. */
   readonly paid: string;
   readonly judged: number;
@@ -277,7 +293,8 @@ const runOf = (state: NetworkState, body: EventBody): RunState | undefined =>
 export function stepOf(state: NetworkState, { body }: LoggedEvent): Step {
   const { events, time_ms, runs } = state;
   const run = runOf(state, body);
-  const money = { paid: sumsOf(state.paid), judged: state.judged.parts };
+  const people = peopleIn(state);
+  const money = { people, paid: sumsOf(state.paid), judged: state.judged.parts };
   if (!run) return { events, time_ms, runs: runs.size, ...money, run: null };
   const { phase, round, attempt, rules, emitted_shares, unearned_shares, merged_amount, submissions } = run;
   const shares = { emitted_shares, unearned_shares, merged_amount };
@@ -300,14 +317,17 @@ function* stepProblems(before: Step, state: NetworkState, { body }: LoggedEvent)
   const time_ms = body.type === 'tick' ? body.time_ms : before.time_ms;
   if (state.time_ms !== time_ms || time_ms < before.time_ms)
     yield `time went from ${before.time_ms} to ${state.time_ms}`;
-  const runs = before.runs + Number(body.type === 'run.created');
+  const comes = body.type === 'run.created' || (body.type === 'run.part' && !before.run && state.runs.has(body.run));
+  const runs = before.runs + Number(comes);
   if (state.runs.size !== runs) yield `there are ${state.runs.size} runs, not ${runs}`;
   if (MOVES_MONEY.includes(body.type)) yield* paidProblems(state);
   else if (sumsOf(state.paid) !== before.paid) yield 'money of answers has moved';
   if (body.type === 'answers.judged') yield* judgedProblems(state);
   else if (state.judged.parts !== before.judged) yield 'answers are judged by another event';
+  yield* registryStepProblems(before.people, state, body);
   const run = runOf(state, body);
-  if (!run || !before.run) return;
+  // What a run that comes back brings was checked when it came.
+  if (!run || !before.run || body.type === 'run.part') return;
   const where = `${body.type} in round ${before.run.round}.${before.run.attempt} (${before.run.phase})`;
   for (const problem of runStepProblems(before.run, state, run, body)) yield `${where}: ${problem}`;
 }
@@ -322,7 +342,9 @@ const FOLLOWING: Readonly<Record<Phase, readonly Phase[]>> = {
   paused: ['gathering', 'finished'],
   finished: [],
 };
-const TRIES_AGAIN: readonly EventBody['type'][] = ['round.merged', 'run.paused', 'run.ended', 'run.halted'];
+const TRIES_AGAIN: readonly EventBody['type'][] = [
+  ...(['round.merged', 'run.paused', 'run.ended', 'run.halted', 'run.leaving'] as const),
+];
 const MOVES_MONEY: readonly EventBody['type'][] = ['credit.granted', 'answers.settled', 'earnings.paid'];
 const MOVES_SHARES: readonly EventBody['type'][] = ['round.merged', 'plant.revealed'];
 

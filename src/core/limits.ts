@@ -44,3 +44,19 @@ export const CORE_LIMITS = {
   holder_least_micro: 1000, // rounding to whole micro-credits then takes from a holder, or gives it, less than a thousandth
   tick_gap_ms: 15_000, // a longer silence of the clock means that the hub was down, not that peers were late
 } as const;
+
+/** Of what logs take in from each other. Apart, so that a page which needs the others does not load them. */
+export const LOGS_LIMITS = {
+  moved_run_bytes: 32 * 2 ** 20, // twenty thousand peers with shares have nearly as much (moved-run.test.ts)
+  part_bytes: 40_960, // of what a run takes along: with the names of blobs it fits into an event
+  part_blobs: 256, // named in one part
+  moved_run_blobs: 8192, // a run with a whole model every thousand rounds needs half as many
+  brought_count: 2 ** 52, // in what a run takes along: all that later rounds can add to it is as much again, and exact
+  moves: 16, // of a run: it shows all of them whenever it arrives, in one event
+  arriving_runs: 4, // at a time: each may bring as many megabytes as above
+  arriving_ms: 3_600_000, // a slow line brings as much in an hour
+  registry_facts: 32, // taken in at once: each with a proof under a thousand million entries they fit into an event
+  listed_runs: 10_000, // in a directory: a few megabytes of a state
+  listed_runs_per_owner: 64, // as many as a hub serves at a time
+  url_characters: 200, // of a hub
+} as const;

@@ -20,6 +20,10 @@ export function refusalOf(state: NetworkState, event: LoggedEvent): Refusal | nu
   const kind = kindOfEvent(body.type);
   const run = 'run' in body ? state.runs.get(body.run) : undefined;
   if (kind.in_run && !run) return refuse('unknown-run', `no run ${'run' in body && body.run} in this log`);
+  if (kind.in_run && run?.moved && !kind.after_move) {
+    const { hub, url } = run.moved;
+    return refuse('run-moved', `run ${run.id} goes on in the log of hub ${hub}, at ${url}`);
+  }
   if (kind.by_hub && author !== state.hub) {
     return refuse('not-the-hub', `${kind.by_hub} by the hub ${state.hub}, got ${author}`);
   }
@@ -51,7 +55,7 @@ export function apply(state: NetworkState, event: LoggedEvent): Refusal | null {
  * Rises whenever the same log gives another state, or the state gets another form (rules-version.test.ts notices both). A hub starts from a
  * snapshot only if it has this version.
  */
-export const RULES_VERSION = 12;
+export const RULES_VERSION = 16;
 
 /** The state machine that everybody runs. */
 export const core: StateMachine = { refusalOf, apply };

@@ -15,15 +15,22 @@ import { drawEvents } from './testing/drawn-events.ts';
 const RECORDED = join(import.meta.dirname, '..', '..', 'test', 'fixtures', 'rules-history.cbor.gz');
 /** Drawn histories that together have every kind of event. `POTLUCK_RECORD_RULES=1 node --test src/core/rules-version.test.ts` draws them anew. */
 const SEEDS = [3, 49, 55, 58];
+/** One more, in which runs move between logs. */
+const WITH_MOVES = 27;
+/** And one of a log that follows a registry. */
+const WITH_REGISTRY = 5;
 const EVENTS = 290;
 
-const PINNED = { version: 12, state: 'd934db0bacf9642a 0d5d20e1a7b89c1c 18092c58c9c0852f b98d8e65df1b9764' };
+const PINNED = {
+  version: 16,
+  state: '36aa5b601c98f0af 5d913f1907b5b945 1669cecc1a90a84c 6bd127c076890374 efc5b0e67035a5a7 eb9b18a175a4876d',
+};
 
 async function record(): Promise<void> {
   const cast = await openCast();
-  const histories = SEEDS.map((seed) => {
+  const histories = [...SEEDS, WITH_MOVES, WITH_REGISTRY].map((seed) => {
     const state = initialState(cast.hub);
-    const next = drawEvents(cast, state, seed);
+    const next = drawEvents(cast, state, seed, { moves: seed === WITH_MOVES, registry: seed === WITH_REGISTRY });
     const taken: LoggedEvent[] = [];
     while (taken.length < EVENTS) {
       const event = next();

@@ -193,10 +193,52 @@ interface Evaluation {
   readonly measured: Measures;
 }
 
+/** A hub, and where it is to be found, in its owner's words. */
+export interface Hub {
+  readonly hub: string;
+  readonly url: string;
+}
+
+/** The log in which devices and addresses are named, and how much of it this log has seen. */
+export interface Registry extends Hub {
+  readonly size: number;
+  readonly root: string;
+}
+
+/** Where a run is, as its owner has listed it. */
+export interface Listing extends Hub {
+  readonly name: string;
+  readonly owner: string;
+  /** How often it had moved there, and how often it was listed. */
+  readonly moves: number;
+  readonly listed: number;
+}
+
+/** A run that comes from another hub's log and is not all here yet. */
+export interface Arrival {
+  /** Its owner, who brings it. */
+  readonly by: string;
+  readonly from: string;
+  readonly spec: RunCreated;
+  /** The place of its arrival in this log. */
+  readonly entry: number;
+  /** How often it has moved, this time counted. */
+  readonly moves: number;
+  /** The hash and the size of what it takes along, as the other log states them. */
+  readonly state: string;
+  readonly size_bytes: number;
+  readonly since_ms: number;
+  /** What has come so far, and the blobs that it names. */
+  parts: Uint8Array[];
+  blobs: string[];
+}
+
 export interface RunState {
   readonly id: string;
   readonly owner: string;
   readonly spec: RunCreated;
+  /** The place in this log of the event that brought it here: its creation, or its arrival. */
+  readonly entry: number;
   /** The rules of the current round. */
   rules: Rules;
   pending_rules: PendingRules | null;
@@ -207,6 +249,12 @@ export interface RunState {
   closing: 'paused' | 'ended' | null;
   /** Why the hub has halted it; null where it has not. */
   halted: RunHalted['reason'] | null;
+  /** The hub at whose log its owner wants it to go on, before this log has let it go; null where it stays. */
+  leaving: Hub | null;
+  /** The hub at whose log it goes on, and the place of its departure in this log; what stands here is then history. Null while it is here. */
+  moved: (Hub & { readonly index: number }) | null;
+  /** How often it has gone from one log to another, this one's last departure counted. */
+  moves: number;
   idle: Idle;
   /** By validator, what it has measured. */
   watches: Map<string, ModelWatch>;
@@ -336,6 +384,12 @@ export interface NetworkState {
   events: number;
   time_ms: number;
   runs: Map<string, RunState>;
+  /** By run, those that are on their way to this log. */
+  arriving: Map<string, Arrival>;
+  /** Where the devices and addresses of this log come from; null: they are named here. */
+  registry: Registry | null;
+  /** By run, where it is, as listed here. */
+  directory: Map<string, Listing>;
   devices: Map<string, Device>;
   /** How many devices each owner has vouched for. */
   owners: Map<string, number>;
@@ -352,11 +406,11 @@ export function accountOf(state: NetworkState, key: string): string {
 
 /** The state before the first event. */
 export function initialState(hub: string): NetworkState {
-  const people = { devices: new Map(), owners: new Map(), addresses: new Map() };
+  const people = { registry: null, directory: new Map(), devices: new Map(), owners: new Map(), addresses: new Map() };
   const sums = { gateway_micro: 0, granted_micro: 0, charged_micro: 0, paid_micro: 0, batches: 0, answers: 0 };
   const paid: Paid = { credits: new Map(), earnings: new Map(), pots: new Map(), ...sums };
   const judged: JudgedAnswers = { devices: new Map(), parts: 0, batches: 0 };
-  return { hub, events: 0, time_ms: 0, runs: new Map(), ...people, paid, judged };
+  return { hub, events: 0, time_ms: 0, runs: new Map(), arriving: new Map(), ...people, paid, judged };
 }
 
 /**

@@ -23,7 +23,7 @@ export interface AbandonedRuns {
 export function openAbandonedRuns(
   { state, write }: Pick<Sequencer, 'state' | 'write'>,
   policy: RunPolicy,
-  options: { readonly clock: Clock; readonly time: LogClock; readonly onError: (error: unknown) => void },
+  options: { readonly clock: Clock; readonly time: LogClock; onError(error: unknown, where: string): void },
 ): AbandonedRuns {
   const { clock, time, onError } = options;
   const opened_ms = clock.elapsed_ms();
@@ -47,7 +47,7 @@ export function openAbandonedRuns(
     now_ms,
     wanted() {
       if (time.now_ms() - state.time_ms < TICK_EVERY_MS) return;
-      if ([...state.runs.values()].some(isUntimed)) tick().catch(onError);
+      if ([...state.runs.values()].some(isUntimed)) tick().catch((error) => onError(error, 'the clock of empty runs'));
     },
     makeRoom(author, address) {
       const made = making.then(() => endOne(author, address));

@@ -1,6 +1,7 @@
 // What the hub checks before it asks the core: the blobs that an event names are uploaded and have the form that their game demands.
 
 import { isDeepStrictEqual } from 'node:util';
+import { beginningOf } from '../audit/run-beginning.ts';
 import type { RunCreated } from '../core/events/run-created.ts';
 import type { VerdictGiven } from '../core/events/verdict-given.ts';
 import type { WorkSubmitted } from '../core/events/work-submitted.ts';
@@ -35,7 +36,10 @@ export async function admit(
   // The core's check comes first, because it is cheap: blobs are read only for events that could follow.
   const refusal = machine.refusalOf(state, event);
   if (refusal) throw new HubError('refused', refusal.message, { refusal: refusal.code });
-  if (body.type === 'run.created') await admitRun(body, models);
+  const began = beginningOf(event);
+  if (began) await admitRun(began.created, models);
+  if (body.type === 'run.created') await models.checkFirst(body, body.model);
+  if (body.type === 'run.part') for (const blob of body.blobs) await sizeOf(blobs, blob);
   if (body.type === 'work.submitted') await admitWork(body, state, blobs, models);
   if (body.type === 'verdict.given') {
     const flaw = await flawIn(body, event.author, blobs);
@@ -59,7 +63,6 @@ async function admitRun(body: RunCreated, models: Models): Promise<void> {
       `the run names ${stages} stages, its game ${body.game} cuts its model into ${cut}`,
     );
   }
-  await models.checkFirst(body, body.model);
   await game.sizes(params); // the hub calls this for every run whenever it starts, so it must not fail then
 }
 
@@ -99,6 +102,7 @@ async function sizeOf(blobs: BlobStore, hash: string): Promise<number> {
   return (await blobs.sizeOf(hash)) ?? missing(hash);
 }
 
-function missing(hash: string): never {
+/** Throws HubError `missing-blob`. */
+export function missing(hash: string): never {
   throw new HubError('missing-blob', `expected blob ${hash} to be uploaded before it is named`, { hash });
 }

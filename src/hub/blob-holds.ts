@@ -7,16 +7,31 @@ export interface BlobHolds {
   holding<T>(hashes: readonly string[], work: () => Promise<T>): Promise<T>;
   /** Deletes a blob by `remove`, unless somebody holds it; where somebody else deletes it just now, it waits for that. */
   remove(hash: string, remove: () => Promise<void>): Promise<void>;
+  /** Whether `remove` was called for it lately, so that it may be gone although somebody has seen it. */
+  wasRemoved(hash: string): boolean;
 }
+
+/** A sweep removes thousands; what another process has seen before is named within a minute. */
+const REMOVED_KEPT = 65_536;
 
 export function openBlobHolds(): BlobHolds {
   const held = openTally();
   const leaving = new Map<string, Promise<void>>();
+  const removed = new Set<string>();
+  const remember = (hash: string): void => {
+    removed.delete(hash);
+    removed.add(hash);
+    if (removed.size > REMOVED_KEPT) for (const oldest of removed) return void removed.delete(oldest);
+  };
   return {
     async holding(hashes, work) {
       for (const hash of hashes) held.add(hash, 1);
       try {
-        for (const hash of hashes) await leaving.get(hash)?.catch(() => {}); // the caller that deletes it sees the error
+        for (const hash of hashes) {
+          const gone = leaving.get(hash);
+          // Else nothing waits, and steps begin in the order of their calls. The caller that deletes it sees the error.
+          if (gone) await gone.catch(() => {});
+        }
         for (const hash of hashes) assert(!leaving.has(hash), 'a blob that is held is not being deleted');
         return await work();
       } finally {
@@ -27,9 +42,11 @@ export function openBlobHolds(): BlobHolds {
       const gone = leaving.get(hash);
       if (gone) return gone;
       if (held.of(hash) > 0) return;
-      const removed = remove().finally(() => leaving.delete(hash));
-      leaving.set(hash, removed);
-      await removed;
+      remember(hash);
+      const gone_soon = remove().finally(() => leaving.delete(hash));
+      leaving.set(hash, gone_soon);
+      await gone_soon;
     },
+    wasRemoved: (hash) => removed.has(hash),
   };
 }

@@ -1,6 +1,7 @@
 // The hub's condition: whether it takes events and uploads, and if not, why. Each change is reported once.
 import { statfs } from 'node:fs/promises';
 import type { Clock, Timer } from '../protocol/clock.ts';
+import type { CutOff } from './cluster/cut-off.ts';
 import { HubError } from './errors.ts';
 import type { Sequencer } from './sequencer.ts';
 
@@ -12,8 +13,11 @@ const STRANGERS_LEAVE = 2;
 const LOOK_EVERY_MS = 5000;
 const LOOK_HOLDS_MS = 500;
 
-/** `disk-low`: events are taken, uploads are not. `disk-full`, `log-failed`: nothing is taken (log-writer.ts). */
-export type HubState = 'opening' | 'ready' | 'closing' | 'disk-low' | 'disk-full' | 'log-failed';
+/**
+ * `disk-low`: events are taken, uploads are not. `disk-full`, `log-failed`: nothing is taken (log-writer.ts). `cut-off`: devices are sent to other
+ * processes of this hub (cluster/cut-off.ts).
+ */
+export type HubState = 'opening' | 'ready' | 'closing' | 'disk-low' | 'disk-full' | 'log-failed' | 'cut-off';
 
 export interface Condition<State extends HubState = HubState> {
   readonly state: State;
@@ -43,6 +47,8 @@ export interface ConditionOptions {
   readonly space: (() => Promise<DiskSpace>) | null;
   /** The space that uploads leave free; by default FLOOR. */
   readonly floor_bytes?: number;
+  /** Of a hub of several processes: why this one sends its devices to others. */
+  readonly cutOff?: Pick<CutOff, 'away' | 'onChange'>;
   /** Called at every change after the start. `error`: the log's error, for the hub's operator. */
   readonly onChange: (change: ConditionChange, error: unknown) => void;
 }
@@ -58,7 +64,7 @@ export interface WatchedCondition {
 }
 
 export function watchCondition(options: ConditionOptions): WatchedCondition {
-  const { sequencer, stage, clock, onChange } = options;
+  const { sequencer, stage, clock, cutOff, onChange } = options;
   let space: DiskSpace | null = null;
   let looked_ms = Number.NEGATIVE_INFINITY;
   let lastAnnounced: HubState = 'ready';
@@ -76,6 +82,8 @@ export function watchCondition(options: ConditionOptions): WatchedCondition {
     if (standing === 'disk-full') {
       return { state: standing, reason: "this hub's disk is full: it takes nothing until there is room" };
     }
+    const away = cutOff?.away ?? null;
+    if (away !== null) return { state: 'cut-off', reason: away };
     if (space && space.free_bytes < floor(space)) return { state: 'disk-low', reason: lowOn(space, floor(space)) };
     return { state: now, reason: now === 'opening' ? 'this hub is starting' : null };
   };
@@ -103,6 +111,7 @@ export function watchCondition(options: ConditionOptions): WatchedCondition {
     timer = clock.setTimeout(() => void look().finally(lookAgain), LOOK_EVERY_MS);
   };
   if (options.space) lookAgain();
+  cutOff?.onChange(() => void tell(null));
   sequencer.onStanding((standing, error) => {
     if (standing !== 'taking') return void tell(error);
     // A successful write does not show how much more space there is.

@@ -125,6 +125,12 @@ export class Connection {
     else this.channel.send(frame);
   }
 
+  /** Sends what is sent meanwhile in one piece. */
+  together(work: () => void): void {
+    if (this.channel.together) this.channel.together(work);
+    else work();
+  }
+
   /** Pings the other end; ends the connection when it has not answered the last ping. */
   ping(): void {
     if (!this.#alive) this.channel.terminate();

@@ -13,6 +13,8 @@ import type { FromPeer } from '../protocol/from-peer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { helloChallenge, PROTOCOL_VERSION } from '../protocol/messages.ts';
+import { ALONE } from './cluster/presence.ts';
+import { NO_TALK } from './cluster/talk.ts';
 import { CONNECTION_LIMITS } from './connection.ts';
 import { type HubServices, openConnections } from './connections.ts';
 import { HubError } from './errors.ts';
@@ -28,6 +30,8 @@ const HUB = 'a'.repeat(64);
 function openHub(
   submit: (event: Uint8Array) => Promise<{ id: string; receipt: Receipt }>,
   setTimeout: Clock['setTimeout'] = () => undefined,
+  takeEnclosed: HubServices['takeEnclosed'] = () => Promise.reject(new Error('nothing is enclosed')),
+  more: Partial<HubServices> = {},
 ) {
   let now_ms = 0;
   const clock = { ...systemClock, elapsed_ms: () => now_ms, setTimeout, clearTimeout: () => {} };
@@ -41,6 +45,12 @@ function openHub(
     ...{
       telemetry: new Map(),
       submit,
+      take: async (bytes) => ({ id: (await submit(bytes)).id, index: bytes[0], bytes }),
+      prove: async (logged) => ({
+        checkpoint: 'head',
+        of: logged.map(({ id: event, index }) => ({ event, index, proof: new Uint8Array(32) })),
+      }),
+      takeEnclosed,
       write: () => Promise.reject(new Error('nothing is written')),
       statuses,
       feed,
@@ -49,6 +59,7 @@ function openHub(
     ...{ rates: openRateLimits(clock), onRefused: () => {}, onError: (error) => void failures.push(error) },
     pool: { hear: () => {}, gone: () => {} },
     relayCounts: NO_RELAY_COUNTS,
+    ...{ presence: ALONE, talk: NO_TALK, relayAround: null, servingAround: null, leads: () => true, ...more },
   };
   const connections = openConnections(services, CONNECTION_LIMITS);
   const connect = () => {
@@ -80,6 +91,7 @@ function openHub(
         return last.type === 'refused' ? last.code : last.type;
       },
       gone: () => listener.onClose(''),
+      alive: () => listener.onAlive(),
     };
   };
   const observer = async () => {
@@ -109,7 +121,7 @@ describe('a connection', () => {
     await junk.say(frame);
     const last = junk.heard.at(-1)!;
     assert.ok(last.type === 'refused' && last.code === 'not-understood');
-    assert.match(last.message, /at most 70000 bytes, got \d+; another version of potluck may help/);
+    assert.match(last.message, /at most 75000 bytes, got \d+; another version of potluck may help/);
     assert.deepEqual(junk.end, { code: 1008, reason: 'not-understood', deaf: true });
     assert.equal(await honest.say({ type: 'ping' }), 'pong');
   });
@@ -240,6 +252,105 @@ test('workers and validators of a run pass frames to each other, in either direc
   assert.equal(await devices[0].say({ type: 'relay', to: devices[1].peer, number: 9, sealed }), 'relay-lost');
 });
 
+test('each connection is pinged once in ten seconds, a part of all at a time, and is over when it does not answer until the next', async () => {
+  const turns: (() => void)[] = [];
+  const hub = openHub(taken, (run, ms) =>
+    ms < 1000 && ms !== CONNECTION_LIMITS.news_ms ? turns.push(run) : undefined,
+  );
+  const pinged = new Map<number, number>();
+  const all = Array.from({ length: 40 }, (_, i) => {
+    const connection = hub.connect();
+    connection.channel.ping = () => void pinged.set(i, (pinged.get(i) ?? 0) + 1);
+    return connection;
+  });
+  const most: number[] = [];
+  const round = (): void => {
+    for (let i = 0; i < 20; i++) {
+      const before = [...pinged.values()].reduce((sum, one) => sum + one, 0);
+      turns.shift()!();
+      most.push([...pinged.values()].reduce((sum, one) => sum + one, 0) - before);
+    }
+  };
+  round();
+  assert.deepEqual([Math.max(...most), pinged.size, Math.max(...pinged.values())], [2, 40, 1]);
+  for (const connection of all.slice(1)) connection.alive();
+  round();
+  assert.deepEqual([all[0].channel.open, all[1].channel.open, pinged.get(0), pinged.get(1)], [false, true, 1, 2]);
+});
+
+test('who is welcomed gets all that it is told then in one piece', async () => {
+  const hub = openHub(taken);
+  const history = new History();
+  history.happen(OWNER, created(), RUN);
+  hub.state.runs.set(RUN, history.run);
+  const [connection, identity] = [hub.connect(), createIdentity()];
+  const pieces: number[] = [];
+  connection.channel.together = (work) => {
+    const before = connection.heard.length;
+    work();
+    pieces.push(connection.heard.length - before);
+  };
+  const signature = await identity.sign(helloChallenge(HUB, new Uint8Array(32)));
+  const hello = { type: 'hello', protocol: PROTOCOL_VERSION, role: 'worker', run: RUN, peer: identity.id } as const;
+  await connection.say({ ...hello, signature });
+  assert.deepEqual([pieces, connection.heard.slice(-2).map(({ type }) => type)], [[2], ['welcome', 'run']]);
+});
+
+test('what an event encloses is kept before the event is taken, as its key’s, and refused with it; of an observer it is nothing', async () => {
+  const seen: string[] = [];
+  const submit = (event: Uint8Array) => {
+    seen.push(`event ${event[0]}`);
+    return taken(event);
+  };
+  let full = false;
+  const hub = openHub(submit, undefined, async ({ peer }, bytes) => {
+    if (full) throw new HubError('too-much', 'no room');
+    await Promise.resolve();
+    seen.push(`${peer.slice(0, 4)} ${bytes.length}`);
+  });
+  const history = new History();
+  history.happen(OWNER, created(), RUN);
+  hub.state.runs.set(RUN, history.run);
+  const [connection, identity] = [hub.connect(), createIdentity()];
+  const { id: peer } = identity;
+  const signature = await identity.sign(helloChallenge(HUB, new Uint8Array(32)));
+  await connection.say({ type: 'hello', protocol: PROTOCOL_VERSION, role: 'worker', run: RUN, peer, signature });
+  const enclosed = new Uint8Array(7);
+  assert.equal(await connection.say({ type: 'event', event: Uint8Array.of(1), enclosed }), 'accepted');
+  full = true;
+  assert.equal(await connection.say({ type: 'event', event: Uint8Array.of(2), enclosed }), 'too-much');
+  assert.equal(await connection.say({ type: 'event', event: Uint8Array.of(3) }), 'accepted');
+  const observer = await hub.observer();
+  assert.equal(await observer.say({ type: 'event', event: Uint8Array.of(4), enclosed }), 'malformed');
+  assert.deepEqual(seen, [`${peer.slice(0, 4)} 7`, 'event 1', 'event 3']);
+});
+
+test('events of one message are answered together, and a refused one by itself', async () => {
+  const submit = async (event: Uint8Array) => {
+    if (event[0] === 2) throw new HubError('refused', 'no', { refusal: 'wrong-phase' });
+    return taken(event);
+  };
+  const connection = openHub(submit).connect();
+  const events = [1, 2, 3].map((i) => ({ event: Uint8Array.of(i) }));
+  await connection.say({ type: 'hello', protocol: PROTOCOL_VERSION, role: 'observer' });
+  const before = connection.heard.length;
+  await connection.say({ type: 'events', events });
+  const [first, second, third] = events.map(({ event }) => sha256Hex(event));
+  const proof = new Uint8Array(32);
+  assert.deepEqual(connection.heard.slice(before), [
+    { type: 'refused', event: second, code: 'wrong-phase', message: 'no' },
+    {
+      ...{ type: 'receipts', checkpoint: 'head' },
+      of: [
+        { event: first, index: 1, proof },
+        { event: third, index: 3, proof },
+      ],
+    },
+  ]);
+  const enclosed = Uint8Array.of(1);
+  assert.equal(await connection.say({ type: 'events', events: [{ event: Uint8Array.of(4), enclosed }] }), 'malformed');
+});
+
 test('what validators need not act on at once is told together, and what they must at once', async () => {
   let later: (() => void)[] = [];
   const hub = openHub(taken, (run, ms) => (ms === CONNECTION_LIMITS.news_ms ? later.push(run) : undefined));
@@ -299,4 +410,15 @@ test('who comes is told of a run as it was a moment ago, and never of what the o
   history.run.phase = 'merging';
   hub.move(1000);
   assert.equal(await phaseToldTo('validator'), 'merging', 'a moment is short');
+});
+
+test('who is connected to another process of the hub is not gone', () => {
+  const waits = (front: string | null): number[] => {
+    const waited_ms: number[] = [];
+    const setTimeout: Clock['setTimeout'] = (_, delay_ms) => void waited_ms.push(delay_ms);
+    const hub = openHub(taken, setTimeout, undefined, { presence: { ...ALONE, frontOf: () => front } });
+    hub.connections.joined(RUN, createIdentity().id);
+    return waited_ms.filter((delay_ms) => delay_ms === CONNECTION_LIMITS.lost_after_ms);
+  };
+  assert.deepEqual([waits(null).length, waits('another').length], [1, 0]);
 });

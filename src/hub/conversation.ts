@@ -1,44 +1,53 @@
 // The messages of a connection: a hello, then events, each answered with a receipt or a refusal, and status messages that are in no log.
 import type { NetworkState, RunState } from '../core/state.ts';
 import { assert, CodedError } from '../errors.ts';
-import type { Receipt } from '../ledger/receipt.ts';
 import { ProtocolError } from '../protocol/errors.ts';
 import { decodeFromPeer, type FromPeer } from '../protocol/from-peer.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { type FromRelayingPeer, isRelayed } from '../protocol/relay-messages.ts';
 import { type FromServingPeer, isServing } from '../protocol/serving-from-peer.ts';
+import type { FarServing } from './cluster/far-serving.ts';
+import type { Said } from './cluster/talk.ts';
 import type { Connection } from './connection.ts';
+import type { TakeEnclosed } from './enclosed-blobs.ts';
 import { HubError } from './errors.ts';
-import { guestOf, type Hello, planEntry } from './hello.ts';
+import { guestOf, type Hello, keyInUse, planEntry } from './hello.ts';
+import type { Accepted, Intake } from './intake.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Relay } from './relay.ts';
 import type { Roll } from './roll.ts';
 import type { Samples } from './samples.ts';
-import type { Pool } from './serving/pool.ts';
+import { takeTogether } from './together.ts';
 import type { PeerTelemetry } from './views.ts';
 
 /** What a conversation needs from the hub. */
-export interface ConversationServices {
+export interface ConversationServices extends Pick<Intake, 'take' | 'prove'> {
   readonly id: string;
   readonly state: NetworkState;
   readonly telemetry: Map<string, PeerTelemetry>;
-  submit(bytes: Uint8Array, address: string | null): Promise<{ id: string; receipt: Receipt }>;
+  submit(bytes: Uint8Array, address: string | null): Promise<Pick<Accepted, 'id' | 'receipt'>>;
+  readonly takeEnclosed: TakeEnclosed;
   readonly samples: Samples;
   readonly rates: RateLimits;
-  readonly pool: Pick<Pool, 'hear' | 'gone'>;
 }
 
 /** What happens with messages. */
 export interface ConversationListener {
   readonly roll: Roll<Connection>;
   readonly relay: Relay;
+  /** Hears what devices that serve say. */
+  readonly serving: Pick<FarServing, 'hear'>;
   /** Why no peer is accepted at present; null where they are. */
   suspended(): string | null;
+  /** Whether a device is connected to another process of this hub. */
+  isElsewhere(run: string, peer: string): boolean;
   /** A peer has come, or come back, to a run. */
   onPeer(connection: Connection, run: RunState): void;
   onObserver(connection: Connection): void;
   /** There is news for observers. */
   onTalk(): void;
+  /** A device has said something that the other processes of this hub are told too. */
+  onSaid(run: string, peer: string, message: Said): void;
 }
 
 /** Handles one message of a connection. Rejects only with unexpected errors, which have no code. */
@@ -55,7 +64,7 @@ export function openConversations(hub: ConversationServices, listener: Conversat
       if (isServing(message)) {
         if (!connection.peer) throw new ProtocolError('malformed', `${message.type}: expected it of a key`);
         hub.rates.take('serve_connection', connection.number);
-        hub.pool.hear(connection, message);
+        await listener.serving.hear(connection, message, (error) => refuse(hub, connection, error, null));
         return;
       }
       if (isRelayed(message)) {
@@ -63,28 +72,52 @@ export function openConversations(hub: ConversationServices, listener: Conversat
         listener.relay.hear(connection, message);
         return;
       }
+      if (message.type === 'events') {
+        await takeTogether(message.events, {
+          ...{ hub, address: connection.address },
+          takeEnclosed: (bytes) => takeEnclosed(hub, connection, bytes),
+          tell: (receipts) => connection.tell(receipts),
+          refuse: (error, id) => refuse(hub, connection, error, id),
+        });
+        return;
+      }
       if (message.type !== 'event') {
         hub.rates.take('talk_connection', connection.number);
-        if (hearTalk(hub, connection, message)) listener.onTalk();
+        if (hearTalk(hub, listener, connection, message)) listener.onTalk();
         return;
       }
       event = sha256Hex(message.event);
       hub.rates.take('event_address', connection.address);
+      if (message.enclosed) await takeEnclosed(hub, connection, message.enclosed);
       const { id, receipt } = await hub.submit(message.event, connection.address);
       assert(id === event, 'a peer gets receipts only for events that it has sent');
       connection.tell({ type: 'accepted', event: id, receipt });
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
       if (!connection.role) return connection.sendAway(error, event);
-      connection.refuse(error, event);
-      endIfHopeless(hub, connection, error);
+      refuse(hub, connection, error, event);
     }
   };
 }
 
+/** Refuses what a device has said. */
+function refuse(hub: ConversationServices, connection: Connection, error: CodedError, event: string | null): void {
+  connection.refuse(error, event);
+  endIfHopeless(hub, connection, error);
+}
+
+async function takeEnclosed(
+  hub: ConversationServices,
+  { peer, address }: Connection,
+  bytes: Uint8Array,
+): Promise<void> {
+  if (!peer) throw new ProtocolError('malformed', 'event: expected a blob only of a key');
+  await hub.takeEnclosed({ peer, address }, bytes);
+}
+
 function greet(
   hub: ConversationServices,
-  { roll, suspended, onPeer, onObserver }: ConversationListener,
+  { roll, suspended, isElsewhere, onPeer, onObserver }: ConversationListener,
   connection: Connection,
   hello: Hello,
 ): void {
@@ -98,7 +131,7 @@ function greet(
   }
   const { role, peer, run: id, watches } = guest;
   const others = [...roll.withKey(id, peer)];
-  const is_here = others.some(({ channel }) => channel.open);
+  const is_here = others.some(({ channel }) => channel.open) || isElsewhere(id, peer);
   const entry = planEntry(guest, { suspended: suspended(), run: hub.state.runs.get(id), is_here });
   if (entry.action === 'try-later') {
     connection.tryLater(entry.reason);
@@ -107,20 +140,36 @@ function greet(
   hub.rates.take('connection_key', peer);
   if (entry.action === 'refuse') throw entry.error;
   for (const other of others) {
-    other.sendAway(new HubError('key-in-use', `another device has come with the key of ${peer}`));
+    other.sendAway(keyInUse(peer));
   }
   Object.assign(connection, { role, peer, run: id, watches });
   roll.enter(connection);
-  onPeer(connection, entry.run);
+  connection.together(() => onPeer(connection, entry.run));
 }
 
-type Talk = Exclude<FromPeer, { type: 'hello' | 'event' } | FromServingPeer | FromRelayingPeer>;
+type Talk = Exclude<FromPeer, { type: 'hello' | 'event' | 'events' } | FromServingPeer | FromRelayingPeer>;
 
 /** Handles what is in no log: pings, progress, samples. Returns whether it is news for observers. */
-function hearTalk({ state, samples, telemetry }: ConversationServices, connection: Connection, message: Talk): boolean {
+function hearTalk(
+  hub: ConversationServices,
+  { onSaid }: ConversationListener,
+  connection: Connection,
+  message: Talk,
+): boolean {
   const { peer, run } = connection;
   if (message.type === 'ping') connection.tell({ type: 'pong' });
-  if (message.type === 'ping' || !peer || !run) return false;
+  if (message.type === 'ping' || !peer || !run || !takeTalk(hub, run, peer, message)) return false;
+  onSaid(run, peer, message);
+  return true;
+}
+
+/** Takes in what a device says for people, to whichever process of this hub. Returns whether it is news for observers. */
+export function takeTalk(
+  { state, samples, telemetry }: Pick<ConversationServices, 'state' | 'samples' | 'telemetry'>,
+  run: string,
+  peer: string,
+  message: Said,
+): boolean {
   if (message.type === 'sample') return samples.hear(run, peer, message);
   // Only peers in the log are remembered: keys cost nothing, and a new key in each message would fill the memory.
   if (!state.runs.get(run)?.peers.has(peer)) return false;

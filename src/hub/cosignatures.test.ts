@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { cosignCheckpoint, openCheckpoint, signCheckpoint, verifyCosignature } from '../ledger/checkpoint.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
+import { posts } from './cluster/testing/posts.ts';
 import { openCosignatures } from './cosignatures.ts';
 import { HubError } from './errors.ts';
 
@@ -31,6 +32,23 @@ test('what two witnesses say of one head is served with it, and with no other', 
     assert.equal(verifyCosignature(joined, { name: named(witness), id: witness.id }).time_s, time_s);
   }
   assert.equal(held.join(await note(6)), await note(6));
+});
+
+test('at a hub of several processes each serves what witnesses have said to any, of whatever name', async () => {
+  const { open, arrive, errors } = posts(hub.id);
+  const [one, two] = [openCosignatures(hub.id, open()), openCosignatures(hub.id, open())];
+  const [named_one, asked] = [createIdentity(), createIdentity()];
+  one.add(await cosigned(named_one, 5, 100));
+  two.addBy(await cosignCheckpoint(asked, 'example.org/asked', await note(5), 101), {
+    ...{ name: 'example.org/asked', id: asked.id },
+  });
+  arrive();
+  for (const held of [one, two]) {
+    const joined = held.join(await note(5));
+    assert.equal(verifyCosignature(joined, { name: named(named_one), id: named_one.id }).time_s, 100);
+    assert.equal(verifyCosignature(joined, { name: 'example.org/asked', id: asked.id }).time_s, 101);
+  }
+  assert.deepEqual(errors, []);
 });
 
 test('a witness moves on and never back', async () => {

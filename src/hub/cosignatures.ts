@@ -11,6 +11,7 @@ import {
   signatureLine,
   signaturesBy,
 } from '../ledger/signed-note.ts';
+import { NO_POST, type Post } from './cluster/post.ts';
 import { HubError } from './errors.ts';
 
 /** A note takes 64 signatures; half of them are enough. */
@@ -38,8 +39,11 @@ export interface Cosignatures {
   largest(): string | null;
 }
 
-/** The cosignatures of hub `id`'s checkpoints. They are kept in memory, because witnesses come again. */
-export function openCosignatures(id: string): Cosignatures {
+/**
+ * The cosignatures of hub `id`'s checkpoints. They are kept in memory, because witnesses come again.
+ * @param post tells the other processes of this hub
+ */
+export function openCosignatures(id: string, post: Post = NO_POST): Cosignatures {
   const origin = originOf(id);
   const held = new Map<string, Cosigned>();
   /** This hub's own signature lines of the checkpoints with cosignatures. */
@@ -79,30 +83,43 @@ export function openCosignatures(id: string): Cosignatures {
     return true;
   };
 
+  /** @returns whether any is new */
+  const keepBy = (note: string, witness: NoteKey): boolean => {
+    const { size } = openCheckpoint(note, { id, origin });
+    const parsed = parseNote(note);
+    const lines = signaturesBy(parsed, witness, NOTE_COSIGNATURE_V1).map(signatureLine);
+    return keep(parsed, size, witness, lines.join(''));
+  };
+  const keepNamed = (note: string): string[] => {
+    const parsed = parseNote(note);
+    const by = namedWitnesses(parsed, id);
+    const { size } = openCheckpoint(note, { id, origin });
+    return by
+      .filter(({ witness, signature }) =>
+        keep(parsed, size, { name: signature.name, id: witness }, signatureLine(signature)),
+      )
+      .map(({ witness }) => witness);
+  };
+  post.listen((word) => {
+    if (word.kind !== 'cosigned') return;
+    try {
+      if (word.witness) keepBy(word.note, word.witness);
+      else keepNamed(word.note);
+    } catch (error) {
+      // Which witnesses a process has no room for is its own matter.
+      if (!(error instanceof HubError && error.code === 'too-many-witnesses')) throw error;
+    }
+  });
+
   return {
     add(note) {
-      const parsed = parseNote(note);
-      // The key is in the name, so no list of witnesses is needed; other names are ignored.
-      const by = parsed.signatures.flatMap((signature) => {
-        const witness = witnessOf(signature.name);
-        return witness && witness !== id ? [{ witness, signature }] : [];
-      });
-      if (by.length > WITNESSES_A_NOTE) {
-        const message = `expected at most ${WITNESSES_A_NOTE} cosignatures in one note, got ${by.length}`;
-        throw new HubError('too-many-witnesses', message);
-      }
-      const { size } = openCheckpoint(note, { id, origin });
-      return by
-        .filter(({ witness, signature }) =>
-          keep(parsed, size, { name: signature.name, id: witness }, signatureLine(signature)),
-        )
-        .map(({ witness }) => witness);
+      const witnesses = keepNamed(note);
+      if (witnesses.length > 0) post.send({ kind: 'cosigned', note, witness: null });
+      return witnesses;
     },
     addBy(note, witness) {
-      const { size } = openCheckpoint(note, { id, origin });
-      const parsed = parseNote(note);
-      const lines = signaturesBy(parsed, witness, NOTE_COSIGNATURE_V1).map(signatureLine);
-      keep(parsed, size, witness, lines.join(''));
+      const { name, id: key } = witness;
+      if (keepBy(note, witness)) post.send({ kind: 'cosigned', note, witness: { name, id: key } });
     },
     join(note) {
       return note + linesOf(parseNote(note).text);
@@ -112,4 +129,16 @@ export function openCosignatures(id: string): Cosignatures {
       return best ? `${best.text}\n${signed.get(best.text)}${linesOf(best.text)}` : null;
     },
   };
+}
+
+/** Whoever has cosigned a note under a name that has its key in it. Throws HubError `too-many-witnesses`. */
+function namedWitnesses({ signatures }: SignedNote, hub: string) {
+  // The key is in the name, so no list of witnesses is needed; other names are ignored.
+  const by = signatures.flatMap((signature) => {
+    const witness = witnessOf(signature.name);
+    return witness && witness !== hub ? [{ witness, signature }] : [];
+  });
+  if (by.length <= WITNESSES_A_NOTE) return by;
+  const message = `expected at most ${WITNESSES_A_NOTE} cosignatures in one note, got ${by.length}`;
+  throw new HubError('too-many-witnesses', message);
 }

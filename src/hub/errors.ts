@@ -77,11 +77,36 @@ export type HubErrorCode =
   | 'disk-full'
   /** The hub's log can no longer be written; the hub ends. */
   | 'log-failed'
+  /** Nobody serves what was asked over the bus, or nobody answered in time. */
+  | 'no-answer'
+  /** A message is larger than the bus carries. */
+  | 'too-large'
+  /** No server of the bus can be reached, or it is not as it has to be. */
+  | 'no-bus'
+  /** The servers of the bus refuse the credentials, or want some. */
+  | 'bus-refused'
+  /** No process of this hub leads it at present. */
+  | 'no-leader'
+  /** No process of this hub makes merges at present, or the one that did failed. */
+  | 'no-merger'
+  /** This process does not have the hub's key. */
+  | 'no-key'
+  /** The registry shows another history than the one that it has shown before. */
+  | 'other-history'
+  /** The process that leads computes states by other rules. */
+  | 'other-rules'
+  | 'merge-failed'
+  /** Two processes have made different models of one round. */
+  | 'merge-differs'
+  /** Another process leads by now, or nobody has confirmed for a while that this one does. */
+  | 'lease-lost'
   /** The hub is going down. */
   | 'closing';
 
 /** The details that decide what a hub answers. */
 interface HubErrorDetails {
+  /** Whether it is certain that nobody heard the question. */
+  readonly 'no-answer': { readonly unheard: boolean };
   readonly 'old-letter': { readonly newest: number };
   readonly refused: { readonly refusal: string };
   readonly 'too-fast': { readonly retry_after_s: number };

@@ -57,6 +57,10 @@ export interface EntryKnown {
   readonly is_here: boolean;
 }
 
+/** To a connection that gives way to a newer one of its key. */
+export const keyInUse = (peer: string): HubError =>
+  new HubError('key-in-use', `another device has come with the key of ${peer}`);
+
 /**
  * A key has one connection per run. Usually the newer one is the device that came back, and the older one is dead. If the
  * older one does hear that it is replaced, two devices have the same key, and the older one gives way from then on.

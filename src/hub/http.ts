@@ -4,6 +4,7 @@ import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Receipt } from '../ledger/receipt.ts';
 
 import type { Clock } from '../protocol/clock.ts';
+import type { Fleet } from '../protocol/fleet.ts';
 
 import {
   type AccountView,
@@ -18,9 +19,13 @@ import type { AddressOf } from './askers.ts';
 
 import { serveBlobs } from './blob-routes.ts';
 import { serveCards } from './card-routes.ts';
+import type { Lacked } from './cluster/cut-off.ts';
+import type { Front } from './cluster/others.ts';
 import type { Condition } from './condition.ts';
 import type { Cosignatures } from './cosignatures.ts';
 import { descriptorsHere } from './descriptors.ts';
+import { type DirectBlobs, serveDirect } from './direct-blobs.ts';
+import { serveFronts } from './front-routes.ts';
 import { serveGameFrame } from './game-frame.ts';
 import { serveLetters } from './letter-routes.ts';
 import type { Letters } from './letters.ts';
@@ -31,8 +36,9 @@ import { checkOrigins, type Origins } from './origins.ts';
 import { openPace } from './pace.ts';
 import { openToReaders, type PageOptions, servePage, serveViews } from './page.ts';
 import type { RateLimits } from './rate-limits.ts';
+import { type RegistryServices, serveRegistry } from './registry/routes.ts';
 import type { Samples } from './samples.ts';
-import { type ApiAccess, serveApi } from './serving/api-routes.ts';
+import { type ApiAccess, serveApi, serveFleet } from './serving/api-routes.ts';
 import type { Pool } from './serving/pool.ts';
 import type { Receipts } from './serving/receipts.ts';
 import { statusAnswer } from './status-answer.ts';
@@ -68,8 +74,12 @@ export interface HttpServices {
   onError(error: unknown, where: string): void;
   counts(): { readonly events: number; readonly connections: number };
   condition(): Promise<Condition>;
+  /** What this process of several lacks, whether or not it is better elsewhere; null for nothing. */
+  lacks(): Lacked | null;
   readonly clock: Clock;
-  readonly pool: Pick<Pool, 'serverFor' | 'fleet' | 'served'>;
+  readonly pool: Pick<Pool, 'serverFor' | 'served'>;
+  /** Who serves, on the whole hub. */
+  fleet(): Promise<Fleet>;
   readonly receipts: Pick<Receipts, 'partsOf' | 'prove'>;
   /** Fresh random bytes. */
   readonly randomBytes: (length: number) => Uint8Array;
@@ -89,6 +99,12 @@ export interface HttpAccess {
   readonly letters: Letters;
   /** Who may ask the devices that serve; null: nobody, the hub has no /v1. */
   readonly api: ApiAccess | null;
+  /** Where blobs go between devices and a bucket; missing: they go through the hub. */
+  readonly direct?: DirectBlobs | null;
+  /** The processes of this hub that are there; missing: it is one. */
+  readonly fronts?: () => readonly Front[];
+  /** Which registry names the devices of this hub; missing: nobody is told. */
+  readonly registry?: RegistryServices;
 }
 
 /** @param page where the page is, for hubs that serve one */
@@ -118,13 +134,16 @@ export function httpApp(
   if (page) serveGameFrame(app);
   servePage(app, page, openTransfers(hub.clock, limitsFor(descriptorsHere().files).page));
   serveHealth(app, hub);
+  serveFronts(app, access.fronts ?? (() => []));
   const pace = openPace();
   const counted: MiddlewareHandler = async (c, next) => {
     hub.rates.take('read_address', addressOfAsker(c));
     await pace();
     await next();
   };
-  for (const path of ['/runs/*', '/accounts/*', '/log/*']) app.get(path, counted);
+  for (const path of ['/runs/*', '/accounts/*', '/log/*', '/registry', '/directory', '/directory/*'])
+    app.get(path, counted);
+  if (access.registry) serveRegistry(app, access.registry);
   const status = statusAnswer(hub.id, hub.statuses, hub.clock);
   app.get('/status', async (c) => {
     hub.rates.take('status_address', addressOfAsker(c));
@@ -133,7 +152,9 @@ export function httpApp(
   });
 
   if (access.api) serveApi(app, access.api, hub);
+  if (access.api || access.fronts) serveFleet(app, hub);
   serveRuns(app, hub);
+  serveDirect(app, { ...hub, unnamed }, access.direct ?? null);
   serveBlobs(app, { ...hub, unnamed, metrics });
   serveLetters(app, access.letters, hub.rates, pace);
 
@@ -157,7 +178,7 @@ export function httpApp(
   return app;
 }
 
-function serveHealth(app: Hono, hub: Pick<HttpServices, 'condition' | 'counts'>): void {
+function serveHealth(app: Hono, hub: Pick<HttpServices, 'condition' | 'counts' | 'lacks'>): void {
   // Health: the hub works, or soon will. Ready: it can take clients now.
   app.get('/health', async (c) => {
     const { state, reason } = await hub.condition();
@@ -168,7 +189,9 @@ function serveHealth(app: Hono, hub: Pick<HttpServices, 'condition' | 'counts'>)
   app.get('/ready', async (c) => {
     const { state, reason } = await hub.condition();
     const ready = state === 'ready';
-    return c.json({ ready, state, ...(ready ? {} : { reason }) }, ready ? 200 : 503, NO_STORE);
+    const lacks = hub.lacks();
+    const answer = { ready, state, ...(ready ? {} : { reason }), ...(lacks === null ? {} : { lacks }) };
+    return c.json(answer, ready ? 200 : 503, NO_STORE);
   });
 }
 

@@ -11,7 +11,7 @@ import type { EventBody } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
 import { CodedError } from '../errors.ts';
 import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
-import { signEvent } from '../protocol/envelope.ts';
+import { eventId, signEvent } from '../protocol/envelope.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { HubError } from './errors.ts';
 import { type Hub, openHub } from './hub.ts';
@@ -149,8 +149,36 @@ describe('the sequencer', () => {
       [0, 1, 2, 3],
     );
     assert.deepEqual(heard, [0, 1, 2, 3]);
-    assert.equal(sequencer.indexOf(answers[2].event.id), 2);
-    assert.equal(sequencer.indexOf('f'.repeat(64)), undefined);
+    assert.equal(await sequencer.indexOf(answers[2].event.id), 2);
+    assert.equal(await sequencer.indexOf('f'.repeat(64)), undefined);
+  });
+
+  test('an event that comes again before it is durable gets the answer of the first, and is in the log once', async () => {
+    const identity = createIdentity();
+    const log = createMemoryLogStore();
+    const sequencer = openSequencer(log, identity);
+    const event = await signEvent(identity, tick(5));
+    const id = eventId(event);
+    const answers = await Promise.all([sequencer.submit(event), sequencer.submit(event), sequencer.indexOf(id)]);
+    assert.deepEqual([answers[0].index, answers[1].index, answers[2], log.size], [0, 0, 0, 1]);
+    assert.equal(await sequencer.indexOf(id), 0);
+  });
+
+  test('knows the last 16,384 events by their ids, and none before', async () => {
+    const hub = createIdentity();
+    // A log's own signatures are not verified again.
+    const unsigned = { id: hub.id, sign: async () => new Uint8Array(64) };
+    const remembered = 16_384;
+    const events: Uint8Array[] = [];
+    for (let time_ms = 1; time_ms <= remembered + 3; time_ms++) events.push(await signEvent(unsigned, tick(time_ms)));
+    const log = createMemoryLogStore();
+    for (let from = 0; from < events.length; from += 5000) await log.append(events.slice(from, from + 5000));
+    const sequencer = openSequencer(log, hub);
+    const known = [0, 2, 3, remembered, remembered + 2].map((index) => sequencer.indexOf(eventId(events[index])));
+    assert.deepEqual(await Promise.all(known), [undefined, undefined, 3, remembered, remembered + 2]);
+    await sequencer.write(tick(remembered + 4));
+    assert.equal(await sequencer.indexOf(eventId(events[3])), undefined);
+    assert.equal(await sequencer.indexOf(eventId(events[4])), 4);
   });
 
   test('goes on from its log, and refuses one that cannot be', async () => {
@@ -158,7 +186,7 @@ describe('the sequencer', () => {
     const log = createMemoryLogStore();
     const { event } = await openSequencer(log, identity).write(tick(7));
     const again = openSequencer(log, identity);
-    assert.deepEqual([again.state.time_ms, again.state.events, again.indexOf(event.id)], [7, 1, 0]);
+    assert.deepEqual([again.state.time_ms, again.state.events, await again.indexOf(event.id)], [7, 1, 0]);
     await log.append([await signEvent(identity, tick(3))]);
     assert.throws(
       () => openSequencer(log, identity),

@@ -30,22 +30,33 @@ test('what an event costs its sender beside what every event costs', () => {
 describe('a run', () => {
   const author = createIdentity();
   /** A hub with one place for a run; `meanwhile` happens while the run's blobs are read. */
-  const scene = (meanwhile = (_: { place: boolean }): void => {}) => {
+  const scene = (meanwhile = (_: { place: boolean }): void => {}, leads = true) => {
     const now = { place: true };
+    let write = (): void => {};
+    const durable = new Promise<void>((resolve) => {
+      write = resolve;
+    });
     const said: string[] = [];
     const full = () => new HubError('refused', 'no place', { refusal: 'too-many-runs' });
     const written = new Map<string, number>();
     const sequencer: Partial<Sequencer> = {
+      leads,
+      caughtUp: async () => {},
       state: initialState('a'.repeat(64)),
       submit: async (bytes, event) => {
         said.push('written');
+        if (said.includes('slow disk')) await durable;
         return { event: event!, index: written.set(sha256Hex(bytes), 0).size - 1 };
       },
-      indexOf: (id) => written.get(id),
+      settled: async () => {},
+      indexOf: async (id) => written.get(id),
     };
     const intake = openIntake({
       sequencer: sequencer as Sequencer,
-      log: { receipt: async (index) => ({ index }) as Receipt },
+      log: {
+        receipt: async (index) => ({ index }) as Receipt,
+        proofs: () => Promise.reject(new Error('asked for none')),
+      },
       machine: { ...core, refusalOf: () => null },
       blobs: {} as BlobStore,
       models: {
@@ -66,7 +77,14 @@ describe('a run', () => {
         makeRoom: async () => void said.push('room'),
       },
     });
-    return { now, said, send: async (bytes: Uint8Array) => intake(bytes, '192.0.2.1') };
+    const take = (bytes: Uint8Array) => intake.take(bytes, null, () => void said.push('taken'));
+    return {
+      now,
+      said,
+      write: () => write(),
+      take,
+      send: async (bytes: Uint8Array) => intake.submit(bytes, '192.0.2.1'),
+    };
   };
 
   test('is refused where it names another unit or other metrics than its game', async () => {
@@ -118,5 +136,20 @@ describe('a run', () => {
     const first = await send(bytes);
     now.place = false;
     assert.deepEqual(await send(bytes), first);
+  });
+
+  test('lets the next event follow when it is in the state and not durable yet, where this process leads', async () => {
+    for (const leads of [true, false]) {
+      const { said, write, take } = scene(undefined, leads);
+      said.push('slow disk');
+      let isDone = false;
+      const done = take(await signEvent(author, created())).then(() => {
+        isDone = true;
+      });
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.deepEqual([said.slice(-1 - Number(leads)), isDone], [leads ? ['written', 'taken'] : ['written'], false]);
+      write();
+      await done;
+    }
   });
 });

@@ -21,6 +21,7 @@ import {
 } from '../protocol/device-letters.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { answerTo } from './answers.ts';
+import { posts } from './cluster/testing/posts.ts';
 import { serveLetters } from './letter-routes.ts';
 import { LETTER_STORE_LIMITS, type LettersOptions, openLetters } from './letters.ts';
 import { openRateLimits } from './rate-limits.ts';
@@ -74,6 +75,41 @@ test("a report reaches its owner, who alone can read it, and the answer brings t
   assert.doesNotMatch(Buffer.from(kept.sealed).toString('latin1'), /laptop|hot|settings/);
   // Whoever else asks hears of no device.
   assert.deepEqual(letters.answer(await signQuestion(stranger, HUB, now_ms())).devices, []);
+});
+
+test('at a hub of several processes each has the letters of all, newer settings also where a message was lost', async () => {
+  const { open, arrive, engine, errors } = posts(HUB);
+  const [one, two] = [desk({ post: open() }), desk({ post: open() })];
+  for (const { bind } of [one, two]) bind(device.id, owner.id);
+  const want = (sequence: number) =>
+    signSettings(owner, settingsFor(device.id, sequence), { settings: {}, paused: true });
+  const report = async (at: typeof one, sequence: number): Promise<Uint8Array | null> => {
+    const { settings } = at.letters.report(await signReport(device, owner.id, REPORT, sequence));
+    arrive();
+    return settings === null ? null : fromBase64(settings);
+  };
+  const first = await want(1);
+  one.letters.settings(first);
+  arrive();
+  assert.deepEqual(await report(two, 1), first);
+  const seen = async (at: typeof one) => {
+    const [{ report: found }] = at.letters.answer(await signQuestion(owner, HUB, at.now_ms())).devices;
+    return openReportLetter(fromBase64(found!.bytes)!).sequence;
+  };
+  assert.deepEqual([await seen(one), await seen(two)], [1, 1]);
+  // What is lost on the bus comes when the device writes again.
+  engine.weather.lost_permille = 1000;
+  const second = await want(2);
+  one.letters.settings(second);
+  arrive();
+  engine.weather.lost_permille = 0;
+  assert.deepEqual(await report(two, 2), first);
+  assert.deepEqual(await report(two, 3), second);
+  // A process that does not know the device yet keeps nothing, and nothing is wrong.
+  two.devices.clear();
+  assert.deepEqual(await report(one, 4), second);
+  two.bind(device.id, owner.id);
+  assert.deepEqual([await seen(one), await seen(two), errors], [4, 3, []]);
 });
 
 test('a short report and a long one are of one length', async () => {

@@ -7,6 +7,7 @@ import { toBase64 } from '../ledger/signed-note.ts';
 import { isDiskFull } from '../ledger/sqlite-log-file.ts';
 import type { Clock } from '../protocol/clock.ts';
 import { type LettersView, openQuestion, openReportLetter, openSettingsLetter } from '../protocol/device-letters.ts';
+import { NO_POST, type Post, type PostWord } from './cluster/post.ts';
 import { HubError } from './errors.ts';
 import type { RateLimits } from './rate-limits.ts';
 
@@ -38,6 +39,8 @@ export interface LettersOptions {
   readonly state: Pick<NetworkState, 'devices'>;
   readonly clock: Clock;
   readonly rates: RateLimits;
+  /** Tells the other processes of this hub, and hears what they keep; missing: there are none. */
+  readonly post?: Post;
   /** Overrides of LETTER_STORE_LIMITS. */
   readonly limits?: Partial<Record<keyof typeof LETTER_STORE_LIMITS, number>>;
 }
@@ -52,7 +55,7 @@ interface Kept {
 
 /** Each method throws ProtocolError for a letter that is none, HubError `not-bound`, `old-letter`, `too-fast`, `wrong-question`. */
 export function openLetters(options: LettersOptions): Letters {
-  const { hub, state, clock, rates } = options;
+  const { hub, state, clock, rates, post = NO_POST } = options;
   const limits = { ...LETTER_STORE_LIMITS, ...options.limits };
   const store = openStore(options.path);
   let tidied_ms = Number.NEGATIVE_INFINITY;
@@ -98,48 +101,87 @@ export function openLetters(options: LettersOptions): Letters {
     countLately();
     return Math.round(Math.max(limits.again_ms, (1000 * lately.devices) / limits.reports_per_second));
   };
+  /** @param limit called when its author is known */
+  const keepReport = (bytes: Uint8Array, limit: (device: string) => void): string => {
+    const { author: device, sequence } = openReportLetter(bytes);
+    const owner = mustBeBound(device);
+    limit(device);
+    countLately();
+    const before = keep('reports', { device, owner, sequence, bytes });
+    if (before === undefined || before.received_ms <= long_ago_ms()) lately.devices++;
+    return device;
+  };
+  const keepSettings = (bytes: Uint8Array, limit: (owner: string) => void): number => {
+    const { author: owner, device, sequence } = openSettingsLetter(bytes);
+    mustBeBound(device, owner);
+    limit(owner);
+    keep('settings', { device, owner, sequence, bytes });
+    return sequence;
+  };
+  hearOthers(post, store, (kind, letter) => (kind === 'report' ? keepReport : keepSettings)(letter, () => {}));
   return {
     report(bytes) {
-      const { author: device, sequence } = openReportLetter(bytes);
-      const owner = mustBeBound(device);
-      rates.take('letter_key', device);
-      countLately();
-      const before = keep('reports', { device, owner, sequence, bytes });
-      if (before === undefined || before.received_ms <= long_ago_ms()) lately.devices++;
-      return { settings: base64(store.get('settings', device)?.bytes), again_ms: again_ms() };
+      const device = keepReport(bytes, (author) => rates.take('letter_key', author));
+      const settings = store.get('settings', device);
+      post.send({ kind: 'report', letter: bytes, settings: settings?.sequence ?? null });
+      return { settings: base64(settings?.bytes), again_ms: again_ms() };
     },
     settings(bytes) {
-      const { author: owner, device, sequence } = openSettingsLetter(bytes);
-      mustBeBound(device, owner);
-      rates.take('settings_key', owner);
-      keep('settings', { device, owner, sequence, bytes });
+      const sequence = keepSettings(bytes, (author) => rates.take('settings_key', author));
+      post.send({ kind: 'settings', letter: bytes });
       return { sequence };
     },
     answer(bytes) {
       const { author: owner, hub: asked, asked_ms } = openQuestion(bytes);
       const now_ms = clock.now_ms();
-      const off_ms = asked_ms - now_ms;
-      if (asked !== hub || Math.abs(off_ms) > limits.question_ms) {
-        const got =
-          asked === hub ? `of a clock that is ${Math.round(off_ms / 1000)} s off` : `to ${asked.slice(0, 12)}`;
-        throw new HubError('wrong-question', `expected a question to ${hub.slice(0, 12)} of this hour, got one ${got}`);
-      }
+      mustBeAsked({ asked, off_ms: asked_ms - now_ms }, hub, limits.question_ms);
       rates.take('letter_key', owner);
-      const devices = [...state.devices].filter(([, known]) => known.owner === owner);
-      return {
-        ...{ hub, now_ms, again_ms: again_ms() },
-        devices: devices.map(([device, { revoked, expires_ms }]) => {
-          const report = store.get('reports', device);
-          return {
-            ...{ device, revoked, expires_ms },
-            report: report ? { received_ms: report.received_ms, bytes: base64(report.bytes)! } : null,
-            settings: base64(store.get('settings', device)?.bytes),
-          };
-        }),
-      };
+      return { ...{ hub, now_ms, again_ms: again_ms() }, devices: devicesOf(owner, state, store) };
     },
     close: store.close,
   };
+}
+
+type Store = ReturnType<typeof openStore>;
+
+/** Throws HubError `wrong-question`. */
+function mustBeAsked({ asked, off_ms }: { asked: string; off_ms: number }, hub: string, most_ms: number): void {
+  if (asked === hub && Math.abs(off_ms) <= most_ms) return;
+  const got = asked === hub ? `of a clock that is ${Math.round(off_ms / 1000)} s off` : `to ${asked.slice(0, 12)}`;
+  throw new HubError('wrong-question', `expected a question to ${hub.slice(0, 12)} of this hour, got one ${got}`);
+}
+
+function devicesOf(owner: string, { devices }: LettersOptions['state'], store: Store): LettersView['devices'] {
+  const own = [...devices].filter(([, known]) => known.owner === owner);
+  return own.map(([device, { revoked, expires_ms }]) => {
+    const report = store.get('reports', device);
+    return {
+      ...{ device, revoked, expires_ms },
+      report: report ? { received_ms: report.received_ms, bytes: base64(report.bytes)! } : null,
+      settings: base64(store.get('settings', device)?.bytes),
+    };
+  });
+}
+
+/** Keeps what other processes have kept, and tells one that does not have the newest settings of a device. */
+function hearOthers(post: Post, store: Store, keep: (kind: 'report' | 'settings', letter: Uint8Array) => void): void {
+  post.listen((word) => {
+    if (word.kind !== 'report' && word.kind !== 'settings') return;
+    try {
+      keep(word.kind, word.letter);
+    } catch (error) {
+      // The log here may lag behind, or a newer letter be here.
+      if (!(error instanceof HubError && ['not-bound', 'old-letter'].includes(error.code))) throw error;
+    }
+    const settings = word.kind === 'report' ? newerSettings(word, store) : null;
+    if (settings) post.send({ kind: 'settings', letter: settings });
+  });
+}
+
+/** What an owner has written to a device since the settings that another process knows. */
+function newerSettings({ letter, settings }: Extract<PostWord, { kind: 'report' }>, store: Store): Uint8Array | null {
+  const own = store.get('settings', openReportLetter(letter).author);
+  return own && own.sequence > (settings ?? -1) ? own.bytes : null;
 }
 
 const base64 = (bytes: Uint8Array | undefined): string | null => (bytes ? toBase64(bytes) : null);

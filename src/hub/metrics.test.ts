@@ -52,6 +52,7 @@ test('the format: its content type, every series described once, process metrics
   assert.ok(described.includes('process_resident_memory_bytes'));
   const ours = [...parse(text)].filter(([name]) => name.startsWith('potluck_'));
   assert.ok(ours.length > 5);
+  assert.equal(parse(text).get('potluck_leads'), 1, 'a hub of one process');
   for (const [name, value] of ours) assert.ok(!Number.isNaN(value), name); // the event loop may have no sample yet
 });
 

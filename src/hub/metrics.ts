@@ -21,6 +21,8 @@ export interface Watched {
   readonly state: NetworkState;
   readonly blobs: BlobStore;
   readonly now_ms: () => number;
+  /** Whether this process writes the log: of several of a hub one does. */
+  leads(): boolean;
   roles(): ReadonlyMap<string, number>;
 }
 
@@ -96,13 +98,21 @@ function ofTheProcess(): Registry {
 }
 
 /** Gauges read their values when they are asked for, so they cannot get out of step with the state. */
-function addGauges(registers: Registry[], { state, blobs, roles, now_ms }: Watched): void {
+function addGauges(registers: Registry[], { state, blobs, roles, leads, now_ms }: Watched): void {
   new Gauge({
     name: 'potluck_log_events',
     help: 'Events in the log.',
     registers,
     collect() {
       this.set(state.events);
+    },
+  });
+  new Gauge({
+    name: 'potluck_leads',
+    help: 'Whether this process writes the log: 1 for one of the processes of a hub, 0 for the others.',
+    registers,
+    collect() {
+      this.set(leads() ? 1 : 0);
     },
   });
   new Gauge({

@@ -6,22 +6,36 @@ import { openCompaction } from './compaction.ts';
 import { namedThrough } from './sweep.ts';
 import type { UnnamedBlobs } from './unnamed-blobs.ts';
 
+export interface NamedBlobsOptions {
+  readonly state: NetworkState;
+  readonly blobs: BlobStore;
+  readonly unnamed: UnnamedBlobs;
+  /** Whether this process leads: of several one deletes. */
+  leads(): boolean;
+  onError(error: unknown, where: string): void;
+}
+
 /** Call it with every event after it is durable. */
-export function openNamedBlobs(
-  state: NetworkState,
-  blobs: BlobStore,
-  unnamed: UnnamedBlobs,
-  onError: (error: unknown, where: string) => void,
-): (event: LoggedEvent) => void {
-  const compact = openCompaction(state, blobs, unnamed, (error) => onError(error, 'deleting a blob'));
+export function openNamedBlobs({
+  state,
+  blobs,
+  unnamed,
+  leads,
+  onError,
+}: NamedBlobsOptions): (event: LoggedEvent) => void {
+  // Every process knows what is not needed any more, so that whoever leads next goes on.
+  const deleted = async (hash: string): Promise<boolean> => leads() && (await blobs.delete(hash));
+  const own = { get: blobs.get, sizeOf: blobs.sizeOf, delete: deleted };
+  const compact = openCompaction(state, own, unnamed, (error) => onError(error, 'deleting a blob'));
   return (event) => {
     const { body, author } = event;
     for (const hash of blobsNamedBy(body)) unnamed.named(hash);
     compact(event);
-    if (body.type !== 'run.created') return;
-    // No event names the pieces of a run's text and model directly; its settings and its manifest do.
-    namedThrough(blobs, [body.params, body.model], unnamed.of(author))
+    const roots = body.type === 'run.created' ? [body.params, body.model] : body.type === 'run.part' ? body.blobs : [];
+    if (roots.length === 0) return;
+    // No event names the pieces of a run's text and model directly; its settings and its manifests do.
+    namedThrough(blobs, roots, unnamed.of(author))
       .then((hashes) => hashes.forEach((hash) => void unnamed.named(hash)))
-      .catch((error) => onError(error, 'run.created'));
+      .catch((error) => onError(error, body.type));
   };
 }

@@ -2,6 +2,7 @@
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
 import type { Feed } from './feed.ts';
+import { statusPage } from './status-pages.ts';
 import type { Statuses } from './statuses.ts';
 
 /** An observer, as far as it matters here. */
@@ -30,7 +31,7 @@ export interface Observers<C> {
 export function openObservers<C extends Observer>(options: ObserversOptions<C>): Observers<C> {
   const { feed, statuses, clock, send } = options;
   const framesOf = once(feed.snapshot, (changes) => changes.map(encodeMessage));
-  const whole = once(statuses.recent, (runs) => encodeMessage({ type: 'status', runs }));
+  const whole = once(statuses.recent, (runs) => encodeMessage({ type: 'status', ...statusPage(runs) }));
   let timer: Timer;
   let closed = false;
 

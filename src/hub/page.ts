@@ -15,27 +15,30 @@ export interface PageOptions {
   readonly folder: string;
   /** The hub's public URL, for links that are shared; null: the address that the client used. */
   readonly public_url: string | null;
+  /** Origins beside the hub's own where its blobs are. */
+  readonly blobs_at?: readonly string[];
 }
 
 /**
  * What a document or script of the page may do. `wasm-unsafe-eval` compiles WebAssembly but evaluates no text. There is no inline
- * script or style, nothing comes from another host, and nothing can frame the page.
+ * script or style, nothing but blobs comes from another host, and nothing can frame the page.
  */
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self' 'wasm-unsafe-eval'",
-  "worker-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "frame-src 'self'", // the sandbox of a game (game-frame.ts)
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
+const policyWith = (blobs_at: readonly string[]): string =>
+  [
+    "default-src 'none'",
+    "script-src 'self' 'wasm-unsafe-eval'",
+    "worker-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    ["connect-src 'self'", ...blobs_at].join(' '),
+    "frame-src 'self'", // the sandbox of a game (game-frame.ts)
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
 
-const PAGE_HEADERS = {
-  'content-security-policy': CONTENT_SECURITY_POLICY,
+const headersOf = (page: PageOptions | null) => ({
+  'content-security-policy': policyWith(page?.blobs_at ?? []),
   // Together they isolate the page, which browsers demand for memory shared between threads.
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-embedder-policy': 'require-corp',
@@ -43,7 +46,7 @@ const PAGE_HEADERS = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'permissions-policy': 'camera=(self), geolocation=(), microphone=()',
-};
+});
 
 const TYPES: Readonly<Record<string, string>> = {
   js: 'text/javascript; charset=utf-8',
@@ -84,6 +87,7 @@ export function openToReaders(app: Hono, open: boolean): void {
 
 /** Adds the page's views to an app. Call it last: it also answers all addresses that nothing else answers. */
 export function serveViews(app: Hono, page: PageOptions | null, statuses: () => RunStatus[]): void {
+  const headers = headersOf(page);
   app.get('*', async (c) => {
     const { path } = c.req;
     const accepts = c.req.header('accept') ?? '*/*';
@@ -101,7 +105,7 @@ export function serveViews(app: Hono, page: PageOptions | null, statuses: () => 
       html.replace('<!--potluck:card-->', () => card),
       found.kind === 'none' ? 404 : 200,
       {
-        ...PAGE_HEADERS,
+        ...headers,
         'cache-control': 'no-cache',
       },
     );
@@ -110,6 +114,7 @@ export function serveViews(app: Hono, page: PageOptions | null, statuses: () => 
 
 /** Adds the files of the page to an app. They are sent like blobs, because an open file takes a descriptor and slow clients may be many. */
 export function servePage(app: Hono, page: PageOptions | null, transfers: Transfers): void {
+  const pageHeaders = headersOf(page);
   const bodyOf = (c: Context, path: string): ReadableStream =>
     carriedBy(
       transfers,
@@ -124,7 +129,7 @@ export function servePage(app: Hono, page: PageOptions | null, transfers: Transf
     const found = (gzip && (await sized(`${path}.gz`))) || (await sized(path));
     if (!found) return null;
     const headers = {
-      ...PAGE_HEADERS,
+      ...pageHeaders,
       'content-type': type,
       'content-length': String(found.size_bytes),
       'cache-control': cache,
@@ -181,7 +186,7 @@ const forTerminals = (origin: string): string =>
 function nothingHere(c: Context): Response | Promise<Response> {
   const html = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Potluck</title>
 <h1>There is nothing at this address</h1><p><a href="/">To the hub</a></p></html>`;
-  return c.html(html, 404, { ...PAGE_HEADERS, 'cache-control': 'no-store' });
+  return c.html(html, 404, { ...headersOf(null), 'cache-control': 'no-store' });
 }
 
 /** Everything but the page works while it is not built; this document says so, and asks again. */
@@ -192,5 +197,5 @@ function notBuilt(c: Context, origin: string): Response | Promise<Response> {
 <p>A checkout builds it at the first start, which takes a few seconds; this looks again by itself.
 If it stays like this, run <code>npm run build</code> where the hub was started.</p>
 <p>Everything else works: <code>npx potluck join ${escapeHtml(origin)}</code>, <a href="/status">the state as JSON</a>.</p></html>`;
-  return c.html(html, 503, { ...PAGE_HEADERS, 'cache-control': 'no-store', 'retry-after': String(RETRY_S) });
+  return c.html(html, 503, { ...headersOf(null), 'cache-control': 'no-store', 'retry-after': String(RETRY_S) });
 }

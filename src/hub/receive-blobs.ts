@@ -1,18 +1,17 @@
 // Receives uploads: signed, streamed to disk while they are hashed, whole or in parts. Only bytes that have come take up room, not announced ones.
 import { Readable } from 'node:stream';
 import type { HttpBindings } from '@hono/node-server';
-import { hexToBytes } from '@noble/hashes/utils.js';
 import type { Context } from 'hono';
 import { sleep, systemClock } from '../protocol/clock.ts';
 import { HASH_FORM } from '../protocol/hash.ts';
-import { verifySignature } from '../protocol/identity.ts';
-import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
+import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { addressOfAsker, announcedBytes, malformedHash, problem } from './answers.ts';
 import type { BlobServices, BlobTurns } from './blob-services.ts';
 import { descriptorsHere } from './descriptors.ts';
 import { HubError } from './errors.ts';
 import { EXTRA_PLACES, limitsFor, openTransfers, SMALL_UPLOAD_BYTES, type Transfers } from './transfers.ts';
 import type { Uploader } from './unnamed-blobs.ts';
+import { isSignedUpload, unsignedUpload } from './upload-signature.ts';
 import {
   type Claim,
   openPartialUploads,
@@ -82,15 +81,8 @@ export function receiver(hub: BlobServices & BlobTurns): (c: Context) => Promise
 function askedOf(c: Context, hub: BlobServices, announced_bytes: number, known: boolean): Asked | Response {
   const hash = c.req.param('hash') ?? '';
   const peer = c.req.header('x-potluck-peer') ?? '';
-  const signature = c.req.header('x-potluck-signature') ?? '';
   if (!HASH_FORM.test(hash)) return malformedHash(c);
-  const signed =
-    HASH_FORM.test(peer) &&
-    /^[0-9a-f]{128}$/.test(signature) &&
-    verifySignature(peer, uploadChallenge(hub.id, hash), hexToBytes(signature));
-  if (!signed) {
-    return c.json(problem('bad-signature', "expected the uploader's signature over this blob's hash"), 401);
-  }
+  if (!isSignedUpload(c, hub.id, hash)) return unsignedUpload(c);
   hub.rates.take('upload_key', peer);
   const range = c.req.header('content-range');
   const part = uploadedPart(range ?? '');

@@ -101,14 +101,7 @@ class PassingRelay implements Relay {
       this.#lose(from, to, 'too-many-partners');
       return;
     }
-    const { window_frames } = RELAY_LIMITS;
-    if (number !== lane.last + 1) {
-      throw new ProtocolError('malformed', `relay: expected frame ${lane.last + 1}, got ${number}`);
-    }
-    if (number - lane.taken > window_frames) {
-      const fact = `at most ${window_frames} frames that ${to.slice(0, 12)} has not taken`;
-      throw new ProtocolError('malformed', `relay: expected ${fact}, got another`);
-    }
+    mustFollow(lane, number, to);
     lane.last = number;
     counts.passed(sealed.length);
     receiver.tell({ type: 'relay', from: peer, number, sealed });
@@ -161,6 +154,15 @@ class PassingRelay implements Relay {
     towards.delete(from.peer!);
     if (towards.size === 0) this.#towards.delete(to.number);
   }
+}
+
+/** Throws ProtocolError `malformed` for a frame that is not the next, or beyond the window. */
+export function mustFollow({ last, taken }: Pick<Lane, 'last' | 'taken'>, number: number, to: string): void {
+  const { window_frames } = RELAY_LIMITS;
+  if (number !== last + 1) throw new ProtocolError('malformed', `relay: expected frame ${last + 1}, got ${number}`);
+  if (number - taken <= window_frames) return;
+  const fact = `at most ${window_frames} frames that ${to.slice(0, 12)} has not taken`;
+  throw new ProtocolError('malformed', `relay: expected ${fact}, got another`);
 }
 
 /** Counts nothing: for a hub that nobody watches. */

@@ -1,4 +1,5 @@
 // What a hub does next for a run, and when it checks again: pure, from the core's state and what the hub knows beside it. rounds.ts acts on it.
+import { isLeaving } from '../core/moving/leaving.ts';
 import { awaitsDraw } from '../core/rounds/panel.ts';
 import { mayHalt } from '../core/rounds/worse-models.ts';
 import { mayStateShares } from '../core/shares/share-table.ts';
@@ -8,7 +9,7 @@ import { mayOpenRound, type RunState } from '../core/state.ts';
 export const TICK_EVERY_MS = 5000;
 
 /** The steps with which a hub moves a run along. */
-export type Step = 'merge' | 'draw' | 'state-shares' | 'halt' | 'open-round';
+export type Step = 'merge' | 'draw' | 'state-shares' | 'let-go' | 'halt' | 'open-round';
 
 export interface Known {
   /** The log's time at its last event. */
@@ -25,6 +26,7 @@ export function planStep(run: RunState, { time_ms, until_ms }: Known, merge_wait
   if (run.phase === 'merging') return merge_waits ? null : 'merge';
   if (awaitsDraw(run, time_ms)) return 'draw';
   if (mayStateShares(run)) return 'state-shares';
+  if (isLeaving(run)) return 'let-go';
   if (mayHalt(run)) return 'halt';
   // A round without accepted work waits before it is opened again.
   if (mayOpenRound(run) && until_ms(run.idle.opens_ms) === 0) return 'open-round';

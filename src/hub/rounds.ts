@@ -1,7 +1,9 @@
 // Moves every run along: opens rounds, writes ticks, merges. round-plan.ts and the core decide what comes next; this file acts.
+import { isLeaving, movedOf, takenAlong } from '../core/moving/leaving.ts';
 import { roundDrawn } from '../core/rounds/panel.ts';
 import { statementOf } from '../core/shares/share-table.ts';
 import { mayOpenRound, type RunState } from '../core/state.ts';
+import type { BlobStore } from '../ledger/blob-store.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import type { DrawingIdentity } from '../protocol/identity.ts';
 import { HubError } from './errors.ts';
@@ -21,7 +23,9 @@ export interface Rounds {
 
 export interface RoundsOptions {
   readonly sequencer: Sequencer;
-  readonly models: Models;
+  readonly models: Pick<Models, 'merge'>;
+  /** Where what a run takes along to another hub is kept. */
+  readonly blobs: Pick<BlobStore, 'put'>;
   /** The hub's own identity, with which judges are drawn. */
   readonly identity: DrawingIdentity;
   readonly clock: Clock;
@@ -123,6 +127,9 @@ async function act(step: Step, run: RunState, hub: RoundsOptions & { tick(): Pro
     case 'state-shares':
       await sequencer.write(statementOf(run));
       return;
+    case 'let-go':
+      await letGo(run, hub);
+      return;
     case 'halt':
       await sequencer.write({ type: 'run.halted', version: 2, run: id, round, attempt, reason: 'models-get-worse' });
       hub.onError(new HubError('run-halted', runProblem(run, hub.time) ?? ''), run);
@@ -133,5 +140,27 @@ async function act(step: Step, run: RunState, hub: RoundsOptions & { tick(): Pro
       if (run.attempt === attempt && mayOpenRound(run)) {
         await sequencer.write({ type: 'round.opened', version: 1, run: id, round, attempt });
       }
+  }
+}
+
+/**
+ * A run goes to another hub: what it takes along is kept before the log names it. Where somebody comes or goes meanwhile, this is done again. Throws
+ * what the log says of a run that cannot go, such as one that takes too much along.
+ */
+export async function letGo(
+  run: RunState,
+  { sequencer, blobs }: Pick<RoundsOptions, 'sequencer' | 'blobs'>,
+): Promise<void> {
+  const { state } = sequencer;
+  while (isLeaving(run)) {
+    const moved = movedOf(state, run);
+    await blobs.put(takenAlong(state, run));
+    if (!isLeaving(run) || movedOf(state, run).state !== moved.state) continue;
+    try {
+      await sequencer.write(moved);
+    } catch (error) {
+      const isOld = isLeaving(run) && movedOf(state, run).state !== moved.state;
+      if (!isOld || !(error instanceof HubError && error.details.refusal === 'wrong-state')) throw error;
+    }
   }
 }

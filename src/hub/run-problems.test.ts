@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
+import { movedOf } from '../core/moving/leaving.ts';
 import { mayHalt } from '../core/rounds/worse-models.ts';
 import {
   ALICE,
@@ -89,4 +90,13 @@ test('a run is told what is wrong with the hub, with itself and with the clock, 
     /^it stands still; the log's time is .* ahead of/,
   );
   assert.equal(problemsOf({ ...h.run, phase: 'finished' }, ready, null, hour_ms), null);
+});
+
+test('a run that has gone to another hub: where it is, whatever else is said of it', () => {
+  h.happen(OWNER, { type: 'run.paused', version: 1, run: RUN, round: 0, attempt: 0 });
+  const to = '7'.repeat(64);
+  h.happen(OWNER, { type: 'run.leaving', version: 1, run: RUN, round: 0, attempt: 1, to, url: 'https://b.example' });
+  assert.equal(problem(), null);
+  h.happen(HUB, movedOf(h.state, h.run));
+  assert.match(problem()!, /^it goes on at the hub at https:\/\/b\.example/);
 });

@@ -13,6 +13,9 @@ const IDLE_ROUNDS = 3;
 
 /** null where nothing keeps it. */
 export function runProblem(run: RunState, time: Pick<LogClock, 'until_ms'>): string | null {
+  // Not a problem for whoever knows; for whoever looks here it is the one thing to know.
+  if (run.moved)
+    return `it goes on at the hub at ${run.moved.url}, and devices follow by themselves, but for browser tabs`;
   if (run.phase === 'finished') return null;
   const id = run.id.slice(0, 12);
   if (run.halted === 'models-get-worse') {

@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
-import { stateHash } from '../core/state-bytes.ts';
+import { encodeState, stateHash } from '../core/state-bytes.ts';
+import { created, History, joined, OWNER, RUN } from '../core/testing/example-history.ts';
 import type { LogStore, Snapshot } from '../ledger/log-store.ts';
 import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
 import { openTransparencyLog } from '../ledger/transparency-log.ts';
 import { createIdentity, type Identity } from '../protocol/identity.ts';
 import { openSequencer, type Sequencer } from './sequencer.ts';
+import { copyOf, stateBytes, stateBytesBeside } from './snapshot-bytes.ts';
 import { openSnapshots } from './snapshots.ts';
 
 const EVERY = 4;
@@ -72,7 +74,7 @@ describe('a hub that starts again', () => {
     assert.equal(index, 10);
     assert.equal(stateHash(sequencer.state), replayOf(store, identity));
     await sequencer.close();
-    assert.equal(open(store, identity).sequencer.indexOf(event.id), 10, 'an event sent again is known');
+    assert.equal(await open(store, identity).sequencer.indexOf(event.id), 10, 'an event sent again is known');
   });
 
   test('goes on from the last snapshot where it was killed', async () => {
@@ -86,6 +88,46 @@ describe('a hub that starts again', () => {
       [8, 4],
     );
   });
+});
+
+test('what comes while a snapshot is written is not in it: it is of the events that it says, in a thread too', async () => {
+  const identity = createIdentity();
+  const store = createMemoryLogStore();
+  const log = openTransparencyLog(store, identity);
+  const begun = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const bytesOf = async (copy: Uint8Array) => {
+    begun.resolve();
+    await goOn.promise;
+    return stateBytesBeside(copy, 0);
+  };
+  let seen: number[] = [];
+  const beside = {
+    take: () => seen,
+    restore: (kept: unknown) => {
+      seen = kept as number[];
+    },
+  };
+  const options = { store, log, identity, beside, rules: 7, every_events: EVERY, onProblem: assert.fail };
+  const snapshots = openSnapshots({ ...options, bytesOf });
+  const sequencer = openSequencer(log, identity, { snapshots });
+  for (let i = 0; i < EVERY; i++) await sequencer.write(tick(i));
+  const hash = stateHash(sequencer.state);
+  await begun.promise;
+  seen.push(1);
+  for (let i = 0; i < EVERY - 1; i++) await sequencer.write(tick(EVERY + i));
+  assert.deepEqual(store.snapshots('state'), [], 'events are taken while it is written');
+  goOn.resolve();
+  await snapshots.written();
+  const restored = openSnapshots(options).restore()!;
+  assert.deepEqual([restored.events, stateHash(restored), seen], [EVERY, hash, []]);
+});
+
+test('a state of any form is the same bytes by way of its copy', () => {
+  const history = new History();
+  history.happen(OWNER, created(), RUN);
+  for (const role of ['worker', 'validator'] as const) history.happen(createIdentity().id, joined(role));
+  assert.deepEqual(stateBytes(copyOf(history.state)), encodeState(history.state));
 });
 
 test('what else follows from the log is kept beside the state, and given back', async () => {

@@ -1,13 +1,15 @@
 // Snapshots of the state beside the log, so that a hub need not replay everything at a start. A snapshot is used only if everything in it fits.
+import { deserialize, serialize } from 'node:v8';
 import { decode, encode } from '@ipld/dag-cbor';
 import { z } from 'zod';
 import type { NetworkState } from '../core/state.ts';
-import { decodeState, encodeState } from '../core/state-bytes.ts';
+import { decodeState } from '../core/state-bytes.ts';
 import type { LogStore } from '../ledger/log-store.ts';
 import { equalHashes } from '../ledger/merkle.ts';
 import { sha256, utf8 } from '../protocol/hash.ts';
 import { type Identity, verifySignature } from '../protocol/identity.ts';
 import { HubError } from './errors.ts';
+import { copyOf, stateBytes } from './snapshot-bytes.ts';
 
 /** A second's worth of replay, which is how much a killed hub repeats at most. */
 const EVERY_EVENTS = 65_536;
@@ -22,14 +24,16 @@ interface MeasuredLog {
 /** A state after `size` events. */
 export interface TakenSnapshot {
   readonly size: number;
-  readonly state: Uint8Array;
-  readonly beside: unknown;
+  /** Copies, as V8 keeps them: of the state (snapshot-bytes.ts), and of what is beside it, which goes on changing as well. */
+  readonly copy: Uint8Array;
+  readonly beside: Uint8Array;
 }
 
 export interface Snapshots {
   /** The state after a prefix of the log, from the newest valid snapshot; null where there is none. */
   restore(): NetworkState | null;
   isDue(events: number): boolean;
+  /** Copies the state as it is now; the copy does not change with it. */
   take(state: NetworkState): TakenSnapshot;
   /** Writes a snapshot of durable events. A failure is only a warning, because the log has everything. */
   keep(snapshot: TakenSnapshot): void;
@@ -54,11 +58,16 @@ export const keptTogether = (keepsakes: readonly Keepsake[]): Keepsake => ({
 export interface SnapshotOptions {
   readonly store: Pick<LogStore, 'putSnapshot' | 'snapshots'>;
   readonly log: MeasuredLog;
+  /** Signs them: this process's own key, for one that does not have the hub's. */
   readonly identity: Identity;
+  /** The id of the hub whose states they are, where it is not that key's. */
+  readonly hub?: string;
   readonly beside?: Keepsake;
   /** The version of the rules that compute states; snapshots of other versions are not used. */
   readonly rules: number;
   readonly every_events?: number;
+  /** Makes the canonical bytes of a copy; in this thread by default. */
+  readonly bytesOf?: (copy: Uint8Array) => Uint8Array | Promise<Uint8Array>;
   readonly onProblem: (error: HubError) => void;
 }
 
@@ -77,15 +86,15 @@ const SnapshotSchema = z.tuple([
 type Content = z.infer<typeof SnapshotSchema>[1];
 
 export function openSnapshots(options: SnapshotOptions): Snapshots {
-  const { store, log, identity, beside, rules, onProblem } = options;
+  const { store, log, identity, hub = identity.id, beside, rules, bytesOf = stateBytes, onProblem } = options;
   const every_events = options.every_events ?? EVERY_EVENTS;
   let newest = -1;
   let writing: Promise<void> = Promise.resolve();
 
-  const write = async (taken: TakenSnapshot, root: Uint8Array): Promise<void> => {
-    const content = { rules, root, ...taken };
+  const write = async ({ size, copy, beside }: TakenSnapshot, root: Uint8Array): Promise<void> => {
+    const content = { rules, root, size, state: await bytesOf(copy), beside: deserialize(beside) };
     const signature = await identity.sign(signed(content));
-    store.putSnapshot(NAME, taken.size, encode([2, content, signature]));
+    store.putSnapshot(NAME, size, encode([2, content, signature]));
   };
 
   return {
@@ -94,7 +103,7 @@ export function openSnapshots(options: SnapshotOptions): Snapshots {
         try {
           if (!bytes) throw bad('its bytes are damaged');
           const content = read(bytes, identity.id);
-          const state = fitting(content, size, log, identity.id, rules);
+          const state = fitting(content, size, log, hub, rules);
           beside?.restore(content.beside);
           newest = size;
           return state;
@@ -108,7 +117,7 @@ export function openSnapshots(options: SnapshotOptions): Snapshots {
       return null;
     },
     isDue: (events) => events % every_events === 0,
-    take: (state) => ({ size: state.events, state: encodeState(state), beside: beside?.take() ?? null }),
+    take: (state) => ({ size: state.events, copy: copyOf(state), beside: serialize(beside?.take() ?? null) }),
     keep(snapshot) {
       if (snapshot.size <= newest) return;
       newest = snapshot.size;

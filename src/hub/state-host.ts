@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { errorOf, type Failure } from '../games/host/wire.ts';
 import { LedgerError, type LedgerErrorCode } from '../ledger/errors.ts';
 import { HubError } from './errors.ts';
+import type { NamedPlace } from './named-place.ts';
 import type { GameSpec, Made, Order, Place, Putting } from './state-work.ts';
 
 export type ToStates =
@@ -20,8 +21,12 @@ export type FromStates =
       readonly place: Place;
     };
 
-/** The folders of the hub's two blob stores. */
-export type StateFolders = Readonly<Record<Place, string>>;
+/** Where the hub's two blob stores are. */
+export interface StatePlaces {
+  readonly named: NamedPlace;
+  /** A folder. */
+  readonly present: string;
+}
 
 export interface StateHost {
   /** As carryOut of state-work.ts, for a game of this build. Throws HubError and LedgerError as they were, what the game throws as CodedError. */
@@ -37,7 +42,7 @@ interface Given {
 }
 
 /** Opens the host; the thread begins with the first order, and with the next one where it has ended. */
-export function openStateHost(folders: StateFolders): StateHost {
+export function openStateHost(places: StatePlaces): StateHost {
   const orders = new Map<number, Given>();
   let numbers = 0;
   let thread: Worker | null = null;
@@ -50,7 +55,7 @@ export function openStateHost(folders: StateFolders): StateHost {
   };
 
   const begin = (): Worker => {
-    const begun = new Worker(new URL('./state-thread.ts', import.meta.url), { workerData: folders });
+    const begun = new Worker(new URL('./state-thread.ts', import.meta.url), { workerData: places });
     begun.on('message', (message: FromStates) => {
       const given = orders.get(message.order);
       if (message.type === 'putting') {

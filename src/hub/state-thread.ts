@@ -7,23 +7,24 @@ import { loadGame } from '../games/registry.ts';
 import { LedgerError } from '../ledger/errors.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import { HubError } from './errors.ts';
-import type { FromStates, StateFolders, ToStates } from './state-host.ts';
+import { openNamedBlobs } from './named-place.ts';
+import type { FromStates, StatePlaces, ToStates } from './state-host.ts';
 import { carryOut, openedOnce, stateBlobs } from './state-work.ts';
 
 /** Games with their settings that are held open; a hub has few runs at work at a time. */
 const OPEN_GAMES = 64;
 
-function serve(folders: StateFolders): void {
+function serve(places: StatePlaces): void {
   const port = parentPort!;
   const post = (message: FromStates): void => port.postMessage(message);
   const asks = openAsks();
   const opened = openedOnce(OPEN_GAMES);
-  const stores = Promise.all([openFolderBlobStore(folders.named), openFolderBlobStore(folders.present)]);
+  const stores = Promise.all([openNamedBlobs(places.named, 'states'), openFolderBlobStore(places.present)]);
   stores.catch(() => {}); // every order says it
 
   const begin = async ({ order, spec, what }: Extract<ToStates, { type: 'order' }>): Promise<void> => {
     try {
-      const [named, present] = await stores;
+      const [{ blobs: named }, present] = await stores;
       const blobs = stateBlobs({ named, present }, (hash, place) =>
         asks.ask((ask) => post({ type: 'putting', order, ask, hash, place })),
       );
@@ -44,4 +45,4 @@ function serve(folders: StateFolders): void {
   });
 }
 
-if (!isMainThread) serve(workerData as StateFolders);
+if (!isMainThread) serve(workerData as StatePlaces);

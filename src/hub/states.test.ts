@@ -44,7 +44,7 @@ after(async () => {
 async function disk() {
   const at = mkdtempSync(join(folder, 'hub-'));
   const folders = { named: join(at, 'blobs'), present: join(at, 'present') };
-  const states = openStateHost(folders);
+  const states = openStateHost({ named: { folder: at, s3: null }, present: folders.present });
   hosts.add(states);
   return {
     ...{ at, states },

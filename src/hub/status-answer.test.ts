@@ -81,7 +81,7 @@ describe('the answer', () => {
     const { ask, computed } = open();
     const plain = await ask();
     const text = await plain.text();
-    assert.deepEqual(JSON.parse(text), { hub: 'hub', runs: [exampleStatus({ round: 1 })] });
+    assert.deepEqual(JSON.parse(text), { hub: 'hub', runs: [exampleStatus({ round: 1 })], next: null });
     assert.equal(plain.headers.get('content-type'), 'application/json');
     const tags = new Set([plain.headers.get('etag')]);
     for (const [packing, unpack] of [
@@ -104,8 +104,8 @@ describe('the answer', () => {
     const status = exampleStatus({ peers: [{ id: 'a' } as PeerView] });
     const app = answering(status, clock);
     const [whole, brief] = await Promise.all(['', '?peers=none'].map((query) => app.request(`/status${query}`)));
-    assert.deepEqual(await whole.json(), { hub: 'hub', runs: [status] });
-    assert.deepEqual(await brief.json(), { hub: 'hub', runs: [{ ...status, peers: [] }] });
+    assert.deepEqual(await whole.json(), { hub: 'hub', runs: [status], next: null });
+    assert.deepEqual(await brief.json(), { hub: 'hub', runs: [{ ...status, peers: [] }], next: null });
     assert.notEqual(whole.headers.get('etag'), brief.headers.get('etag'));
   });
 

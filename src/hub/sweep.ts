@@ -142,6 +142,7 @@ async function leaveOutLog({ log, clock }: SweepOptions, old: Set<string>, signa
       // The hub verified every signature before it wrote the event.
       const { body } = decodeEvent(bytes, { verify_signature: false });
       for (const hash of blobsNamedBy(body)) old.delete(hash);
+      if (body.type === 'run.part') models.push(...body.blobs);
       if (body.type !== 'round.merged' || !body.checkpoint) continue;
       models.push(body.model, ...(body.rest ? [body.rest] : []));
     }

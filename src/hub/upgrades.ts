@@ -1,7 +1,7 @@
 // How a request for a WebSocket becomes a connection, or is refused.
 import type { IncomingMessage, Server } from 'node:http';
 import { WebSocketServer } from 'ws';
-import { type Channel, webSocketChannel } from '../protocol/channel.ts';
+import { type Channel, inOnePiece, webSocketChannel } from '../protocol/channel.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import type { AddressOf } from './askers.ts';
 import { HubError } from './errors.ts';
@@ -59,9 +59,12 @@ export function takeUpgrades(
       socket.end(`HTTP/1.1 ${refusal}\r\nconnection: close\r\n\r\n`);
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      options.accept(webSocketChannel(webSocket), address);
-    });
+    // The answer and the first message: `ws` calls back before it returns.
+    inOnePiece(socket, () =>
+      sockets.handleUpgrade(request, socket, head, (webSocket) =>
+        options.accept(webSocketChannel(webSocket, socket), address),
+      ),
+    );
   });
   return { close: () => sockets.close() };
 }

@@ -150,6 +150,7 @@ export function runStatuses(
     return {
       ...shared(run, time),
       owner: run.owner,
+      ...(run.moved && { moved: { ...run.moved, entry: run.entry } }),
       round_ms: run.spec.round_ms,
       min_workers: run.spec.min_workers,
       workers_needed: workersNeeded(run),

@@ -10,6 +10,8 @@ export type LedgerErrorCode =
   | 'blob-too-large'
   /** The store's folder or file cannot be used. */
   | 'store-unusable'
+  /** A store elsewhere does not answer, or asks to slow down; the call may be repeated. */
+  | 'store-busy'
   /** Another process (or another store in this one) has the log open. */
   | 'log-locked'
   /** The log file is damaged, or is not a Potluck log. */
@@ -34,6 +36,10 @@ export type LedgerErrorCode =
   | 'fenced'
   /** The journal did not answer any of several attempts. */
   | 'journal-unreachable'
+  /** A public file that never changes is there already, with other bytes. */
+  | 'file-differs'
+  /** A public file could not be read, which says nothing about whether it is there. */
+  | 'read-failed'
   /** The store is closed. */
   | 'closed'
   /** A checkpoint, note, cosignature, tile path or receipt does not have its format. */
@@ -43,7 +49,7 @@ export type LedgerErrorCode =
   /** A proof does not prove its claim. */
   | 'bad-proof';
 
-/** The error of src/ledger; `code` says what went wrong. Only after `overloaded` and `disk-full` does a retry make sense. */
+/** The error of src/ledger; `code` says what went wrong. Only after `overloaded`, `store-busy` and `disk-full` does a retry make sense. */
 export class LedgerError extends CodedError<LedgerErrorCode> {}
 
 /** A full disk, or a used-up quota. */

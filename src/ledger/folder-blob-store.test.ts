@@ -22,6 +22,9 @@ const newFolder = () => join(root, `store-${count++}`);
 const pathOf = (dir: string, hash: string) => join(dir, hash.slice(0, 2), hash.slice(2, 4), hash);
 
 blobStoreCompliance('folder', () => openFolderBlobStore(newFolder(), { max_blob_bytes: 100_000 }));
+blobStoreCompliance('folder that gathers small blobs', () =>
+  openFolderBlobStore(newFolder(), { max_blob_bytes: 100_000, gathers_small: true }),
+);
 
 test('blobs outlive the store that wrote them', async () => {
   const dir = newFolder();

@@ -1,13 +1,15 @@
-// Blobs in a folder: DIR/ab/cd/abcd…, each written aside, synced, then renamed into place, so a crash leaves a whole blob or none.
+// Blobs in a folder: DIR/ab/cd/abcd…, each written aside, synced, then renamed into place, so a crash leaves a whole blob or none. Where it is
+// asked for, small ones are in one file (small-blobs.ts).
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
+import { getEnvironmentData, setEnvironmentData, threadId } from 'node:worker_threads';
 import { HASH_FORM, sha256Hex } from '../protocol/hash.ts';
 import { PRIVATE_FOLDER } from '../protocol/private-files.ts';
 import { isRunning, syncFolder } from '../protocol/whole-file.ts';
 import { type BlobStore, checkBlobHash, checkBlobSize, DEFAULT_MAX_BLOB_BYTES } from './blob-store.ts';
 import { codeOfSystemError, LedgerError } from './errors.ts';
+import { openSmallBlobs, SMALL_BLOB_BYTES, SMALL_BLOBS_FILE } from './small-blobs.ts';
 import { StagedFile } from './staged-file.ts';
 import { piecesOf, verifiedFiles } from './verified-files.ts';
 
@@ -17,16 +19,27 @@ const TOKEN = 'blob-folder-writer';
 /** Marks this process's files in the staging folder; a process id alone may be reused. Threads started later inherit the mark. */
 const THIS_PROCESS = (getEnvironmentData(TOKEN) as string | undefined) ?? randomBytes(6).toString('hex');
 setEnvironmentData(TOKEN, THIS_PROCESS);
+/** Of this thread, so that files which are written at the same time have different names. */
+let staged_so_far = 0;
 const FAN_OUT = /^[0-9a-f]{2}$/;
+
+export interface FolderOptions {
+  readonly max_blob_bytes?: number;
+  /** Whether small blobs are put into one file, which is cheaper where many come at once. They are found there in any case. */
+  readonly gathers_small?: boolean;
+}
+
+export interface FolderBlobStore extends BlobStore {
+  /** Closes what it has open; puts that are under way must have ended. */
+  close(): void;
+}
 
 /**
  * Opens (or makes) a blob folder and removes what crashed writers left in it.
  * Several processes may use one folder at once. Throws LedgerError `store-unusable`.
  */
-export async function openFolderBlobStore(
-  dir: string,
-  options: { readonly max_blob_bytes?: number } = {},
-): Promise<BlobStore> {
+export async function openFolderBlobStore(dir: string, options: FolderOptions = {}): Promise<FolderBlobStore> {
+  const { gathers_small = false } = options;
   const limit = options.max_blob_bytes ?? DEFAULT_MAX_BLOB_BYTES;
   const staging = join(dir, STAGING);
   await usable(dir, async () => {
@@ -39,6 +52,7 @@ export async function openFolderBlobStore(
   /** Two puts of the same bytes at once share one write. */
   const underWay = new Map<string, Promise<unknown>>();
   const verified = verifiedFiles();
+  const small = openSmallBlobs(join(dir, SMALL_BLOBS_FILE), { make: gathers_small });
 
   const folderOf = (hash: string) => join(dir, hash.slice(0, 2), hash.slice(2, 4));
   const pathOf = (hash: string) => {
@@ -75,8 +89,16 @@ export async function openFolderBlobStore(
     return { known };
   }
 
+  /** As above, for what is small. Whatever is there already is replaced: it may be damaged. A file of a folder of before may stay beside it. */
+  async function settleSmall(hash: string, bytes: Uint8Array): Promise<{ known: boolean }> {
+    const known = small.sizeOf(hash) !== null;
+    await small.put(hash, bytes);
+    return { known };
+  }
+  const isSmall = (size_bytes: number): boolean => gathers_small && size_bytes <= SMALL_BLOB_BYTES;
+
   const stage = (): StagedFile =>
-    new StagedFile(join(staging, `${process.pid}-${THIS_PROCESS}-${randomBytes(8).toString('hex')}`));
+    new StagedFile(join(staging, `${process.pid}-${THIS_PROCESS}-${threadId}-${staged_so_far++}`));
 
   /** Runs a step that writes; if it fails, nothing of it stays. */
   const orNothing = async <T>(staged: StagedFile, step: () => Promise<T>): Promise<T> =>
@@ -86,11 +108,17 @@ export async function openFolderBlobStore(
     });
 
   const write = async (hash: string, bytes: Uint8Array): Promise<void> => {
+    if (isSmall(bytes.length)) return void (await settleSmall(hash, bytes));
     const staged = stage();
     await orNothing(staged, async () => {
       await staged.write(bytes);
       await settle(hash, staged);
     });
+  };
+
+  const sizeOf = async (hash: string): Promise<number | null> => {
+    const path = pathOf(hash);
+    return small.sizeOf(hash) ?? sizeOfFile(path);
   };
 
   return {
@@ -118,16 +146,19 @@ export async function openFolderBlobStore(
           checkBlobSize(staged.size_bytes + bytes.length, limit);
           await orNothing(staged, () => staged.write(bytes));
         },
-        keep: () => orNothing(staged, () => settle(staged.hash, staged)),
+        async keep() {
+          const bytes = isSmall(staged.size_bytes) ? staged.inMemory : null;
+          return orNothing(staged, () => (bytes ? settleSmall(staged.hash, bytes) : settle(staged.hash, staged)));
+        },
         discard: () => usable(dir, () => staged.discard()),
       };
     },
     async has(hash) {
-      return (await sizeOfFile(pathOf(hash))) !== null;
+      return (await sizeOf(hash)) !== null;
     },
     async get(hash) {
       const path = pathOf(hash);
-      const bytes = await usable(dir, () => readFile(path).catch(nullIfMissing));
+      const bytes = small.get(hash) ?? (await usable(dir, () => readFile(path).catch(nullIfMissing)));
       if (bytes === null) return null;
       const found = sha256Hex(bytes);
       if (found !== hash) throw corrupt(hash, found);
@@ -136,6 +167,8 @@ export async function openFolderBlobStore(
     },
     async stream(hash, from = 0, to = Number.POSITIVE_INFINITY) {
       const path = pathOf(hash);
+      const gathered = small.get(hash);
+      if (gathered) return piecesInMemory(gathered, hash, from, to);
       const good = await usable(dir, () => verified.holds(hash, path));
       if (good === false) throw corrupt(hash, null);
       if (good === null) return null;
@@ -143,26 +176,56 @@ export async function openFolderBlobStore(
       if (from > 0 || to < (size_bytes ?? 0)) return piecesOf(path, from, to);
       return checkedPieces(path, hash, size_bytes ?? 0, () => verified.forget(hash));
     },
-    sizeOf: async (hash) => sizeOfFile(pathOf(hash)),
-    putAt: async (hash) => (await infoOfFile(pathOf(hash)))?.mtimeMs ?? null,
+    sizeOf,
+    async putAt(hash) {
+      const path = pathOf(hash);
+      const [gathered_ms, file] = [small.putAt(hash), await infoOfFile(path)];
+      return gathered_ms === null && !file ? null : Math.max(gathered_ms ?? 0, file?.mtimeMs ?? 0);
+    },
     async delete(hash) {
       const path = pathOf(hash);
+      const was_small = small.delete(hash);
       return usable(dir, async () => {
-        if ((await unlink(path).then(() => true, nullIfMissing)) === null) return false;
+        if ((await unlink(path).then(() => true, nullIfMissing)) === null) return was_small;
         await syncFolder(folderOf(hash));
         return true;
       });
     },
-    async *list() {
-      for (const first of await fanOut(dir)) {
-        for (const second of await fanOut(join(dir, first))) {
-          for (const name of (await readdir(join(dir, first, second))).sort()) {
-            if (HASH_FORM.test(name) && name.startsWith(first + second)) yield name;
-          }
-        }
-      }
-    },
+    list: () => merged(filesIn(dir), small.names()),
+    close: small.close,
   };
+}
+
+/** Names of two ascending lists, each once. */
+async function* merged(files: AsyncIterable<string>, small: Iterable<string>): AsyncGenerator<string, void> {
+  const others = small[Symbol.iterator]();
+  let other = others.next();
+  for await (const name of files) {
+    for (; !other.done && other.value < name; other = others.next()) yield other.value;
+    if (!other.done && other.value === name) other = others.next();
+    yield name;
+  }
+  for (; !other.done; other = others.next()) yield other.value;
+}
+
+async function* filesIn(dir: string): AsyncGenerator<string, void> {
+  for (const first of await fanOut(dir)) {
+    for (const second of await fanOut(join(dir, first))) {
+      for (const name of (await readdir(join(dir, first, second))).sort()) {
+        if (HASH_FORM.test(name) && name.startsWith(first + second)) yield name;
+      }
+    }
+  }
+}
+
+/** Bytes that are in memory anyway. Throws `blob-corrupt`. */
+function piecesInMemory(bytes: Uint8Array, hash: string, from: number, to: number): AsyncIterable<Uint8Array> {
+  const found = sha256Hex(bytes);
+  if (found !== hash) throw corrupt(hash, found);
+  return (async function* () {
+    const part = bytes.slice(from, to);
+    if (part.length > 0) yield part;
+  })();
 }
 
 const corrupt = (hash: string, found: string | null): LedgerError =>

@@ -66,7 +66,21 @@ export function mustFollow(end: JournalEnd, batch: Batch): void {
 }
 
 export function hashOfBatch(batch: Batch): Uint8Array {
-  return sha256(encodeBatch(batch));
+  const known = formOf(batch);
+  known.hash ??= sha256(known.bytes);
+  return known.hash;
+}
+
+/** What was computed of batches that somebody still has: who writes one, keeps it and sends it round asks four times, who reads one twice. */
+const forms = new WeakMap<Batch, { readonly bytes: Uint8Array; hash?: Uint8Array }>();
+
+function formOf(batch: Batch): { readonly bytes: Uint8Array; hash?: Uint8Array } {
+  let form = forms.get(batch);
+  if (!form) {
+    form = { bytes: encoded(batch) };
+    forms.set(batch, form);
+  }
+  return form;
 }
 
 /** "PtB" and the version of the encoding. */
@@ -75,8 +89,10 @@ const HEADER_BYTES = 4 + 8 + 8 + 4 + HASH_BYTES;
 /** A bundle has a length of two bytes before each entry. */
 const MAX_ENCODED_BYTES = HEADER_BYTES + MAX_BATCH_BYTES + 2 * MAX_BATCH_ENTRIES;
 
-/** The canonical bytes of a batch: magic, number, index of the first entry, count, hash of the batch before, entries as in a C2SP bundle. */
-export function encodeBatch(batch: Batch): Uint8Array {
+/** The canonical bytes of a batch, which must not be changed: magic, number, index of the first entry, count, hash of the batch before, entries as in a C2SP bundle. */
+export const encodeBatch = (batch: Batch): Uint8Array => formOf(batch).bytes;
+
+function encoded(batch: Batch): Uint8Array {
   const bytes = encodeEntryBundle(batch.entries, HEADER_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, MAGIC);
@@ -87,7 +103,7 @@ export function encodeBatch(batch: Batch): Uint8Array {
   return bytes;
 }
 
-/** Decodes a batch. Throws LedgerError `malformed` for bytes that encodeBatch did not write. */
+/** Decodes a batch; the bytes must not be changed afterwards. Throws LedgerError `malformed` for bytes that encodeBatch did not write. */
 export function decodeBatch(bytes: Uint8Array): Batch {
   if (bytes.length <= HEADER_BYTES || bytes.length > MAX_ENCODED_BYTES) {
     throw malformed(`expected ${HEADER_BYTES} to ${MAX_ENCODED_BYTES} bytes, got ${bytes.length}`);
@@ -101,7 +117,9 @@ export function decodeBatch(bytes: Uint8Array): Batch {
   }
   const entries = decodeEntryBundle(bytes.subarray(HEADER_BYTES), count);
   if (entries.some((entry) => entry.length === 0)) throw malformed('an entry is empty');
-  return { number, first, prev: bytes.slice(24, HEADER_BYTES), entries };
+  const batch = { number, first, prev: bytes.slice(24, HEADER_BYTES), entries };
+  forms.set(batch, { bytes }); // a batch has one encoding
+  return batch;
 }
 
 /** Whether this many entries of this total size fit into one batch. */

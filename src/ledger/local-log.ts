@@ -47,10 +47,15 @@ export function journalEndOf(local: LocalLog): JournalEnd {
   return end;
 }
 
+/** Whether this is the copy of a journal elsewhere, by the last batch; an empty log is none. */
+export function isCopy(local: LocalLog): boolean {
+  const [last] = local.batches(local.end.number - 1);
+  return Boolean(last?.prev);
+}
+
 /** The copy of a journal is written only with batches of that journal. Throws LedgerError `store-unusable`. */
 export function mustBeOwn(local: LocalLog): void {
-  const [last] = local.batches(local.end.number - 1);
-  if (last?.prev)
+  if (isCopy(local))
     throw new LedgerError(
       'store-unusable',
       'this log is the copy of a journal elsewhere, and can only be written through that journal',

@@ -212,6 +212,19 @@ test('a leaf is never taken for a node, nor a node for a leaf', () => {
   assert.notDeepEqual(leafHash(Uint8Array.from([...a, ...b])), nodeHash(a, b));
 });
 
+test('a hash follows from what is hashed, whatever was hashed before', () => {
+  const of = (prefix: number, ...parts: Uint8Array[]): Uint8Array => sha256(Uint8Array.of(prefix), ...parts);
+  for (const length of [65_536, 65_535, 0, 300, 1]) {
+    const entry = new Uint8Array(length).fill(length);
+    assert.deepEqual(leafHash(entry), of(0, entry), `an entry of ${length} bytes`);
+  }
+  const [a, b] = [leafHash(Uint8Array.of(1)), leafHash(Uint8Array.of(2))];
+  const zeros = (count: number): Uint8Array => new Uint8Array(count);
+  assert.deepEqual(nodeHash(a, b), of(1, a, b));
+  assert.deepEqual(nodeHash(a.subarray(0, 5), b), of(1, a.subarray(0, 5), zeros(27), b));
+  assert.deepEqual(nodeHash(a, b.subarray(0, 5)), of(1, a, b.subarray(0, 5), zeros(27)));
+});
+
 test('sizes beyond 2^32: proofs of a tree in which every entry is the same', () => {
   // One hash a height is the whole tree, so a tree of 2^40 and more entries costs nothing.
   const heights = [leafHash(Uint8Array.of(1))];

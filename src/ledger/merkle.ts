@@ -9,20 +9,25 @@ export const EMPTY_ROOT: Uint8Array = sha256(new Uint8Array(0));
 /** No proof is longer: a tree of 2^53 entries has 53 levels, and a consistency proof one hash more. */
 export const MAX_PROOF_HASHES = 54;
 
+/** What is hashed is written here, with its prefix before it: a new array of its own for each hash would take several times as long as the hash. */
+const leafInput = new Uint8Array(1 + 65_535); // its first byte stays the prefix 0x00; an entry is at most so long (log-store.ts)
+const nodeInput = new Uint8Array(1 + 2 * HASH_BYTES);
+nodeInput[0] = 0x01;
+
 /** SHA-256(0x00 || entry). */
 export function leafHash(entry: Uint8Array): Uint8Array {
-  const input = new Uint8Array(1 + entry.length); // Its first byte is the prefix 0x00.
-  input.set(entry, 1);
-  return sha256(input);
+  if (entry.length >= leafInput.length) return sha256(Uint8Array.of(0x00), entry);
+  leafInput.set(entry, 1);
+  return sha256(leafInput.subarray(0, 1 + entry.length));
 }
 
 /** SHA-256(0x01 || left || right). */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const input = new Uint8Array(1 + 2 * HASH_BYTES);
-  input[0] = 0x01;
-  input.set(left, 1);
-  input.set(right, 1 + HASH_BYTES);
-  return sha256(input);
+  // What is no hash, of somebody's tile, must not be hashed with what was here before.
+  if (left.length !== HASH_BYTES || right.length !== HASH_BYTES) nodeInput.fill(0, 1);
+  nodeInput.set(left, 1);
+  nodeInput.set(right, 1 + HASH_BYTES);
+  return sha256(nodeInput);
 }
 
 /** Reads the hash of a complete subtree: that of the entries [index * 2^height, (index + 1) * 2^height). */
@@ -44,6 +49,14 @@ export class CompactTree {
     for (let index = this.#size; index % 2 === 1; index = (index - 1) / 2) node = nodeHash(this.#subtrees.pop()!, node);
     this.#subtrees.push(node);
     this.#size++;
+  }
+
+  /** A tree of the same entries, which grows by itself. */
+  copy(): CompactTree {
+    const copy = new CompactTree();
+    copy.#size = this.#size;
+    copy.#subtrees.push(...this.#subtrees);
+    return copy;
   }
 
   /** The root of all entries so far. */

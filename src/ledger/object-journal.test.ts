@@ -85,3 +85,29 @@ test('a batch has one form: what is decoded is encoded to the same bytes, and no
     assert.deepEqual(encodeBatch(again), changed, `byte ${at}`);
   }
 });
+
+test('whoever is patient writes once the store is back, and then the batch is there once', async () => {
+  const kept = new Map<string, Uint8Array>();
+  const store = memoryObjects(kept);
+  let waited_ms = 0;
+  const back_ms = 30_000;
+  const journal = openObjectJournal(
+    {
+      async create(name, bytes) {
+        if (waited_ms < back_ms) throw new Error('503 SlowDown');
+        return store.create(name, bytes);
+      },
+      get: store.get,
+    },
+    {
+      patience_ms: 60_000,
+      wait: async (ms) => {
+        assert.equal(kept.size, 0);
+        waited_ms += ms;
+      },
+    },
+  );
+  await journal.append(batch);
+  assert.ok(waited_ms >= back_ms && waited_ms < back_ms + 4_000);
+  assert.equal(kept.size, 1);
+});

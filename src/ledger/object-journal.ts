@@ -27,32 +27,39 @@ export interface CreateOnlyObjects {
 
 export interface ObjectJournalOptions {
   readonly wait?: (ms: number) => Promise<void>;
+  /**
+   * How long a write without an answer is repeated, in waits; by default ten seconds, so that another writer can take over. Where there is no other,
+   * longer is better: what is there decides, however late the answer comes.
+   */
+  readonly patience_ms?: number;
 }
 
-/** Waits between attempts, ten seconds in all. A writer that cannot write for that long gives up, so that another can take over. */
+/** Waits between attempts, ten seconds in all; who is more patient goes on with the last. */
 const RETRY_WAITS_MS = [50, 100, 200, 400, 800, 1_600, 3_200, 3_650];
+const PATIENCE_MS = 10_000;
 /** Names that sort in the order of their numbers: sixteen digits hold 2^53. */
 const nameOf = (number: number): string => `batch/${String(number).padStart(16, '0')}`;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export function openObjectJournal(objects: CreateOnlyObjects, options: ObjectJournalOptions = {}): Journal {
-  const wait = options.wait ?? sleep;
+  const { wait = sleep, patience_ms = PATIENCE_MS } = options;
   /** The end of the journal as this handle knows it: after its own last batch, or the last one that it read. */
   let known: JournalEnd = EMPTY_JOURNAL;
 
   /** Repeats `ask` until it answers. Throws LedgerError with this code where it never does; a LedgerError of `ask` is passed on. */
   const ask = async <T>(code: 'write-failed' | 'journal-unreachable', what: () => Promise<T>): Promise<T> => {
-    for (let tries = 0; ; tries++) {
+    for (let tries = 0, waited_ms = 0; ; tries++) {
       try {
         return await what();
       } catch (error) {
         if (error instanceof LedgerError) throw error;
-        if (tries < RETRY_WAITS_MS.length) await wait(RETRY_WAITS_MS[tries]);
-        else
-          throw new LedgerError(
-            code,
-            `no answer from the journal in ${tries + 1} attempts: ${(error as Error).message}`,
-          );
+        const wait_ms = RETRY_WAITS_MS[tries] ?? RETRY_WAITS_MS.at(-1)!;
+        waited_ms += wait_ms;
+        if (waited_ms > (code === 'write-failed' ? patience_ms : PATIENCE_MS)) {
+          const message = `no answer from the journal in ${tries + 1} attempts: ${(error as Error).message}`;
+          throw new LedgerError(code, message);
+        }
+        await wait(wait_ms);
       }
     }
   };

@@ -4,7 +4,7 @@ import { eventId } from '../protocol/envelope.ts';
 import { count, hash } from '../protocol/schemas.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { LedgerError } from './errors.ts';
-import { leafHash, MAX_PROOF_HASHES, verifyInclusion } from './merkle.ts';
+import { HASH_BYTES, leafHash, MAX_PROOF_HASHES, verifyInclusion } from './merkle.ts';
 import { fromBase64, MAX_NOTE_BYTES, toBase64 } from './signed-note.ts';
 
 /** Plain JSON. `checkpoint` is a signed note (checkpoint.ts); `inclusion_proof` the hashes from the leaf up, in base64. */
@@ -41,6 +41,18 @@ export function makeReceipt(parts: {
     checkpoint: parts.note,
     inclusion_proof: parts.proof.map(toBase64),
   };
+}
+
+/** As above, where the hashes of the proof come one after the other. Throws LedgerError `malformed` where they are no hashes. */
+export function receiptOf(
+  entry: Uint8Array,
+  { index, note, proof }: { readonly index: number; readonly note: string; readonly proof: Uint8Array },
+): Receipt {
+  if (proof.length % HASH_BYTES !== 0) throw new LedgerError('malformed', 'receipt: expected a proof of whole hashes');
+  const hashes = Array.from({ length: proof.length / HASH_BYTES }, (_, i) =>
+    proof.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES),
+  );
+  return makeReceipt({ entry, index, note, proof: hashes });
 }
 
 /**

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LedgerError } from './errors.ts';
-import { type Journal, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from './journal.ts';
+import { type Batch, type Journal, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES } from './journal.ts';
 import type { LocalLog } from './local-log.ts';
 import { openObjectJournal } from './object-journal.ts';
-import { openReplica } from './replica.ts';
+import { openFollowedLog, openReplica } from './replica.ts';
 import { journalCompliance } from './testing/journal-compliance.ts';
 import { logStoreCompliance } from './testing/log-store-compliance.ts';
 import { createMemoryLocalLog, createMemoryLogStore } from './testing/memory-log.ts';
@@ -117,4 +117,54 @@ test('a batch that is in the journal and cannot be kept here ends the log, and i
   await assert.rejects(log.append(numbers(1, 2)), uncertain);
   const again = await openReplica(narrow, openObjectJournal(memoryObjects(objects)));
   assert.deepEqual(again.read(0, again.size), numbers(0, 1));
+});
+
+test('a follower keeps what follows, asks for what is missing, and keeps nothing across a gap', async () => {
+  const objects = new Map<string, Uint8Array>();
+  const open = () => openObjectJournal(memoryObjects(objects));
+  const follower = await openFollowedLog(createMemoryLocalLog(), open());
+  const leader = await openReplica(createMemoryLocalLog(), open());
+  for (let i = 0; i < 3; i++) await leader.append(numbers(i, i + 1));
+  const batches: Batch[] = [];
+  for await (const batch of open().read(0)) batches.push(batch);
+  assert.equal(follower.take(batches[0]), 'kept');
+  assert.equal(follower.take(batches[2]), 'gap');
+  assert.deepEqual([follower.size, follower.take(batches[0])], [1, 'known']);
+  const other = { ...batches[1], prev: new Uint8Array(32).fill(1) };
+  assert.throws(() => follower.take(other), { code: 'log-rewritten' });
+  const caught: number[] = [];
+  await follower.catchUp(({ number }) => caught.push(number));
+  assert.deepEqual([caught, follower.read(0, 3)], [[1, 2], numbers(0, 3)]);
+  await assert.rejects(follower.append(numbers(3, 4)), { code: 'fenced' });
+});
+
+test('who leads hears, when it looks, that another has written; what it is writing itself is not another’s', async () => {
+  const objects = new Map<string, Uint8Array>();
+  const kept = memoryObjects(objects);
+  let answers = (): void => {};
+  const answered = new Promise<void>((resolve) => {
+    answers = resolve;
+  });
+  const slow = openObjectJournal({
+    get: kept.get,
+    async create(name, bytes) {
+      const answer = await kept.create(name, bytes);
+      await answered;
+      return answer;
+    },
+  });
+  const log = await openFollowedLog(createMemoryLocalLog(), slow);
+  log.lead();
+  const written = log.append(numbers(0, 1));
+  while (objects.size === 0) await new Promise(setImmediate);
+  await log.catchUp(() => assert.fail('it keeps its own batch itself'));
+  answers();
+  assert.equal(await written, 0);
+  await log.catchUp(() => assert.fail('there is nothing new'));
+  const other = await openReplica(createMemoryLocalLog(), openObjectJournal(kept));
+  await other.append(numbers(1, 2));
+  await assert.rejects(
+    log.catchUp(() => {}),
+    { code: 'fenced' },
+  );
 });

@@ -1,6 +1,15 @@
 // A log over a journal: calls are gathered into batches, which are written one at a time. All reads use this machine's copy.
 import { LedgerError } from './errors.ts';
-import { type Batch, endAfter, fitsInBatch, type Journal, type JournalEnd, mustFollow, sameEnd } from './journal.ts';
+import {
+  type Batch,
+  endAfter,
+  fenced,
+  fitsInBatch,
+  type Journal,
+  type JournalEnd,
+  mustFollow,
+  sameEnd,
+} from './journal.ts';
 import { journalEndOf, type LocalLog, mustBeOwn } from './local-log.ts';
 import { checkEntries, closedError, type LogStore, MAX_WAITING_BYTES, MAX_WAITING_ENTRIES } from './log-store.ts';
 
@@ -22,14 +31,76 @@ interface Waiting {
  * LedgerError `log-rewritten` where this machine keeps entries that the journal does not have, and what journal and local log throw.
  */
 export async function openReplica(local: LocalLog, journal: Journal, options?: ReplicaOptions): Promise<LogStore> {
+  const log = await openFollowedLog(local, journal, options);
+  log.lead();
+  return log;
+}
+
+/** The log of a journal that another process writes, until this one leads: what it has is read here, and nothing can be appended. */
+export interface FollowedLog extends LogStore {
+  /**
+   * Keeps a batch that the journal has. `known`: it is here already. `gap`: one before it is missing, which `catchUp` reads. Throws
+   * LedgerError `log-rewritten` where it is the next by number and does not follow from the last one here, and what the local log throws.
+   */
+  take(batch: Batch): 'kept' | 'known' | 'gap';
+  /**
+   * Keeps what the journal has and this machine lacks; `kept` is called after each batch. Throws as the journal and `take` do: where this log
+   * leads, LedgerError `fenced` if the journal has a batch that it has not written.
+   */
+  catchUp(kept: (batch: Batch) => void): Promise<void>;
+  /** From now on this log appends, and takes nothing that others wrote. Call it when it has caught up. */
+  lead(): void;
+  /** Called with each batch that this log has written, before the callers of `append` get their answers. */
+  onWritten(listener: (batch: Batch) => void): void;
+}
+
+/** Opens the log of a journal as its follower, with what the journal has now. Throws as openReplica does. */
+export async function openFollowedLog(
+  local: LocalLog,
+  journal: Journal,
+  options?: ReplicaOptions,
+): Promise<FollowedLog> {
   let end = await catchUp(local, journal);
+  let leads = false;
+  /** The number of the batch that is on its way into the journal: it may be there before its writer knows. */
+  let writing: number | null = null;
+  const listeners: ((batch: Batch) => void)[] = [];
   const write = async (entries: readonly Uint8Array[]): Promise<void> => {
+    if (!leads) throw new LedgerError('fenced', 'this log follows another process, which writes it');
     const batch: Batch = { ...end, entries };
+    writing = batch.number;
     await journal.append(batch);
     keep(local, batch);
     end = endAfter(batch);
+    writing = null;
+    for (const listener of listeners) listener(batch);
   };
-  return logOver(local, write, options);
+  const take = (batch: Batch): 'kept' | 'known' | 'gap' => {
+    if (batch.number < end.number) return 'known';
+    if (batch.number > end.number) return 'gap';
+    if (leads) throw fenced(batch, 'another process has written it');
+    if (!sameEnd(end, batch)) {
+      const message = `batch ${batch.number} of another process does not follow from the ${end.first} entries kept here`;
+      throw new LedgerError('log-rewritten', message, { number: batch.number });
+    }
+    local.take(batch);
+    end = endAfter(batch);
+    return 'kept';
+  };
+  const store = logOver(local, write, options);
+  return Object.assign(store, {
+    take,
+    async catchUp(kept: (batch: Batch) => void) {
+      for await (const batch of journal.read(end.number)) {
+        if (batch.number === writing) return; // its own, or its writer will hear of it
+        if (take(batch) === 'kept') kept(batch);
+      }
+    },
+    lead() {
+      leads = true;
+    },
+    onWritten: (listener: (batch: Batch) => void) => void listeners.push(listener),
+  });
 }
 
 /** Keeps a batch that is in the journal. Every error becomes `write-failed`, because others may read the batch already. */
@@ -118,7 +189,7 @@ function logOver(
       if (closed) throw closedError();
       const bytes = checkEntries(entries);
       return new Promise<number>((resolve, reject) => {
-        waiting.add({ entries: entries.map((entry) => new Uint8Array(entry)), bytes, resolve, reject });
+        waiting.add({ entries: copyOf(entries, bytes), bytes, resolve, reject });
         if (!busy) goOn();
       });
     },
@@ -130,6 +201,17 @@ function logOver(
       local.close();
     },
   };
+}
+
+/** The entries in one array of their own: one for each would take longer than what is done with it. */
+function copyOf(entries: readonly Uint8Array[], size_bytes: number): Uint8Array[] {
+  const all = new Uint8Array(size_bytes);
+  let at = 0;
+  return entries.map((entry) => {
+    all.set(entry, at);
+    at += entry.length;
+    return all.subarray(at - entry.length, at);
+  });
 }
 
 /** Waiting calls in order of arrival, up to the limit. */

@@ -42,7 +42,7 @@ logStoreCompliance(
   async () => {
     const path = newPath();
     const journal = openObjectJournal(memoryObjects(new Map()));
-    const log = await openReplica(openSqliteLocalLog(path), journal);
+    const log = await openReplica(openSqliteLocalLog(path, 'copy'), journal);
     paths.set(log, path);
     journals.set(log, journal);
     return log;
@@ -50,7 +50,7 @@ logStoreCompliance(
   async (log) => {
     await log.close();
     const [path, journal] = [paths.get(log)!, journals.get(log)!];
-    const again = await openReplica(openSqliteLocalLog(path), journal);
+    const again = await openReplica(openSqliteLocalLog(path, 'copy'), journal);
     paths.set(again, path);
     journals.set(again, journal);
     return again;
@@ -293,11 +293,29 @@ test('a file of the format before batches opens with everything in it, goes on, 
 test('the copy of a journal is written by way of it alone', async () => {
   const path = newPath();
   const journal = openObjectJournal(memoryObjects(new Map()));
-  const log = await openReplica(openSqliteLocalLog(path), journal);
+  const log = await openReplica(openSqliteLocalLog(path, 'copy'), journal);
   await log.append([Uint8Array.of(1)]);
   await log.close();
   assert.throws(() => openSqliteLogStore(path), { code: 'store-unusable', message: /the copy of a journal elsewhere/ });
-  const again = await openReplica(openSqliteLocalLog(path), journal);
+  const again = await openReplica(openSqliteLocalLog(path, 'copy'), journal);
   assert.equal(await again.append([Uint8Array.of(2)]), 1);
   await again.close();
+});
+
+test('a copy has larger pages than a log of its own, and one with small pages is still read', async () => {
+  const pagesOf = (path: string): unknown => {
+    const db = new DatabaseSync(path);
+    const found = Object.values(db.prepare('PRAGMA page_size').get()!)[0];
+    db.close();
+    return found;
+  };
+  for (const [name, kind, bytes] of [
+    ['pages-own', 'own', 4096],
+    ['pages-copy', 'copy', 16_384],
+    ['pages-own', 'copy', 4096],
+  ] as const) {
+    const path = join(root, `${name}.sqlite`);
+    openSqliteLocalLog(path, kind).close();
+    assert.equal(pagesOf(path), bytes, `${name} opened as ${kind}`);
+  }
 });

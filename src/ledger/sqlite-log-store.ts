@@ -1,8 +1,9 @@
 // A log on this machine in one SQLite file: either its own journal, or the copy of a journal elsewhere.
 import { sha256 } from '../protocol/hash.ts';
 import { LedgerError } from './errors.ts';
+import type { DividedLog } from './into-journal.ts';
 import { type BatchPlace, EMPTY_JOURNAL } from './journal.ts';
-import type { KeptBatch, LocalLog } from './local-log.ts';
+import type { KeptBatch } from './local-log.ts';
 import { checkRange, checkSnapshotSize, closedError, type LogStore, SNAPSHOTS_KEPT } from './log-store.ts';
 import { openOwnLog } from './replica.ts';
 import { type LogFile, openLogFile } from './sqlite-log-file.ts';
@@ -18,9 +19,9 @@ export function openSqliteLogStore(path: string): LogStore {
   }
 }
 
-/** The file as a local log, where what was kept is on the disk on return. Throws as openLogFile does. */
-export function openSqliteLocalLog(path: string): LocalLog {
-  const file = openLogFile(path);
+/** The file as a local log, where what was kept is on the disk on return, but for a copy, which may lose its end. Throws as openLogFile does. */
+export function openSqliteLocalLog(path: string, kind: 'own' | 'copy' = 'own'): DividedLog {
+  const file = openLogFile(path, kind);
   try {
     return localLog(file);
   } catch (error) {
@@ -29,7 +30,7 @@ export function openSqliteLocalLog(path: string): LocalLog {
   }
 }
 
-function localLog(file: LogFile): LocalLog {
+function localLog(file: LogFile): DividedLog {
   const { db, path } = file;
   const insertEntry = db.prepare('INSERT INTO entries (idx, bytes) VALUES (?, ?)');
   const insertFirst = db.prepare('INSERT INTO entries (idx, bytes, batch, prev) VALUES (?, ?, ?, ?)');
@@ -42,6 +43,8 @@ function localLog(file: LogFile): LocalLog {
     `DELETE FROM snapshots WHERE name = ?1 AND size NOT IN
        (SELECT size FROM snapshots WHERE name = ?1 ORDER BY size DESC LIMIT ${SNAPSHOTS_KEPT})`,
   );
+  const undivide = db.prepare('UPDATE entries SET batch = NULL, prev = NULL WHERE batch IS NOT NULL');
+  const beginBatch = db.prepare('UPDATE entries SET batch = ?, prev = ? WHERE idx = ?');
   const batches = batchesOf(file);
 
   let end = batches.end();
@@ -69,6 +72,14 @@ function localLog(file: LogFile): LocalLog {
       });
       derivedWaiting = new Map();
       end = { number: batch.number + 1, first: batch.first + batch.entries.length };
+    },
+    becomeCopy(divided) {
+      mustBeOpen();
+      file.transaction(() => {
+        undivide.run();
+        for (const { number, first, prev } of divided) beginBatch.run(number, prev, first);
+      });
+      end = batches.end();
     },
     *batches(number) {
       mustBeOpen();

@@ -24,6 +24,11 @@ export class StagedFile {
     return this.#hash.copy().digest('hex');
   }
 
+  /** All bytes, where none of them are on the disk yet; null otherwise. */
+  get inMemory(): Uint8Array | null {
+    return this.#file === null && !this.#dropped ? Buffer.concat(this.#waiting) : null;
+  }
+
   async write(bytes: Uint8Array): Promise<void> {
     this.#mustGoOn();
     this.#hash.update(bytes);

@@ -11,7 +11,7 @@ import { openCheckpoint } from './checkpoint.ts';
 import { LedgerError } from './errors.ts';
 import type { LogStore } from './log-store.ts';
 import { CompactTree, HASH_BYTES, leafHash, verifyConsistency, verifyInclusion } from './merkle.ts';
-import { verifyReceipt } from './receipt.ts';
+import { receiptOf, verifyReceipt } from './receipt.ts';
 import { openSqliteLogStore } from './sqlite-log-store.ts';
 import { throwsWith } from './testing/log-store-compliance.ts';
 import { createMemoryLogStore } from './testing/memory-log.ts';
@@ -124,11 +124,27 @@ test('concurrent appends, checkpoints and receipts: each receipt verifies with t
   );
 });
 
+test('proofs of several entries in one head make their receipts', async () => {
+  const log = openTransparencyLog(createMemoryLogStore(), hub);
+  await log.append(entries(0, 300));
+  const asked = [299, 0, 123].map((index) => ({ index, bytes: entry(index) }));
+  const { note, proofs } = await log.proofs(asked);
+  for (const [i, { index, bytes }] of asked.entries()) {
+    const receipt = receiptOf(bytes, { index, note, proof: proofs[i] });
+    assert.deepEqual(receipt, await log.receipt(index));
+    assert.equal(verifyReceipt(receipt, bytes, hub.id).index, index);
+  }
+  await assert.rejects(log.proofs([asked[0], { index: 0, bytes: entry(1) }]), { code: 'log-corrupt' });
+  throwsWith(() => receiptOf(entry(0), { index: 0, note, proof: proofs[1].subarray(1) }), 'malformed');
+});
+
 test('a receipt proves nothing else than what it is for', async () => {
   const log = openTransparencyLog(createMemoryLogStore(), hub);
   await log.append(entries(0, 300));
   const receipt = await log.receipt(123);
   assert.equal(verifyReceipt(receipt, entry(123), hub.id).index, 123);
+  assert.deepEqual(await log.receipt(123, entry(123)), receipt, 'the same for who has the entry');
+  await assert.rejects(log.receipt(123, entry(124)), { code: 'log-corrupt' });
   const other = await log.receipt(124);
   throwsWith(() => verifyReceipt(receipt, entry(124), hub.id), 'bad-proof');
   throwsWith(() => verifyReceipt({ ...receipt, event_id: other.event_id }, entry(124), hub.id), 'bad-proof');
@@ -276,4 +292,27 @@ test('a head that could not be signed is tried again', async () => {
   await assert.rejects(log.checkpoint(), /no key/);
   broken = false;
   assert.deepEqual((await log.checkpoint()).root, ROOTS[3]);
+});
+
+test('a follower takes heads of its own entries alone: of others, or more than it has, or by another key, it says so', async () => {
+  const [leaders, followers] = [createMemoryLogStore(), createMemoryLogStore()];
+  const [leader, follower] = [openTransparencyLog(leaders, hub), openTransparencyLog(followers, hub)];
+  await leader.append(entries(0, 5));
+  const note = (await leader.checkpoint()).note;
+  assert.equal(follower.hear(note), null, 'it does not have the entries yet');
+  await followers.append(entries(0, 5));
+  follower.grow(entries(0, 5));
+  const head = follower.hear(note)!;
+  assert.deepEqual([head.size, head.root], [5, leader.rootAt(5)]);
+  follower.headsFrom(async () => head);
+  verifyReceipt(await follower.receipt(3), entry(3), hub.id);
+
+  const other = openTransparencyLog(createMemoryLogStore(), hub);
+  await other.append(entries(1, 5));
+  const forked = (await other.checkpoint()).note;
+  throwsWith(() => follower.hear(forked), 'log-rewritten');
+  const strangers = openTransparencyLog(createMemoryLogStore(), createIdentity());
+  await strangers.append(entries(0, 5));
+  const foreign = (await strangers.checkpoint()).note;
+  throwsWith(() => follower.hear(foreign), 'bad-signature');
 });

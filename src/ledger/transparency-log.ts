@@ -1,4 +1,5 @@
 // A log whose rewriting would be noticed: a LogStore, the Merkle tree over it in tiles, and checkpoints signed by the log's key.
+import { assert } from '../errors.ts';
 import { utf8 } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { openCheckpoint, signCheckpoint } from './checkpoint.ts';
@@ -24,9 +25,19 @@ export interface SignedCheckpoint {
   readonly root: Uint8Array;
 }
 
+/** An entry, and where it is in the log. */
+export interface Placed {
+  readonly index: number;
+  readonly bytes: Uint8Array;
+}
+
 /** How many full tiles stay in memory with all their nodes, some 30 KiB each. A proof in a log of a million entries needs three. */
 const TILE_CACHE_LIMIT = 64;
 const LAST_CHECKPOINT = 'checkpoint';
+
+/** Resolves to a head of at least so many entries, all of which this log has: one that `hear` gave. */
+export type Heads = (least_size: number) => Promise<SignedCheckpoint>;
+
 /**
  * Opens the log over a store. The store must be written through this log only. The caller closes it.
  * @param options.origin the log's name in its checkpoints; by default `potluck/` and the id of its key, so that it moves with the key.
@@ -53,6 +64,8 @@ export class TransparencyLog {
   readonly #cache = new Map<string, TileNodes>();
   readonly #node: NodeReader = nodesFromTiles((level, index, width) => this.#tile(level, index, width));
   #latest: { readonly size: number; readonly checkpoint: Promise<SignedCheckpoint> } | null = null;
+  /** Who signs, where it is not this process. */
+  #heads: Heads | null = null;
 
   constructor(store: LogStore, identity: Identity, origin: string) {
     this.#store = store;
@@ -87,23 +100,48 @@ export class TransparencyLog {
     return first;
   }
 
+  /** Adds entries to the tree that the store has taken already, because another process has written them into the log. */
+  grow(entries: readonly Uint8Array[]): void {
+    for (const entry of entries) this.#addLeaf(leafHash(entry));
+    assert(this.#size <= this.#store.size, 'the tree has no entry that the store lacks');
+  }
+
+  /** Takes the heads that another process signs from now on; null: this process signs. */
+  headsFrom(heads: Heads | null): void {
+    this.#heads = heads;
+  }
+
+  /**
+   * Verifies a head that another process has signed with the log's key; null where it has entries that are not here yet. Throws LedgerError
+   * `log-rewritten` where it is the head of other entries, `malformed`, `bad-signature`.
+   */
+  hear(note: string): SignedCheckpoint | null {
+    const { size, root } = openCheckpoint(note, { id: this.#identity.id, origin: this.origin });
+    if (size > this.#size) return null;
+    if (!equalHashes(this.rootAt(size), root)) throw rewritten(this.#size, size);
+    this.#store.putDerived(LAST_CHECKPOINT, utf8(note));
+    return { note, size, root };
+  }
+
   /** The entries [from, to), each checked against its hash in the tree. Throws LedgerError `out-of-range`, `log-corrupt` (with the index). */
   read(from: number, to: number): Uint8Array[] {
     this.#checkSize(to, this.#size);
     const entries = this.#store.read(from, to);
-    entries.forEach((entry, i) => {
-      if (!equalHashes(leafHash(entry), this.#node(0, from + i))) {
-        throw new LedgerError('log-corrupt', `entry ${from + i} is not the one that was appended`, { index: from + i });
-      }
-    });
+    entries.forEach((entry, i) => void this.#mustBe(entry, from + i));
     return entries;
+  }
+
+  #mustBe(entry: Uint8Array, index: number): void {
+    if (equalHashes(leafHash(entry), this.#node(0, index))) return;
+    throw new LedgerError('log-corrupt', `entry ${index} is not the one that was appended`, { index });
   }
 
   /**
    * Signs the log's current head. The note stays the same until something is appended. The note is stored with the next commit; a log
-   * whose entries do not fit the stored note does not open.
+   * whose entries do not fit the stored note does not open. Where another process signs, it is its newest head, of `least_size` at least.
    */
-  async checkpoint(): Promise<SignedCheckpoint> {
+  async checkpoint(least_size = 0): Promise<SignedCheckpoint> {
+    if (this.#heads) return this.#heads(least_size);
     const size = this.#size;
     if (this.#latest?.size === size) return this.#latest.checkpoint;
     const checkpoint = this.#sign(size);
@@ -129,11 +167,28 @@ export class TransparencyLog {
     return consistencyProof(from, to, this.#node);
   }
 
-  /** The receipt for entry `index`: proof that a signed head contains it. */
-  async receipt(index: number): Promise<Receipt> {
-    const { note, size } = await this.checkpoint();
+  /**
+   * The receipt for entry `index`: proof that a signed head contains it. Throws LedgerError `out-of-range`, `log-corrupt`.
+   * @param entry its bytes, where the caller has them: it need not be read, but is checked like one that is
+   */
+  async receipt(index: number, entry?: Uint8Array): Promise<Receipt> {
+    const { note, size } = await this.checkpoint(index + 1);
     const proof = this.inclusionProof(index, size);
-    return makeReceipt({ entry: this.read(index, index + 1)[0], index, note, proof });
+    if (entry) this.#mustBe(entry, index);
+    return makeReceipt({ entry: entry ?? this.read(index, index + 1)[0], index, note, proof });
+  }
+
+  /** What receipts for entries prove, all in one head: for each the hashes of its proof, one after the other. Throws as `receipt` does. */
+  async proofs(entries: readonly Placed[]): Promise<{ readonly note: string; readonly proofs: Uint8Array[] }> {
+    const { note, size } = await this.checkpoint(Math.max(...entries.map(({ index }) => index)) + 1);
+    const proofs = entries.map(({ index, bytes }) => {
+      const hashes = this.inclusionProof(index, size);
+      this.#mustBe(bytes, index);
+      const proof = new Uint8Array(hashes.length * HASH_BYTES);
+      for (const [i, hash] of hashes.entries()) proof.set(hash, i * HASH_BYTES);
+      return proof;
+    });
+    return { note, proofs };
   }
 
   /** A tile's bytes for tile/<level>/<index>[.p/<width>] (tiles.ts); null where the tree has no tile of that width. */
@@ -234,11 +289,7 @@ export class TransparencyLog {
     if (!bytes) return;
     const signed = openCheckpoint(new TextDecoder().decode(bytes), { id: this.#identity.id, origin: this.origin });
     if (signed.size > this.#size || !equalHashes(this.rootAt(signed.size), signed.root)) {
-      throw new LedgerError(
-        'log-rewritten',
-        `the log has ${this.#size} entries that do not continue the ${signed.size} entries signed before`,
-        { size: this.#size, signed_size: signed.size },
-      );
+      throw rewritten(this.#size, signed.size);
     }
   }
 
@@ -247,6 +298,11 @@ export class TransparencyLog {
       throw new LedgerError('out-of-range', `expected an index or size from 0 to ${limit}, got ${value}`, { limit });
     }
   }
+}
+
+function rewritten(size: number, signed_size: number): LedgerError {
+  const message = `the log has ${size} entries that do not continue the ${signed_size} entries signed before`;
+  return new LedgerError('log-rewritten', message, { size, signed_size });
 }
 
 function tileKey(level: number, index: number): string {

@@ -4,6 +4,7 @@ import { proveEvent } from '../audit/certificate-event.ts';
 import { countEvidence } from '../audit/certificate-evidence.ts';
 import { OwnershipError } from '../audit/ownership-errors.ts';
 import { chooseLoggedRun, replayLog } from '../audit/ownership-log.ts';
+import { readerWarning } from '../audit/reader-warning.ts';
 import type { SharesStated } from '../core/events/shares-stated.ts';
 import type { LoggedEvent } from '../core/events.ts';
 import { acceptedIds } from '../core/rounds/judging.ts';
@@ -26,11 +27,22 @@ interface Decided {
   readonly decision: Membership;
 }
 
+/** A statement of shares, and what it was based on. */
+interface Stated {
+  readonly kept: KeptEvent;
+  readonly table: ShareRow[];
+  readonly decided: readonly Decided[];
+  readonly began: KeptEvent;
+  /** The merge of its model; null where the run came here with that model. */
+  readonly merge: KeptEvent | null;
+}
+
 /** What a replay keeps of one run for one holder. */
 class Collection {
   readonly #holder: string;
   readonly #limit: number;
-  readonly #created = new Map<string, KeptEvent>();
+  /** By run: how it began here, or came here. */
+  readonly #began = new Map<string, KeptEvent>();
   readonly #devices = new Map<string, KeptEvent>();
   /** By run: the open round's submissions with their verdicts. */
   readonly #open = new Map<string, Map<string, KeptEvent[]>>();
@@ -39,7 +51,7 @@ class Collection {
   readonly #merge = new Map<string, KeptEvent>();
   /** What the merge that comes next takes. */
   #accepted: readonly string[] = [];
-  readonly #stated = new Map<string, { kept: KeptEvent; table: ShareRow[]; decided: Decided[]; merge: KeptEvent }>();
+  readonly #stated = new Map<string, Stated>();
 
   constructor(holder: string, limit: number) {
     this.#holder = holder;
@@ -57,7 +69,11 @@ class Collection {
     const mine = accountOf(state, author) === this.#holder;
     switch (body.type) {
       case 'run.created':
-        this.#created.set(id, kept);
+        this.#began.set(id, kept);
+        return;
+      case 'run.arrived':
+        this.#began.set(body.run, kept);
+        this.#merge.delete(body.run);
         return;
       case 'device.bound':
         if (mine) this.#devices.set(`bound ${author}`, kept);
@@ -85,7 +101,8 @@ class Collection {
           kept,
           table: shareTable(state.runs.get(body.run)!),
           decided: this.#decided.get(body.run) ?? [],
-          merge: this.#merge.get(body.run)!,
+          began: this.#began.get(body.run)!,
+          merge: this.#merge.get(body.run) ?? null,
         });
         return;
       default:
@@ -97,12 +114,15 @@ class Collection {
   of(run: string) {
     const stated = this.#stated.get(run);
     if (!stated) {
+      const came = this.#began.get(run)?.event.body;
+      const before = came?.type === 'run.arrived' ? `; what was stated before is in the log at ${came.url}` : '';
       throw new OwnershipError(
         'not-stated',
-        `the hub has not stated the shares of run ${run.slice(0, 12)} yet: it does so for every model that is stored whole`,
+        `the hub has not stated the shares of run ${run.slice(0, 12)} yet: it does so for every model that is stored whole${before}`,
       );
     }
-    const needed = [this.#created.get(run)!, stated.kept, stated.merge, ...this.#devices.values()];
+    const { kept, began, merge } = stated;
+    const needed = [began, kept, ...(merge ? [merge] : []), ...this.#devices.values()];
     const decided = stated.decided.flatMap(({ events }) => events);
     const unique = new Map([...needed, ...decided].map((kept) => [kept.index, kept]));
     const events = [...unique.values()].sort((a, b) => a.index - b.index);
@@ -212,7 +232,7 @@ export async function makeCertificate(where: string, options: CertificateOptions
   };
   const text = certificateText(certificate);
   verifyCertificate(utf8(text)); // nobody gets a certificate that a verifier would refuse
-  const { warning } = log;
+  const warning = readerWarning(log.state, run, Date.now());
   return {
     certificate,
     text,

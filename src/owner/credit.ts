@@ -1,12 +1,12 @@
 // What a hub's operator says of money: signed with the hub's own key, which lies in its folder, and sent to the hub that runs.
 import type { CreditGranted } from '../core/events/credit-granted.ts';
 import type { EarningsPaid } from '../core/events/earnings-paid.ts';
+import { sendEvent } from '../peer/send-event.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { AccountView } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { accountOn } from './account.ts';
-import { sendEvent } from './owner.ts';
 
 interface Said {
   readonly account: string;

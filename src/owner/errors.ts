@@ -8,6 +8,10 @@ export type OwnerErrorCode =
   | 'no-such-device'
   /** All free shares were to be locked, but there are none. */
   | 'nothing-to-move'
+  /** A run was to be listed, and no registry was named or is followed by its hub. */
+  | 'no-registry'
+  /** The hub's address is of this machine or its network, and the registry is not. */
+  | 'not-reachable'
   /** The recheck does not show that the decision was wrong. */
   | 'nothing-to-contest';
 

@@ -8,11 +8,11 @@ import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { openBlobFolder } from '#blob-folder';
 import { openPeerBlobs } from '../peer/blobs.ts';
 import { fetchStatus } from '../peer/find-run.ts';
+import { sendEvent } from '../peer/send-event.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import { createIdentity } from '../protocol/identity.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
-import { sendEvent } from './owner.ts';
 import { takeModel } from './taken-model.ts';
 
 const HUB = 'b'.repeat(64);

@@ -1,5 +1,4 @@
 // Creates runs for their owner: uploads the data and the first model to the hub, and signs the event that starts the run.
-import { z } from 'zod';
 import { openBlobFolder } from '#blob-folder';
 import type { RunCreated } from '../core/events/run-created.ts';
 import { GameError } from '../games/errors.ts';
@@ -16,7 +15,8 @@ import { roundedWeights, widthOf } from '../model/dtypes.ts';
 import { initialWeights } from '../model/init.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import { openPeerBlobs, type Transfer, transferTeller } from '../peer/blobs.ts';
-import { askHub } from '../peer/find-run.ts';
+import { whereToSay } from '../peer/registry.ts';
+import { sendEvent } from '../peer/send-event.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { WIRE_LIMITS } from '../protocol/messages.ts';
@@ -115,7 +115,7 @@ export async function createRun(url: string, identity: Identity, folder: string,
   const game = await gameOf(options);
   const stages = stagesOf(game, prepared.params);
   const event = await signEvent(identity, {
-    ...{ type: 'run.created', version: 3, name: options.name, game: game.name },
+    ...{ type: 'run.created', version: 3, hub, name: options.name, game: game.name },
     ...wordsOfGame(game),
     params: await blobs.upload(params),
     model: ancestor?.model ?? (await keepFirst(game, prepared.params, options, blobs.upload)),
@@ -162,7 +162,7 @@ export async function createGameRun(
   const hub = await hubWithRoom(url, identity);
   const blobs = openPeerBlobs({ url, hub, identity, cache: openBlobFolder(folder) });
   const event = await signEvent(identity, {
-    ...{ type: 'run.created', version: 3, name, game: game.name, created_ms: Date.now() },
+    ...{ type: 'run.created', version: 3, hub, name, game: game.name, created_ms: Date.now() },
     ...wordsOfGame(game),
     params: await blobs.upload(new TextEncoder().encode(JSON.stringify(params))),
     ...(file && { game_file: await blobs.upload(file) }),
@@ -215,50 +215,12 @@ async function checkedParams(plan: RunPlan): Promise<TrainingParams> {
   return params;
 }
 
-/** Names, on a hub, the address at which an owner's shares are to be settled. Throws PeerError `refused`, `hub-unreachable`, `not-a-hub`. */
+/** Names, on a hub or its registry, the address at which an owner's shares are to be settled. Throws PeerError `refused`, `hub-unreachable`, `not-a-hub`. */
 export async function stateAddress(url: string, owner: Identity, address: string): Promise<void> {
-  const { hub, next_change: change } = await accountOn(url, owner.id);
+  const at = await whereToSay(url);
+  const { hub, next_change: change } = await accountOn(at, owner.id);
   await sendEvent(
-    url,
+    at,
     await signEvent(owner, { type: 'account.address', version: 1, hub, change, chain: 'evm', address }),
   );
 }
-
-/** A hub reads all of a first model before it takes the event that names it: a busy machine takes most of a minute for each gigabyte. */
-const CHECKING_MS = 180_000;
-/** How often an event is sent again when the hub says that it came too fast, and the longest wait; beyond that a person is told. */
-const SENDING = { attempts: 5, longest_wait_s: 30 };
-
-/**
- * Sends a signed event over HTTP; resolves with its id. Where the hub asks to wait, it waits and sends it again.
- * Throws PeerError refused (`details.refusal` has the core's code, or the hub's), hub-unreachable, not-a-hub.
- */
-export async function sendEvent(url: string, event: Uint8Array): Promise<string> {
-  for (let attempt = 1; ; attempt++) {
-    const request = { method: 'POST', body: event as Uint8Array<ArrayBuffer> };
-    const { status, json } = await askHub(url, '/events', request, CHECKING_MS);
-    const answer = AnswerSchema.safeParse(json);
-    if (!answer.success)
-      throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}, it answered ${status}`, { url });
-    if ('event' in answer.data) return answer.data.event;
-    const { code, message, details } = answer.data.error;
-    const wait_s = code === 'too-fast' ? (details?.retry_after_s ?? 1) : Number.POSITIVE_INFINITY;
-    if (wait_s > SENDING.longest_wait_s || attempt === SENDING.attempts) {
-      throw new PeerError('refused', message, { refusal: details?.refusal ?? code });
-    }
-    await new Promise((resolve) => setTimeout(resolve, wait_s * 1000));
-  }
-}
-
-const AnswerSchema = z.union([
-  z.object({ event: z.string() }),
-  z.object({
-    error: z.object({
-      code: z.string().max(60),
-      message: z.string(),
-      details: z
-        .object({ refusal: z.string().max(60).optional(), retry_after_s: z.number().min(0).optional() })
-        .optional(),
-    }),
-  }),
-]);

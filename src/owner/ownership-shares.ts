@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { openBareCheckpoint, openProven, ProvenEventSchema, proveEvent } from '../audit/certificate-event.ts';
 import { OwnershipError } from '../audit/ownership-errors.ts';
 import { replayLog } from '../audit/ownership-log.ts';
+import { arrivedWith, beginningOf } from '../audit/run-beginning.ts';
 import { CORE_LIMITS } from '../core/limits.ts';
 import { type ShareRow, shareTable, verifyTable } from '../core/shares/share-table.ts';
 import { nameOfFolder } from '../model/checkpoint-folder.ts';
@@ -30,7 +31,7 @@ const SharesFileSchema = z.strictObject({
   /** What the run counts work in. */
   unit: UnitSchema,
   accounts: z.array(z.strictObject({ account: hash, shares: count, amount: count })).max(2 * CORE_LIMITS.peers_per_run),
-  /** The run, and the hub's statement of this table; null for a model whose shares the hub has not stated. */
+  /** The run's first event, or its arrival from another log, and the hub's statement of this table; null for a model whose shares the hub has not stated. */
   proof: z.strictObject({ created: ProvenEventSchema, stated: ProvenEventSchema }).nullable(),
 });
 export type SharesFile = z.infer<typeof SharesFileSchema>;
@@ -63,12 +64,15 @@ async function sharesOfModel(
   let stated: { index: number; bytes: Uint8Array } | null = null;
   const log = await replayLog(where, (event, index, bytes, state) => {
     const { body } = event;
+    // The arrival from another log has the run's first event in it; the run is there with the last of its parts.
+    if (body.type === 'run.arrived' && body.run === id) created ??= { index, bytes: bytes.slice() };
     const about = body.type === 'run.created' ? event.id : 'run' in body ? body.run : null;
     const run = about === id ? state.runs.get(id) : undefined;
     if (!run) return;
     if (body.type === 'run.created') created = { index, bytes: bytes.slice() };
     if (body.type === 'shares.stated' && body.model === model) stated = { index, bytes: bytes.slice() };
-    if ((body.type === 'round.merged' || body.type === 'run.created') && run.model === model) {
+    const begins = body.type === 'run.created' || arrivedWith(event, state) !== null;
+    if ((body.type === 'round.merged' || begins) && run.model === model) {
       const { round: merged_rounds, unearned_shares } = run;
       const { name, unit } = run.spec;
       table = { rows: shareTable(run), merged_rounds, unearned_shares, name, unit };
@@ -121,14 +125,13 @@ export async function checkFolder(dir: string): Promise<CheckedFolder> {
   if (note === null) throw new OwnershipError('malformed', `${CHECKPOINT_FILE} is missing in ${dir}`);
   const head = openBareCheckpoint(note, shares.hub);
   if (shares.proof === null) return { ...folder, shares, stated: false };
-  const created = openProven(shares.proof.created, head);
+  const began = beginningOf(openProven(shares.proof.created, head));
   const { author, body } = openProven(shares.proof.stated, head);
   const { run, model, merged_rounds, unearned_shares } = shares;
   const fits =
-    created.id === run &&
-    created.body.type === 'run.created' &&
-    created.body.name === shares.name &&
-    created.body.unit === shares.unit &&
+    began?.run === run &&
+    began.created.name === shares.name &&
+    began.created.unit === shares.unit &&
     body.type === 'shares.stated' &&
     author === shares.hub &&
     body.run === run &&

@@ -12,6 +12,7 @@ import { followModel } from '../peer/model.ts';
 import { type JoinOptions, joinRun, type Situation } from '../peer/peer.ts';
 import { openThrottle } from '../peer/policy.ts';
 import type { SeenRun } from '../peer/round-work.ts';
+import { sendEvent } from '../peer/send-event.ts';
 import { fired } from '../protocol/clock.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { JudgedView } from '../protocol/from-hub.ts';
@@ -20,7 +21,6 @@ import type { Identity } from '../protocol/identity.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import type { Runtime } from '../tensor/runtime.ts';
 import { OwnerError } from './errors.ts';
-import { sendEvent } from './owner.ts';
 import { isFitToReveal, type Plant, plantedGame, plantPledge, plantReveal } from './planted-work.ts';
 import { watchWorker } from './run-observer.ts';
 

@@ -2,11 +2,11 @@
 
 import type { EventBody } from '../core/events.ts';
 import { findRun } from '../peer/find-run.ts';
+import { sendEvent } from '../peer/send-event.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { OwnerError } from './errors.ts';
-import { sendEvent } from './owner.ts';
 
 /** How often it is signed again. Rounds can be as short as a request takes; after this many tries a person is told. */
 const ATTEMPTS = 5;

@@ -13,10 +13,10 @@ import {
   settlementTree,
 } from '../core/shares/settlement.ts';
 import type { NetworkState, RunState } from '../core/state.ts';
+import { sendEvent } from '../peer/send-event.ts';
 import { signEvent } from '../protocol/envelope.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
-import { sendEvent } from './owner.ts';
 import { checksummedAddress } from './ownership.ts';
 
 const hex = (value: bigint): string => `0x${value.toString(16)}`;

@@ -40,7 +40,10 @@ test('a peer goes on with a welcome, sees its own run and no other, and asks for
 test('what is refused of an event ends the event, what is refused of the peer ends it, and "too fast" ends nothing', () => {
   assert.equal(word(refused('not-present', EVENT)), 'reject refused');
   assert.equal(word(refused('key-in-use', EVENT)), 'reject refused');
-  assert.equal(word(refused('too-fast', EVENT)), 'send-later');
+  const passing = ['too-fast', 'no-leader', 'overloaded', 'log-failed', 'journal-unreachable'];
+  for (const code of [...passing, 'fenced', 'write-failed', 'store-busy', 'closing', 'disk-full']) {
+    assert.equal(word(refused(code, EVENT)), 'send-later', code);
+  }
   assert.equal(word(refused('too-fast', null), stranger), null);
   assert.equal(word(refused('key-in-use', null)), 'give-way');
   assert.equal(word(refused('unknown-version', null)), 'end other-protocol');

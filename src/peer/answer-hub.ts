@@ -1,5 +1,5 @@
 // The decision about each message of the hub: made here from what is known; connection.ts acts on it.
-import type { FromHub, WorkPiece } from '../protocol/from-hub.ts';
+import type { FromHub, Receipts, WorkPiece } from '../protocol/from-hub.ts';
 import type { RunView, Welcome } from '../protocol/messages.ts';
 import { otherVersion, PROTOCOL_VERSION } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
@@ -21,6 +21,7 @@ export type HubAction =
   | { readonly do: 'show-run'; readonly view: RunView }
   | { readonly do: 'take-work'; readonly piece: WorkPiece }
   | { readonly do: 'check-receipt'; readonly event: string; readonly receipt: unknown }
+  | { readonly do: 'check-receipts'; readonly receipts: Receipts }
   | { readonly do: 'send-later'; readonly event: string }
   | { readonly do: 'reject'; readonly event: string; readonly error: PeerError }
   | { readonly do: 'serve'; readonly message: ToServingPeer }
@@ -44,6 +45,8 @@ export function planAnswer(message: FromHub, { hub, run, greeted }: Known): HubA
       return { do: 'take-work', piece: message };
     case 'accepted':
       return { do: 'check-receipt', event: message.event, receipt: message.receipt };
+    case 'receipts':
+      return { do: 'check-receipts', receipts: message };
     case 'refused':
       return planRefusal(message, greeted);
     case 'answer':
@@ -64,13 +67,20 @@ export function planAnswer(message: FromHub, { hub, run, greeted }: Known): HubA
   }
 }
 
+/** What a hub says that does not take an event now: it is sent again later, to this process or the next, for nobody has refused it. */
+const NO_ANSWERS: readonly string[] = [
+  ...['too-fast', 'no-leader', 'overloaded', 'log-failed', 'journal-unreachable'],
+  ...['fenced', 'write-failed', 'store-busy', 'closing', 'disk-full'],
+];
+
 function planRefusal(
   { event, code, message }: Extract<FromHub, { type: 'refused' }>,
   greeted: boolean,
 ): HubAction | null {
   const error = new PeerError('refused', message, { refusal: code });
   // "too fast" about the connection itself closes it; the peer then reconnects as usual.
-  if (code === 'too-fast') return event === null ? null : { do: 'send-later', event };
+  if (code === 'too-fast' && event === null) return null;
+  if (event !== null && NO_ANSWERS.includes(code)) return { do: 'send-later', event };
   if (event !== null) return { do: 'reject', event, error };
   if (code === 'key-in-use') return { do: 'give-way' };
   if (code === 'unknown-version') return { do: 'end', error: new PeerError('other-protocol', message) };

@@ -59,7 +59,8 @@ class Wanderer {
       const next = await this.#choose();
       if (next === 'over') return 'finished';
       if (next === null) await this.#waitLonger();
-      else await this.#join(next);
+      // A run that has gone to another hub and has ended there is over, too.
+      else if ((await this.#join(next)) === 'finished' && this.#options.wanted !== null) return 'finished';
     }
     return 'left';
   }
@@ -70,8 +71,8 @@ class Wanderer {
     try {
       const runs = await this.#options.runs();
       if (wanted !== null) {
-        const { run, phase } = chooseRun(runs, wanted);
-        if (phase === 'finished') return 'over';
+        const { run, phase, moved } = chooseRun(runs, wanted);
+        if (phase === 'finished' && !moved) return 'over';
         if (!this.#isUnfit(run)) return run;
       }
       const next = wanted === null ? this.#next(runs) : null;
@@ -89,12 +90,14 @@ class Wanderer {
     return runToJoin(runs.map(openRunOf), { ...this.#options, isLeftOut });
   }
 
-  async #join(run: string): Promise<void> {
+  /** What came of it; null where it failed for now. */
+  async #join(run: string): Promise<'finished' | 'left' | null> {
     const { signal, onNews, wanted } = this.#options;
     const moveOn = new AbortController();
     const watch = wanted === null ? this.#watchPause(moveOn) : null;
+    let end: 'finished' | 'left' | null = null;
     try {
-      await this.#options.join(run, AbortSignal.any([signal, moveOn.signal]), (news) => {
+      end = await this.#options.join(run, AbortSignal.any([signal, moveOn.signal]), (news) => {
         if (news.type === 'joined') this.#fits(run);
         watch?.hear(news);
         onNews(news);
@@ -107,6 +110,7 @@ class Wanderer {
       watch?.close();
     }
     await this.#pause(ANY_RUN_LIMITS.between_ms);
+    return end;
   }
 
   #fits(run: string): void {

@@ -6,6 +6,7 @@ import type { Identity } from '../protocol/identity.ts';
 import { LINE_LIMITS, type Line, megabytes, openLine } from '../protocol/line.ts';
 import { uploadChallenge, WIRE_LIMITS } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
+import { sendDirectly } from './direct-upload.ts';
 import { sendBlob, type TransferWatch } from './upload.ts';
 
 /** Progress is reported after a second, and then once a second: quicker transfers are not worth a report. */
@@ -22,11 +23,20 @@ export interface Transfer {
   readonly trouble: string | null;
 }
 
+/** A blob that the hub has, or gets with the event that needs it. */
+export interface HandedOver {
+  readonly hash: string;
+  /** What the event must enclose; null where the hub has the blob. */
+  readonly enclosed: Uint8Array | null;
+}
+
 export interface PeerBlobs {
   /** A blob's bytes. Throws PeerError `bad-blob`, `hub-unreachable`. */
   fetch(hash: string): Promise<Uint8Array>;
   /** Uploads; resolves when the hub has it on disk. Throws PeerError `refused`, `proxy-answered`, `hub-unreachable`. */
   upload(bytes: Uint8Array): Promise<string>;
+  /** Uploads what an event is about to need, unless it is so small that it goes with the event itself. Throws as `upload` does. */
+  handOver(bytes: Uint8Array): Promise<HandedOver>;
   /** Whether the hub says that it has a blob; none of it is fetched. */
   has(hash: string): Promise<boolean>;
   /** The caller knows that the hub is back: requests that hang or wait resume at once. */
@@ -42,7 +52,8 @@ export interface BlobCache {
 }
 
 export function openPeerBlobs(options: {
-  readonly url: string;
+  /** Where the hub is; it may change, and is then asked at its new address from the next attempt on. */
+  readonly url: string | (() => string);
   readonly hub: string;
   readonly identity: Identity;
   readonly cache: BlobCache;
@@ -55,13 +66,18 @@ export function openPeerBlobs(options: {
   /** How long a request may be silent. */
   readonly silence_ms?: number;
 }): PeerBlobs {
-  const { url, hub, identity, cache, patient, first_wait_ms, silence_ms } = options;
+  const { hub, identity, cache, patient, first_wait_ms, silence_ms } = options;
+  const urlNow = (): string => (typeof options.url === 'string' ? options.url : options.url());
+  const addressOf = (hash: string): string => `${urlNow()}/blobs/${hash}`;
   const line = openLine({
     ...(patient && { attempts: Number.POSITIVE_INFINITY }),
     ...(first_wait_ms !== undefined && { first_wait_ms }),
     ...(silence_ms !== undefined && { silence_ms }),
   });
   const pending = new Map<string, Promise<Uint8Array>>();
+  const closing = new AbortController();
+  /** What is known of the hub: whether its blobs come from elsewhere, and whether they go there. */
+  const route = { down: false, up: true };
 
   const fromCache = async (hash: string): Promise<Uint8Array | null> => {
     const bytes = await cache.get(hash).catch(() => null);
@@ -71,10 +87,24 @@ export function openPeerBlobs(options: {
   const load = async (hash: string): Promise<Uint8Array> => {
     const kept = await fromCache(hash);
     if (kept) return kept;
-    const bytes = await fetchBlob(line, url, hash, identity.id, options.onTransfer);
+    const bytes = await fetchBlob(line, addressOf, hash, identity.id, route, options.onTransfer);
     // A full disk must not cost the round.
     await cache.put(hash, bytes).catch(() => {});
     return bytes;
+  };
+
+  const upload = async (bytes: Uint8Array): Promise<string> => {
+    const hash = sha256Hex(bytes);
+    const signature = bytesToHex(await identity.sign(uploadChallenge(hub, hash)));
+    const headers = { 'x-potluck-peer': identity.id, 'x-potluck-signature': signature };
+    const watch = watchTransfer('up', hash, options.onTransfer);
+    const sent = route.up && (await sendDirectly(line, urlNow, { hash, bytes }, headers, watch, closing.signal));
+    if (sent === 'never') route.up = false;
+    if (sent !== 'sent') await sendBlob(line, () => addressOf(hash), bytes, headers, watch);
+    watch.done();
+    // A worker reads its own work again, one round later.
+    await cache.put(hash, bytes).catch(() => {});
+    return hash;
   };
 
   return {
@@ -86,42 +116,44 @@ export function openPeerBlobs(options: {
       }
       return load_;
     },
-    async upload(bytes) {
+    upload,
+    async handOver(bytes) {
+      if (bytes.length > WIRE_LIMITS.enclosed_bytes) return { hash: await upload(bytes), enclosed: null };
       const hash = sha256Hex(bytes);
-      const signature = bytesToHex(await identity.sign(uploadChallenge(hub, hash)));
-      const headers = { 'x-potluck-peer': identity.id, 'x-potluck-signature': signature };
-      const watch = watchTransfer('up', hash, options.onTransfer);
-      await sendBlob(line, `${url}/blobs/${hash}`, bytes, headers, watch);
-      watch.done();
-      // A worker reads its own work again, one round later.
       await cache.put(hash, bytes).catch(() => {});
-      return hash;
+      return { hash, enclosed: bytes };
     },
     async has(hash) {
       const signal = AbortSignal.timeout(silence_ms ?? LINE_LIMITS.silence_ms);
-      const answer = await fetch(`${url}/blobs/${hash}`, { method: 'HEAD', signal }).catch(() => null);
+      const answer = await fetch(addressOf(hash), { method: 'HEAD', signal }).catch(() => null);
       return answer?.status === 200;
     },
     renew: line.renew,
-    close: line.close,
+    close() {
+      closing.abort();
+      line.close();
+    },
   };
 }
 
 async function fetchBlob(
   line: Line,
-  url: string,
+  addressOf: (hash: string) => string,
   hash: string,
   peer: string,
+  route: { down: boolean },
   onTransfer: ((transfer: Transfer) => void) | undefined,
 ): Promise<Uint8Array> {
   const watch = watchTransfer('down', hash, onTransfer);
-  const init = (): RequestInit => ({ headers: { 'x-potluck-peer': peer } });
+  // The hub counts what it sends; a header would go on to wherever it redirects, and a browser would ask there first.
+  const init = (): RequestInit => (route.down ? {} : { headers: { 'x-potluck-peer': peer } });
   for (let immutable = true; ; immutable = false) {
     const answer = await line.ask({
-      ...{ url: `${url}/blobs/${hash}`, init, max_bytes: WIRE_LIMITS.blob_bytes, immutable },
+      ...{ url: () => addressOf(hash), init, max_bytes: WIRE_LIMITS.blob_bytes, immutable },
       ...{ onBytes: watch.at, onTrouble: watch.trouble },
     });
     const { status, bytes } = answer;
+    route.down ||= answer.redirected;
     if (status !== 200 && status !== 206) {
       const { message } = refusalOf(answer, `a request for blob ${hash}`);
       throw new PeerError('bad-blob', message, { hash, status });

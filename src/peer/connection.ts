@@ -25,10 +25,11 @@ const LIMITS = {
 
 export interface HubConnection {
   /**
-   * Sends a signed event and waits for the hub's answer, across reconnections; resolves to the verified receipt.
+   * Sends a signed event and waits for the hub's answer, across reconnections; resolves to the verified receipt. The hub keeps `enclosed`, a
+   * small blob, before it takes the event.
    * Throws PeerError `refused`, `bad-receipt`, `disconnected` (after close).
    */
-  submit(event: Uint8Array): Promise<Receipt>;
+  submit(event: Uint8Array, enclosed?: Uint8Array | null): Promise<Receipt>;
   /** Reports what this peer is doing; the report is lost while the hub is unreachable. */
   progress(message: Omit<Extract<FromPeer, { type: 'progress' }>, 'type'>): void;
   /** Sends text of a model; lost likewise. */
@@ -51,6 +52,11 @@ export interface Transport {
   readonly answersHttp?: () => Promise<boolean>;
   /** A browser answers the hub's pings without telling the page, so there the peer has to ask whether the hub is alive. */
   readonly asks?: boolean;
+  /**
+   * How often the hub is pinged, and after how many pings without an answer the connection is given up; null or missing: only the hub pings. Pings are
+   * counted, not time: a device that is too busy to read must not think that its hub is dead.
+   */
+  readonly pings?: () => { readonly every_ms: number; readonly unanswered: number } | null;
 }
 
 export interface ConnectionOptions {
@@ -98,20 +104,27 @@ class Connection implements HubConnection {
   #silence: Timer;
   #goodbye: Timer;
   #question: Timer;
+  #pulse: Timer;
+  /** Pings since something was heard. */
+  #pings = 0;
 
   constructor(options: ConnectionOptions) {
     const { clock, random } = options.transport;
     this.#options = options;
     this.#clock = clock;
-    const send = (event: Uint8Array): void => void this.#sendGreeted({ type: 'event', event });
-    this.#unanswered = openUnanswered({ hub: options.hub, clock, random, send });
+    this.#unanswered = openUnanswered({
+      hub: options.hub,
+      clock,
+      random,
+      send: (said) => void this.#sendGreeted(said),
+    });
     this.#dial();
   }
 
-  async submit(event: Uint8Array): Promise<Receipt> {
+  async submit(event: Uint8Array, enclosed: Uint8Array | null = null): Promise<Receipt> {
     if (this.#closed) throw new PeerError('disconnected', 'this peer has left');
     if (this.#tries.yield_ms > 0) throw new PeerError('key-in-use', 'another device takes part with this key');
-    return this.#unanswered.submit(event);
+    return this.#unanswered.submit(event, enclosed);
   }
 
   progress(message: Parameters<HubConnection['progress']>[0]): void {
@@ -135,6 +148,7 @@ class Connection implements HubConnection {
     this.#clock.clearTimeout(this.#retry);
     this.#clock.clearTimeout(this.#silence);
     this.#clock.clearTimeout(this.#question);
+    this.#clock.clearTimeout(this.#pulse);
     const last = this.#channel;
     if (last && !last.closed) {
       last.close();
@@ -148,7 +162,10 @@ class Connection implements HubConnection {
     const channel = this.#options.transport.dial();
     this.#channel = channel;
     channel.listen({
-      onOpen: () => this.#onHeard(),
+      onOpen: () => {
+        this.#onHeard();
+        this.#ping(channel);
+      },
       onAlive: () => this.#onHeard(),
       onMessage: (frame) => {
         this.#onHeard();
@@ -164,6 +181,7 @@ class Connection implements HubConnection {
   }
 
   #onHeard(): void {
+    this.#pings = 0;
     this.#tries = onHeard(this.#tries);
     this.#clock.clearTimeout(this.#silence);
     this.#silence = this.#clock.setTimeout(() => this.#channel?.terminate(), LIMITS.silence_ms);
@@ -187,6 +205,8 @@ class Connection implements HubConnection {
         return this.#work.take(action.piece);
       case 'check-receipt':
         return this.#unanswered.accepted(action.event, action.receipt);
+      case 'check-receipts':
+        return this.#unanswered.acceptedAll(action.receipts);
       case 'send-later':
         return this.#unanswered.sendLater(action.event);
       case 'reject':
@@ -235,8 +255,24 @@ class Connection implements HubConnection {
     this.#question = this.#clock.setTimeout(() => this.#ask(), LIMITS.ask_every_ms);
   }
 
+  /** Pings the hub regularly, where there is another process to go to when this one does not answer. */
+  #ping(channel: Channel): void {
+    const pings = this.#options.transport.pings?.();
+    if (!pings) return;
+    this.#pulse = this.#clock.setTimeout(() => {
+      if (this.#closed || channel !== this.#channel || channel.closed) return;
+      if (this.#pings >= pings.unanswered) {
+        channel.terminate();
+        return;
+      }
+      this.#pings++;
+      channel.ping();
+      this.#ping(channel);
+    }, pings.every_ms);
+  }
+
   #onClose(channel: Channel, reason: string): void {
-    for (const timer of [this.#silence, this.#goodbye, this.#question]) this.#clock.clearTimeout(timer);
+    for (const timer of [this.#silence, this.#goodbye, this.#question, this.#pulse]) this.#clock.clearTimeout(timer);
     if (this.#closed || channel !== this.#channel) return;
     const { transport, onAway, onBlocked } = this.#options;
     const { tries, wait_ms, away, blocked, asksHttp } = planRedial(this.#tries, reason);

@@ -6,31 +6,32 @@ import { openLine } from '../protocol/line.ts';
 import { type RunStatus, RunStatusSchema } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { runMeant } from '../protocol/run-handle.ts';
-import { hash } from '../protocol/schemas.ts';
+import { count, hash } from '../protocol/schemas.ts';
+import { allPages, joinedRuns, statusPath } from '../protocol/status-pages.ts';
 
-const StatusSchema = z.object({ hub: hash, runs: z.array(RunStatusSchema) });
+const StatusSchema = z.object({ hub: hash, runs: z.array(RunStatusSchema), next: count.nullable().optional() });
 /** Somebody waits for the answer, which may take long as long as bytes come. */
 const SILENCE_MS = 10_000;
-/** A status with twenty thousand peers is a third of this. */
+/** A page of a status is a thirtieth of this; other answers are larger. */
 const ANSWER_BYTES = 32 << 20;
 
 /** How often, and for how long at most, this waits when the hub says that it is asked too fast. */
 const TOO_FAST = { waits: 4, longest_s: 10 };
 
 /** A hub's id and its runs. Throws PeerError `hub-unreachable`, `not-a-hub`, `refused`. */
-export const fetchStatus = (url: string): Promise<{ hub: string; runs: RunStatus[] }> => readStatus(url, '/status');
+export const fetchStatus = (url: string): Promise<{ hub: string; runs: RunStatus[] }> => readStatus(url, 'all');
 
 /** The same without the peers of runs: of thousands they are megabytes. */
-export const fetchRuns = (url: string): Promise<{ hub: string; runs: RunStatus[] }> =>
-  readStatus(url, '/status?peers=none');
+export const fetchRuns = (url: string): Promise<{ hub: string; runs: RunStatus[] }> => readStatus(url, 'none');
 
-async function readStatus(url: string, path: string): Promise<{ hub: string; runs: RunStatus[] }> {
-  const { ok, json } = await readHub(url, path);
-  const parsed = StatusSchema.safeParse(json);
-  if (!ok || !parsed.success) {
+async function readStatus(url: string, peers: 'all' | 'none'): Promise<{ hub: string; runs: RunStatus[] }> {
+  const pages = await allPages(async (from) => {
+    const { ok, json } = await readHub(url, statusPath(from, peers));
+    const parsed = StatusSchema.safeParse(json);
+    if (ok && parsed.success) return parsed.data;
     throw new PeerError('not-a-hub', `expected a Potluck hub at ${url}, its /status is something else`, { url });
-  }
-  return parsed.data;
+  });
+  return { hub: pages[0].hub, runs: joinedRuns(pages) };
 }
 
 /** As askHub, for requests that only read: waits if the hub asks for it. Throws PeerError `refused`, with the hub's message, as well. */
@@ -83,7 +84,10 @@ export async function findRun(url: string, wanted?: string): Promise<{ hub: stri
 
 /** As findRun, on a given list. */
 export function chooseRun(runs: readonly RunStatus[], wanted?: string): RunStatus {
-  const known = runs.map((view) => ({ id: view.run, name: view.name, finished: view.phase === 'finished', view }));
+  // What has gone to another hub goes on there, which counts where nothing goes on here.
+  const isHere = runs.some(({ phase }) => phase !== 'finished');
+  const isOver = ({ phase, moved }: RunStatus): boolean => phase === 'finished' && (isHere || moved === undefined);
+  const known = runs.map((view) => ({ id: view.run, name: view.name, finished: isOver(view), view }));
   const found = runMeant(known, wanted, 'the hub');
   if (typeof found === 'string') throw new PeerError('no-such-run', found);
   return found.view;

@@ -35,7 +35,7 @@ async function workerAtWork(follow = async (): Promise<unknown> => null, drawer 
   const context = {
     ...{ run: HASH, identity: await createIdentity(), game, params: null, clock: systemClock },
     device: { drawer, progress: async () => {} } as unknown as Device,
-    blobs: { upload: async () => HASH } as unknown as RoleContext['blobs'],
+    blobs: { handOver: async () => ({ hash: HASH, enclosed: null }) } as unknown as RoleContext['blobs'],
     model: { follow },
     submit: async ({ type }: { type: string }) => {
       submitted.push(type);

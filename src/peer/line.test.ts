@@ -188,6 +188,7 @@ describe('sending', () => {
   function hub(fails: (request: number, part: Buffer) => 'break' | 'break after' | 'silence' | number | null) {
     const held = { bytes: Buffer.alloc(0), parts: [] as number[], requests: 0 };
     http = async (request, response) => {
+      if (request.url === '/uploads') return void response.writeHead(404).end();
       const part = await body(request).catch(() => Buffer.alloc(0));
       const fault = fails(++held.requests, part);
       if (fault === 'break') return void response.destroy();

@@ -49,7 +49,7 @@ function worker(answer: () => { event_id: string; index: number } = () => ({ eve
   const context = {
     ...{ run: HASH, identity: createIdentity(), game, params: null, clock },
     device: { drawer: memoryDrawer(), progress: async () => {} } as unknown as Device,
-    blobs: { upload: async () => HASH } as unknown as RoleContext['blobs'],
+    blobs: { handOver: async () => ({ hash: HASH, enclosed: null }) } as unknown as RoleContext['blobs'],
     model: { follow: async () => null },
     submit: async (body: WorkSubmitted) => {
       submitted.push(body);

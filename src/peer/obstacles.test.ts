@@ -104,7 +104,14 @@ function worker(rested?: () => Promise<void>, away_ms?: () => number) {
   };
   const context: RoleContext = {
     ...{ run: 'r', identity: createIdentity(), game, params: {}, device, clock },
-    blobs: { fetch: fetchBlob, upload: async () => 'a'.repeat(64), has: async () => false, renew() {}, close() {} },
+    blobs: {
+      fetch: fetchBlob,
+      upload: async () => 'a'.repeat(64),
+      handOver: async () => ({ hash: 'a'.repeat(64), enclosed: null }),
+      has: async () => false,
+      renew() {},
+      close() {},
+    },
     model: {
       follow: () =>
         new Promise((resolve) => {

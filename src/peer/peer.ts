@@ -12,7 +12,7 @@ import { decodeParams } from '../games/params.ts';
 import { runProgram } from '../games/programs/node-programs.ts';
 import { type LoadGame, loadGame, offerOf } from '../games/registry.ts';
 import { openReceipts } from '../ledger/receipts.ts';
-import { fired } from '../protocol/clock.ts';
+import { fired, systemClock } from '../protocol/clock.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { openLine } from '../protocol/line.ts';
@@ -24,8 +24,10 @@ import { openPeerBlobs } from './blobs.ts';
 import { chooseRuntime, type RuntimeSettings } from './choose-runtime.ts';
 import { certificatesIn } from './device-certificates.ts';
 import { findRun } from './find-run.ts';
+import { openFronts } from './fronts.ts';
 import { joinFound } from './join-found.ts';
 import { checkMemory } from './memory.ts';
+import { followRun, type RunAt } from './moved-run.ts';
 import type { Throttle } from './policy.ts';
 import type { PeerNews, RoleContext } from './role.ts';
 import type { ServeOptions } from './serving-part.ts';
@@ -71,13 +73,20 @@ export interface JoinOptions {
   readonly serve?: Omit<ServeOptions, 'openEngine'>;
 }
 
-/** Resolves when the run is finished or the owner's signal was followed. Throws PeerError, GameError, ProtocolError. */
+/** Resolves when the run is finished, at whatever hub, or the owner's signal was followed. Throws PeerError, GameError, ProtocolError. */
 export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'> {
-  const { url, folder, role, name, owner, signal, onNews } = options;
+  return followRun({ ...options, run: options.run, clock: systemClock }, (at) => joinAt(options, at));
+}
+
+/** Joins the run where it is now. */
+async function joinAt(options: JoinOptions, { url, hub, view }: RunAt): Promise<'finished' | 'left'> {
+  const { folder, role, name, owner, signal, onNews } = options;
   const identity = await loadOrCreateIdentity(join(folder, 'identity.key'));
-  const { hub, view } = await findRun(url, options.run);
+  const fronts = openFronts({ url });
+  await fronts.measure();
+  fronts.choose();
   const blobs = openPeerBlobs({
-    ...{ url, hub, identity, cache: openBlobFolder(folder), patient: true },
+    ...{ url: () => fronts.url, hub, identity, cache: openBlobFolder(folder), patient: true },
     onTransfer: (transfer) => onNews?.({ type: 'transfer', ...transfer }),
   });
   const line = openLine();
@@ -103,9 +112,10 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
     const situation: Situation = { role, peer: identity.id, params, view: () => newest, fetchBlob: blobs.fetch };
     const own = join(folder, 'runs', view.run);
     const problem = (code: string) => (message: string) => onNews?.({ type: 'problem', code, message });
-    const publicLog = () => openHubLog(url, hub, line);
+    const publicLog = () => openHubLog(fronts.url, hub, line);
     return await joinFound({
       found: { hub, view },
+      at: () => fronts.url,
       role,
       name,
       identity,
@@ -114,13 +124,18 @@ export async function joinRun(options: JoinOptions): Promise<'finished' | 'left'
       params,
       pauses: options.pauses,
       device: { runtime, drawer: openDrawer(own, problem('disk-full')), run: runProgram, ...options.throttle },
-      transport: webSockets(url),
+      transport: webSockets(fronts),
       blobs,
       heads: { drawer: openDrawer(join(folder, HEADS_FOLDER), problem('disk-full')), log: publicLog },
       receipts: openReceipts(own, problem('receipt-cut')),
       pledge: options.pledge,
       serve: options.serve && { ...options.serve, openEngine: ownEngineOn(runtime) },
       publicLog,
+      hasMoved: () =>
+        findRun(fronts.url, view.run).then(
+          (found) => found.view.moved !== undefined,
+          () => false,
+        ),
       signal,
       onNews,
       onView: (seen) => {

@@ -55,6 +55,8 @@ export type PeerNews =
   /** It offers callers this model from now on. */
   | { readonly type: 'serves'; readonly model: string; readonly places: number }
   | { readonly type: 'away'; readonly reason: string }
+  /** The run goes on at another hub, and this device with it. */
+  | { readonly type: 'moved'; readonly run: string; readonly url: string; readonly hub: string }
   | ({ readonly type: 'transfer' } & Transfer)
   /** Why the device cannot get on; null when nothing is in the way any more. */
   | { readonly type: 'obstacle'; readonly obstacle: Obstacle | null }
@@ -74,7 +76,8 @@ export interface RoleContext {
   readonly pledge?: (work: string) => Promise<string | null>;
   /** The hub's public log, for re-executing contested work; without it this device abstains. */
   readonly publicLog?: () => Promise<PublicLog>;
-  submit(body: EventBody): Promise<Receipt>;
+  /** @param enclosed a small blob that the hub keeps before it takes the event; see PeerBlobs.handOver */
+  submit(body: EventBody, enclosed?: Uint8Array | null): Promise<Receipt>;
   tell(news: PeerNews): void;
   progress(progress: Omit<Progress, 'type'>): void;
   /** Reports what keeps this device from getting on; null when it is over. */

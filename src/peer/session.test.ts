@@ -40,6 +40,7 @@ function device(bind: SessionOptions['bind'], refusal: (events: string[]) => str
     blobs: {
       fetch: async () => new Uint8Array(),
       upload: async () => '',
+      handOver: async () => ({ hash: '', enclosed: null }),
       has: async () => false,
       renew() {},
       close() {},

@@ -50,6 +50,8 @@ export interface SessionOptions {
   readonly publicLog?: RoleContext['publicLog'];
   /** Missing: it serves nobody. */
   readonly serve?: ServeOptions;
+  /** Asked where the run is finished here, by whoever only serves: whether it goes on at another hub. Missing: it stays. */
+  readonly hasMoved?: () => Promise<boolean>;
   /** What the hub is to learn of pauses. */
   readonly pauses?: Pauses;
   /** Fires when the owner wants the device back: the device submits what is done, then leaves. */
@@ -103,7 +105,7 @@ class Session {
       model: followModel(game, params, blobs, role === 'validator' ? 'merge' : 'follow'),
       pledge: options.pledge,
       publicLog: options.publicLog,
-      submit: (body) => this.#submit(body),
+      submit: (body, enclosed) => this.#submit(body, enclosed),
       tell,
       progress: this.#status.progress,
       heldUp: this.#status.heldUp,
@@ -234,7 +236,8 @@ class Session {
       this.#tellProblem(error);
       if (next === 'again') this.#clock.setTimeout(() => this.#actAgain(view), AGAIN_MS);
     }
-    this.#finished = view.phase === 'finished' && !this.#onlyServes;
+    // What only serves goes on with a finished run's model, but where the run goes on the pool is that hub's.
+    this.#finished = view.phase === 'finished' && (!this.#onlyServes || (await this.#options.hasMoved?.()) === true);
   }
 
   #actAgain(view: SeenRun): void {
@@ -248,7 +251,7 @@ class Session {
     });
   }
 
-  async #submit(body: EventBody): Promise<Receipt> {
+  async #submit(body: EventBody, enclosed: Uint8Array | null = null): Promise<Receipt> {
     const { identity, heads, receipts, signal, bind } = this.#options;
     return submitEvent(body, {
       identity,
@@ -256,7 +259,7 @@ class Session {
       heads,
       receipts,
       signal,
-      send: (event) => this.#connection.submit(event),
+      send: (event) => this.#connection.submit(event, enclosed),
       bindAnew: bind ? () => this.#bind() : null,
       onNotKept: ({ message }) => this.#tell({ type: 'problem', code: 'receipt-not-kept', message }),
     });

@@ -23,7 +23,7 @@ const ReceivedSchema = z.object({ received_bytes: z.int().min(0) });
 /** Resolves when the hub has all of it. Throws PeerError `refused`, `proxy-answered`, `hub-unreachable`. */
 export async function sendBlob(
   line: Line,
-  url: string,
+  url: string | (() => string),
   bytes: Uint8Array,
   headers: Record<string, string>,
   watch: TransferWatch,

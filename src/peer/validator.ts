@@ -10,6 +10,7 @@ import { saltFor } from '../games/judging-draw.ts';
 import { judgedWork, ratedWeight } from '../games/rated-weight.ts';
 import type { JudgedView } from '../protocol/from-hub.ts';
 import { utf8 } from '../protocol/hash.ts';
+import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { checkSubmission } from './check-submission.ts';
 import { type ContestJuror, contestJuror } from './contest-juror.ts';
 import { lateWords } from './late-words.ts';
@@ -105,14 +106,16 @@ class Validator implements Role {
     const state = await this.#context.model.follow(view);
     const ratings = await this.#ratingsHere();
     const finding = await this.#find(state, view, submission, time_ms);
-    const verdict = await this.#write(view, submission, finding, ratings);
+    const { verdict, enclosed } = await this.#write(view, submission, finding, ratings);
     // On disk before it is sent: a committed verdict that cannot be revealed earns nothing.
     await this.#kept.put(verdict);
     const measured = judgedWork(worker, submission, finding);
     if (measured && !appealed) await ratings.measured(round, measured);
     const seal = sealOf(identity.id, verdict);
     const instance = instanceFields(submission);
-    await this.#context.submit({ type: 'verdict.sealed', version: 1, run, submission: id, ...instance, seal });
+    // What the verdict rests on goes with the seal: whoever comes back after it need not have it any more.
+    const body = { type: 'verdict.sealed', version: 1, run, submission: id, ...instance, seal } as const;
+    await this.#context.submit(body, enclosed);
     const { accepted, code } = finding;
     this.#context.tell({ type: 'judged', round, submission: id, accepted, code });
   }
@@ -126,19 +129,20 @@ class Validator implements Role {
     return finding;
   }
 
-  /** The verdict as it will be revealed, with its evidence published. */
+  /** The verdict as it will be revealed, and the evidence that is still to be sent. */
   async #write(
     { rating_permille }: SeenRun,
     submission: JudgedView,
     { evidence, ...found }: Verdict,
     ratings: Ratings,
-  ): Promise<VerdictGiven> {
+  ): Promise<{ readonly verdict: VerdictGiven; readonly enclosed: Uint8Array | null }> {
     const { identity, blobs, run } = this.#context;
     const { id, worker, appealed } = submission;
     const standing_permille = ratings.standing(worker);
     const rating = { ...ratings.records.get(worker), standing_permille, counts_permille: rating_permille };
     const published = { submission: id, validator: identity.id, ...evidence, rating };
-    return {
+    const { hash, enclosed } = await blobs.handOver(utf8(`${JSON.stringify(published, null, 1)}\n`));
+    const verdict: VerdictGiven = {
       type: 'verdict.given',
       version: 2,
       run,
@@ -147,14 +151,19 @@ class Validator implements Role {
       salt: bytesToHex(await saltFor(identity, id, appealed ? 'appeal' : 'first')),
       ...found,
       weight: found.accepted ? ratedWeight(found.weight, rating_permille, standing_permille) : 0,
-      evidence: await blobs.upload(utf8(`${JSON.stringify(published, null, 1)}\n`)),
+      evidence: hash,
     };
+    return { verdict, enclosed };
   }
 
   async #reveal(submissions: readonly string[]): Promise<void> {
-    for (const id of submissions) {
+    const reveal = async (id: string): Promise<void> => {
       const verdict = await this.#kept.get(id);
       if (verdict) await this.#context.submit(verdict);
+    };
+    // The hub takes so many for little more than one.
+    for (let from = 0; from < submissions.length; from += WIRE_LIMITS.events) {
+      await Promise.all(submissions.slice(from, from + WIRE_LIMITS.events).map(reveal));
     }
   }
 

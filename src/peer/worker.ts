@@ -1,5 +1,7 @@
 // The worker's role: trains for as long as the round and its owner allow, submits what it has, and never waits for other workers.
+
 import { bytesToHex } from '@noble/hashes/utils.js';
+import type { EventBody } from '../core/events.ts';
 import type { Claim } from '../games/game.ts';
 import { fired } from '../protocol/clock.ts';
 import { sha256, utf8 } from '../protocol/hash.ts';
@@ -197,8 +199,8 @@ class Worker implements Role<RunView> {
     const size_bytes = claim.work.length;
     this.#context.progress({ state: 'sending', round, amount, numbers, amount_per_second: 0 });
     try {
-      const work = await blobs.upload(claim.work);
-      const receipt = await this.#context.submit({
+      const { hash: work, enclosed } = await blobs.handOver(claim.work);
+      const body: EventBody = {
         type: 'work.submitted',
         version: 2,
         run,
@@ -212,7 +214,8 @@ class Worker implements Role<RunView> {
         numbers,
         pledge: (await pledge?.(work)) ?? (await ordinaryPledge(identity, work)),
         ...(this.#heard.key === roundKey(view) ? { seen_ms: this.#heard.seen_ms } : {}),
-      });
+      };
+      const receipt = await this.#context.submit(body, enclosed);
       this.#done = roundKey(view);
       this.#reserve_ms = nextReserve(this.#reserve_ms, this.#awake_ms() - worked_ms);
       await (await this.#firstWork()).handedIn();

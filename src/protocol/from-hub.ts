@@ -28,6 +28,13 @@ const WorkSchema = z.object({
 });
 export type WorkPiece = z.infer<typeof WorkSchema>;
 
+/** The receipts of events that came in one message: `proof` is a receipt's hashes, one after the other, all in the tree of one head. */
+const ReceiptsSchema = z.object({
+  ...{ type: z.literal('receipts'), checkpoint: z.string() },
+  of: z.array(z.object({ event: hash, index: count, proof: bytes(64 * 32) })).max(WIRE_LIMITS.events),
+});
+export type Receipts = z.infer<typeof ReceiptsSchema>;
+
 const FromHubSchema = z.discriminatedUnion('type', [
   ...HubMessages,
   /** Without submissions: of these, `work` tells validators before. */
@@ -35,6 +42,7 @@ const FromHubSchema = z.discriminatedUnion('type', [
   WorkSchema,
   /** `receipt` proves that the event is in the log; ledger/receipt.ts checks it. */
   z.object({ type: z.literal('accepted'), event: hash, receipt: z.unknown() }),
+  ReceiptsSchema,
   ...ServingFromHub,
   ...RelayFromHub,
 ]);

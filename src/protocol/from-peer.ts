@@ -24,9 +24,22 @@ export const HelloSchema = z.strictObject({
   watches: hash.optional(),
 });
 
+const SENT = {
+  event: bytes(WIRE_LIMITS.event_bytes),
+  /** A small blob of this peer that the hub is to keep before it takes the event: as if it had been uploaded. */
+  enclosed: bytes(WIRE_LIMITS.enclosed_bytes).optional(),
+};
+/** An event on its way to the hub, and what goes with it. */
+export interface Sent {
+  readonly event: Uint8Array;
+  readonly enclosed?: Uint8Array | undefined;
+}
+
 export const FromPeerSchema = z.discriminatedUnion('type', [
   HelloSchema,
-  z.strictObject({ type: z.literal('event'), event: bytes(WIRE_LIMITS.event_bytes) }),
+  z.strictObject({ type: z.literal('event'), ...SENT }),
+  /** Taken in their order, and answered together: with `receipts` for those that were taken, and a refusal for each other. */
+  z.strictObject({ type: z.literal('events'), events: z.array(z.strictObject(SENT)).min(1).max(WIRE_LIMITS.events) }),
   z.strictObject({ ...ProgressSchema.shape, obstacle: z.strictObject(ObstacleSchema.shape).optional() }),
   SampleSchema,
   /** Asks whether the hub is alive. For browsers, which do not see the WebSocket's own pings. */

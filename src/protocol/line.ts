@@ -19,6 +19,8 @@ export interface Answer {
   readonly bytes: Uint8Array;
   /** The bytes were put together from several answers. */
   readonly joined: boolean;
+  /** It came from another address than the one that was asked. */
+  readonly redirected: boolean;
 }
 
 /** Why an attempt failed; `silent` when no byte came for too long. */
@@ -30,7 +32,8 @@ export interface Trouble {
 }
 
 export interface Asking {
-  readonly url: string;
+  /** Asked for each attempt, where it may change. */
+  readonly url: string | (() => string);
   /** Called for each attempt. */
   readonly init?: () => RequestInit;
   readonly max_bytes: number;
@@ -63,6 +66,8 @@ interface Received {
   joined: boolean;
 }
 
+const addressOf = ({ url }: Asking): string => (typeof url === 'string' ? url : url());
+
 const nothing = (): Received => ({ parts: [], size_bytes: 0, total_bytes: null, joined: false });
 
 export function openLine(options: LineOptions = {}): Line {
@@ -79,16 +84,16 @@ export function openLine(options: LineOptions = {}): Line {
       const init = asking.init?.() ?? {};
       const headers = new Headers(init.headers);
       if (came.size_bytes > 0) headers.set('range', `bytes=${came.size_bytes}-`);
-      const response = await fetch(asking.url, { ...init, headers, signal: watch.signal });
+      const response = await fetch(addressOf(asking), { ...init, headers, signal: watch.signal });
       watch.heard();
       const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
       const wait_ms = seconds >= 0 ? Math.min(seconds * 1000, LINE_LIMITS.longest_wait_ms) : null;
       const into = response.ok ? came : nothing();
       if (response.ok) beginBody(response, came);
       await readInto(into, response, response.ok ? asking : { max_bytes: LINE_LIMITS.refusal_bytes }, watch.heard);
-      const { status } = response;
+      const { status, redirected } = response;
       const type = response.headers.get('content-type') ?? '';
-      return { answer: { status, type, bytes: concatBytes(...into.parts), joined: came.joined }, wait_ms };
+      return { answer: { status, type, bytes: concatBytes(...into.parts), joined: came.joined, redirected }, wait_ms };
     } catch (error) {
       throw watch.verdict() ?? error;
     } finally {
@@ -122,7 +127,7 @@ export function openLine(options: LineOptions = {}): Line {
         const newBytes = came.size_bytes > before_bytes && (before_bytes === 0 || came.joined);
         if (newBytes || error instanceof Renewed) failures = 0;
         asking.onTrouble?.({ reason, silent: error instanceof Silence, failures });
-        if (failures >= attempts) throw unreachable(asking.url, failures, reason, came);
+        if (failures >= attempts) throw unreachable(addressOf(asking), failures, reason, came);
         if (!asking.immutable) came = nothing();
       }
       await waitUnless([closing.signal, renewing.signal], wait_ms);

@@ -137,6 +137,13 @@ const fromPeer: FromPeer[] = [
   { type: 'hello', protocol: 1, role: 'worker', run: HASH, peer: HASH, signature: new Uint8Array(64) },
   { type: 'event', event: new Uint8Array(WIRE_LIMITS.event_bytes).fill(7) },
   {
+    type: 'events',
+    events: Array.from({ length: WIRE_LIMITS.events }, (_, i) => ({
+      event: Uint8Array.of(i),
+      enclosed: Uint8Array.of(9),
+    })),
+  },
+  {
     type: 'progress',
     state: 'working',
     round: 1,
@@ -156,6 +163,7 @@ const fromHub: FromHub[] = [
     samples: [{ run: HASH, by: HASH, model: HASH, merged_rounds: 3, prompt: '', text: 'a' }],
   },
   { type: 'accepted', event: HASH, receipt: { format: 'potluck-receipt-v1', inclusion_proof: ['x'] } },
+  { type: 'receipts', checkpoint: 'a\n', of: [{ event: HASH, index: 3, proof: new Uint8Array(64) }] },
   { type: 'refused', event: null, code: 'malformed', message: 'expected …' },
   {
     type: 'answer',
@@ -243,7 +251,17 @@ describe('what is refused', () => {
 
   test('from a peer, a message larger than any event', () => {
     const event = new Uint8Array(WIRE_LIMITS.event_bytes);
-    assert.ok(encodeMessage({ type: 'event', event }).length <= WIRE_LIMITS.from_peer_bytes);
+    const enclosed = new Uint8Array(WIRE_LIMITS.enclosed_bytes);
+    assert.deepEqual(decodeFromPeer(encodeMessage({ type: 'event', event, enclosed })), {
+      type: 'event',
+      event,
+      enclosed,
+    });
+    const more = new Uint8Array(WIRE_LIMITS.enclosed_bytes + 1);
+    assert.throws(
+      () => decodeFromPeer(encodeMessage({ type: 'event', event: Uint8Array.of(1), enclosed: more })),
+      /enclosed/,
+    );
     const long = 'ü'.repeat(2000);
     for (const message of [
       { type: 'sample', model: HASH, prompt: long.slice(0, 400), text: long },
@@ -260,7 +278,7 @@ describe('what is refused', () => {
       assert.deepEqual(decodeFromPeer(encodeMessage(message)), message);
     }
     const frame = new Uint8Array(WIRE_LIMITS.from_peer_bytes + 1);
-    assert.throws(() => decodeFromPeer(frame), { code: 'too-large', message: /at most 70000 bytes, got 70001/ });
+    assert.throws(() => decodeFromPeer(frame), { code: 'too-large', message: /at most 75000 bytes, got 75001/ });
   });
 
   test('from a peer, a field that nobody knows, before anything is built of many', () => {
@@ -281,6 +299,16 @@ describe('what is refused', () => {
     };
     const obstacle = { code: 'x', message: 'y', extra: 1 };
     assert.throws(() => decodeFromPeer(encode({ ...progress, obstacle })), { code: 'malformed', message: /extra/ });
+  });
+
+  test('none, or more events in one message than a hub takes at once', () => {
+    for (const length of [0, WIRE_LIMITS.events + 1]) {
+      const events = Array.from({ length }, (_, i) => ({ event: Uint8Array.of(i) }));
+      assert.throws(() => decodeFromPeer(encodeMessage({ type: 'events', events })), {
+        code: 'malformed',
+        message: /events/,
+      });
+    }
   });
 
   test('an event above its limit', () => {

@@ -12,9 +12,10 @@ import { bytes, count, hash, role } from './schemas.ts';
  * game's words. 9: the pool that serves (serving-messages.ts). 10: offers say whether a device chats. 11: devices judge each other's answers.
  * 12: devices of a run talk to each other (relay-messages.ts); those that serve make vectors, sign claims and tell their energy; limits and
  * counts of judging are in the log. 13: runs whose model is cut into stages: work names its stage, views say who holds what. 14: validators
- * are told of their own draw, and of the round's work once its list is closed, as changes.
+ * are told of their own draw, and of the round's work once its list is closed, as changes. 15: small blobs come with the event that needs them.
+ * 16: several events in one message, answered together.
  */
-export const PROTOCOL_VERSION = 14;
+export const PROTOCOL_VERSION = 16;
 
 /** Says in words which side has the older version, and what that side can do about it. */
 export function otherVersion(versions: { readonly hub: number; readonly peer: number }): string {
@@ -28,8 +29,10 @@ export function otherVersion(versions: { readonly hub: number; readonly peer: nu
 /** Limits of the wire, in one place, each with its reason. */
 export const WIRE_LIMITS = {
   message_bytes: 1 << 20, // a hub's status with thousands of peers stays below 1 MiB
-  from_peer_bytes: 70_000, // a peer's largest message is one event plus 40 bytes of frame
-  from_peer_fields: 32, // entries of all lists and maps of a message; a peer's largest message has 17
+  from_peer_bytes: 75_000, // one event and one enclosed blob, plus 60 bytes of frame; several events have to fit as well
+  enclosed_bytes: 8192, // a judge's evidence has a few thousand, and larger blobs are worth a request of their own
+  events: 8, // of one message: the hub works on one message of a device before it hears the others
+  from_peer_fields: 32, // entries of all lists and maps of a message; eight events with what they enclose have 26
   blob_bytes: 1 << 30, // a round's work of 60,000 workers on a small model, or of 200 on one of 300M parameters; models come in parts
   model_bytes: 4 * 2 ** 30, // a run's first model that one key may upload, in parts: a billion float32 parameters
   event_bytes: 65_535, // C2SP tlog-tiles: entries carry a 16-bit length
@@ -199,6 +202,8 @@ export const RunStatusSchema = RunViewSchema.omit({
   stage: true,
 }).extend({
   owner: hash,
+  /** Where the run goes on: another hub's log; and where it came to this log, and went. Missing: it is here. */
+  moved: z.object({ hub: hash, url: text, entry: count, index: count }).optional(),
   /** The longest time that a round with its judging takes, and how many workers the first round waits for. */
   round_ms: count,
   min_workers: count,
@@ -315,7 +320,8 @@ export const HubMessages = [
   z.object({ type: z.literal('challenge'), protocol: z.int(), hub: hash, nonce: bytes(32) }),
   WelcomeSchema,
   z.object({ type: z.literal('pong') }),
-  z.object({ type: z.literal('status'), runs: z.array(RunStatusSchema) }),
+  /** `next`: not all peers fit, and who wants the others follows changes, or asks GET /status. */
+  z.object({ type: z.literal('status'), runs: z.array(RunStatusSchema), next: count.nullable().optional() }),
   ChangesSchema,
   z.object({ type: z.literal('refused'), event: hash.nullable(), code: z.string().max(60), message: text }),
 ] as const;

@@ -10,8 +10,12 @@ export type PeerErrorCode =
   | 'other-protocol'
   /** The hub at this address is another one than before. */
   | 'other-hub'
+  /** The run has gone to a hub to which this device does not go by itself. */
+  | 'elsewhere'
   /** The hub has no run, or several and the caller named none. */
   | 'no-such-run'
+  /** A registry's log does not prove what the registry says of a run. */
+  | 'bad-proof'
   /** The hub refused an event or an upload; `details.refusal` has its code. */
   | 'refused'
   /** A proxy or another program answered in the hub's place; `details.status` has the HTTP status. */

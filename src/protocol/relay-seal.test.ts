@@ -26,10 +26,11 @@ async function session(): Promise<{ seal: Sealing; open: Sealing }> {
 describe('a session between two devices', () => {
   test('carries frames in order, also empty ones, that are not to be read on the way', async () => {
     const { seal, open } = await session();
-    for (const text of ['one', '', 'one']) {
+    // So long that its bytes do not stand in a sealed frame by chance.
+    for (const text of ['a word or two', '', 'a word or two']) {
       const frame = seal(words(text));
       assert.equal(frame.length, text.length + SEAL_BYTES);
-      assert.ok(!Buffer.from(frame).includes(text || ' '));
+      assert.ok(text === '' || !Buffer.from(frame).includes(text));
       assert.deepEqual(open(frame), words(text));
     }
   });

@@ -19,7 +19,7 @@ export interface KnownRun {
 export function runMeant<R extends KnownRun>(
   runs: readonly R[],
   wanted: string | undefined,
-  whose: 'the hub' | 'the log',
+  whose: 'the hub' | 'the log' | 'the directory',
 ): R | string {
   const live = runs.filter(({ finished }) => !finished);
   const found = wanted === undefined ? anyOf(live, runs) : [...named(runs, wanted), ...begun(runs, wanted)];

@@ -2,7 +2,7 @@
 //
 // It writes what @ipld/dag-cbor writes (a test compares them) in half the time, because a replay encodes every opened seal again.
 import { ProtocolError } from './errors.ts';
-import { utf8 } from './hash.ts';
+import { sha256Hex, utf8 } from './hash.ts';
 import { type EventValue, MAX_DEPTH } from './strict-cbor.ts';
 
 /** Size of the buffer that is kept between calls; a larger value gets its own buffer. */
@@ -17,11 +17,17 @@ let at = 0;
  * Throws ProtocolError: `forbidden-value` (fractions, integers beyond 2^53 - 1, lone surrogates, a field "__proto__", anything that is no
  * plain data), `malformed` (nested deeper than MAX_DEPTH).
  */
-export function encodeStrict(value: EventValue): Uint8Array {
+export const encodeStrict = (value: EventValue): Uint8Array => withEncoding(value, (bytes) => bytes.slice());
+
+/** The SHA-256 of the canonical encoding, in hexadecimal. Throws as encodeStrict does. */
+export const hashOfStrict = (value: EventValue): string => withEncoding(value, sha256Hex);
+
+/** @param use gets the encoding, which is overwritten by the next one */
+function withEncoding<T>(value: EventValue, use: (bytes: Uint8Array) => T): T {
   at = 0;
   try {
     write(value, 0);
-    return data.slice(0, at);
+    return use(data.subarray(0, at));
   } finally {
     if (data.length > KEPT_BYTES) data = new Uint8Array(KEPT_BYTES);
   }

@@ -142,3 +142,13 @@ test('what is decoded does not share memory with the input', () => {
   input.fill(0);
   assert.deepEqual(bytes, Uint8Array.of(1, 2, 3));
 });
+
+test('a text is what its bytes say, however many came before at the same place', () => {
+  const texts = Array.from({ length: 6000 }, (_, i) =>
+    i % 7 === 0 ? `é${i}` : `n${(i * 7919).toString(36)}`.slice(0, 2 + (i % 23)),
+  );
+  for (const text of [...texts, ...texts.toReversed(), '', 'n', 'n0', 'n00']) {
+    assert.equal(decodeStrict(encodeStrict(text)), text);
+    assert.deepEqual(decodeStrict(encodeStrict({ [text]: text })), { [text]: text });
+  }
+});

@@ -30,6 +30,7 @@ const TAG = 6;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Reading a shorter ASCII text letter by letter is faster than a call into TextDecoder. */
 const SHORT_TEXT_BYTES = 24;
+const KNOWN_TEXTS = 1024;
 
 /** decodeStrict for a map. Throws what `bad` makes of the words for what is wrong. */
 export function decodeStrictMap(bytes: Uint8Array, bad: (fact: string) => Error): Record<string, EventValue> {
@@ -53,125 +54,149 @@ export function decodeStrictMap(bytes: Uint8Array, bad: (fact: string) => Error)
  */
 export function decodeStrict(bytes: Uint8Array): EventValue {
   // A plain view, because `slice` of Node's Buffer does not copy.
-  const data = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let at = 0;
-
-  function take(count: number): number {
-    const start = at;
-    if (count > data.length - at) throw malformed(`expected ${count} more bytes at ${at}, got ${data.length - at}`);
-    at += count;
-    return start;
-  }
-
-  /** The number in a head: RFC 8949 section 3, in its shortest form (section 4.2.1). */
-  function argument(info: number): number {
-    if (info < 24) return info;
-    if (info === 24) {
-      const value = data[take(1)];
-      return value >= 24 ? value : notShortest();
-    }
-    if (info === 25) {
-      const i = take(2);
-      const value = data[i] * 0x100 + data[i + 1];
-      return value >= 0x100 ? value : notShortest();
-    }
-    if (info === 26) {
-      const value = uint32(take(4));
-      return value >= 0x10000 ? value : notShortest();
-    }
-    if (info === 27) {
-      const high = uint32(take(8));
-      if (high === 0) return notShortest();
-      const value = high * 2 ** 32 + uint32(at - 4);
-      // Beyond 2^53 the sum may have been rounded, but never to 2^53 - 1 or less.
-      if (!Number.isSafeInteger(value)) throw forbidden('an integer or length beyond 2^53 - 1');
-      return value;
-    }
-    throw malformed(info === 31 ? 'indefinite lengths are not allowed' : `reserved head ${info}`);
-  }
-
-  function uint32(i: number): number {
-    return data[i] * 2 ** 24 + ((data[i + 1] << 16) | (data[i + 2] << 8) | data[i + 3]);
-  }
-
-  function text(length: number): string {
-    const start = take(length);
-    if (length <= SHORT_TEXT_BYTES) {
-      let short = '';
-      let i = start;
-      for (; i < at && data[i] < 0x80; i++) short += String.fromCharCode(data[i]);
-      if (i === at) return short;
-    }
-    try {
-      return utf8.decode(data.subarray(start, at));
-    } catch {
-      throw malformed(`text at ${start} is not UTF-8`);
-    }
-  }
-
-  function map(count: number, depth: number): EventValue {
-    const fields: { [field: string]: EventValue } = {};
-    let before = -1;
-    let beforeLength = 0;
-    for (let n = 0; n < count; n++) {
-      const head = data[take(1)];
-      if (head >> 5 !== TEXT) throw malformed(`expected a text as field name, got major type ${head >> 5}`);
-      const length = argument(head & 31);
-      const start = at;
-      const field = text(length);
-      if (before >= 0 && !follows(data, start, length, before, beforeLength)) {
-        throw new ProtocolError('not-canonical', `field ${JSON.stringify(field)} is repeated or out of order`);
-      }
-      // Assigning this name would change the object's prototype instead of adding a field.
-      if (field === '__proto__') throw forbidden('a field may not be named "__proto__"');
-      before = start;
-      beforeLength = length;
-      fields[field] = value(depth + 1);
-    }
-    return fields;
-  }
-
-  function value(depth: number): EventValue {
-    if (depth > MAX_DEPTH) throw malformed(`nested deeper than ${MAX_DEPTH}`);
-    const head = data[take(1)];
-    const info = head & 31;
-    switch (head >> 5) {
-      case UNSIGNED:
-        return argument(info);
-      case NEGATIVE: {
-        const negative = -1 - argument(info);
-        if (!Number.isSafeInteger(negative)) throw forbidden('an integer beyond -(2^53 - 1)');
-        return negative;
-      }
-      case BYTES: {
-        const start = take(argument(info));
-        return data.slice(start, at);
-      }
-      case TEXT:
-        return text(argument(info));
-      case LIST: {
-        const count = argument(info);
-        // The list grows by element, never to the declared length: each element takes a byte, so `take` fails for a false length.
-        const list: EventValue[] = [];
-        for (let n = 0; n < count; n++) list.push(value(depth + 1));
-        return list;
-      }
-      case MAP:
-        return map(argument(info), depth);
-      case TAG:
-        throw forbidden(info === 24 ? 'a tag or link' : `tag ${info}`);
-      default:
-        if (head === 0xf4) return false;
-        if (head === 0xf5) return true;
-        if (head === 0xf6) return null;
-        if (info >= 25 && info <= 27) throw forbidden('a fraction');
-        throw malformed(`expected false, true or null, got simple value 0x${head.toString(16)}`);
-    }
-  }
-
+  data = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  at = 0;
   const result = value(0);
   if (at !== data.length) throw malformed(`${data.length - at} bytes are left over`);
   return result;
+}
+
+/** What is being decoded, and how far: nothing here calls anything that decodes. Functions of their own for each call would cost more than they do. */
+let data: Uint8Array = new Uint8Array(0);
+let at = 0;
+
+function take(count: number): number {
+  const start = at;
+  if (count > data.length - at) throw malformed(`expected ${count} more bytes at ${at}, got ${data.length - at}`);
+  at += count;
+  return start;
+}
+
+/** The number in a head: RFC 8949 section 3, in its shortest form (section 4.2.1). */
+function argument(info: number): number {
+  if (info < 24) return info;
+  if (info === 24) {
+    const value = data[take(1)];
+    return value >= 24 ? value : notShortest();
+  }
+  if (info === 25) {
+    const i = take(2);
+    const value = data[i] * 0x100 + data[i + 1];
+    return value >= 0x100 ? value : notShortest();
+  }
+  if (info === 26) {
+    const value = uint32(take(4));
+    return value >= 0x10000 ? value : notShortest();
+  }
+  if (info === 27) {
+    const high = uint32(take(8));
+    if (high === 0) return notShortest();
+    const value = high * 2 ** 32 + uint32(at - 4);
+    // Beyond 2^53 the sum may have been rounded, but never to 2^53 - 1 or less.
+    if (!Number.isSafeInteger(value)) throw forbidden('an integer or length beyond 2^53 - 1');
+    return value;
+  }
+  throw malformed(info === 31 ? 'indefinite lengths are not allowed' : `reserved head ${info}`);
+}
+
+function uint32(i: number): number {
+  return data[i] * 2 ** 24 + ((data[i + 1] << 16) | (data[i + 2] << 8) | data[i + 3]);
+}
+
+/** Short texts that came before, mostly names of fields: each at the place that its bytes give it, until another one comes there. */
+const known: ({ readonly bytes: Uint8Array; readonly text: string } | undefined)[] = new Array(KNOWN_TEXTS).fill(
+  undefined,
+);
+
+function shortText(start: number, length: number): string | null {
+  let place = length;
+  for (let i = start; i < at; i++) {
+    if (data[i] >= 0x80) return null;
+    place = (Math.imul(place, 31) + data[i]) & (KNOWN_TEXTS - 1);
+  }
+  const there = known[place];
+  if (there && there.bytes.length === length) {
+    let i = 0;
+    while (i < length && there.bytes[i] === data[start + i]) i++;
+    if (i === length) return there.text;
+  }
+  let text = '';
+  for (let i = start; i < at; i++) text += String.fromCharCode(data[i]);
+  known[place] = { bytes: data.slice(start, at), text };
+  return text;
+}
+
+function text(length: number): string {
+  const start = take(length);
+  if (length <= SHORT_TEXT_BYTES) {
+    const short = shortText(start, length);
+    if (short !== null) return short;
+  }
+  try {
+    return utf8.decode(data.subarray(start, at));
+  } catch {
+    throw malformed(`text at ${start} is not UTF-8`);
+  }
+}
+
+function map(count: number, depth: number): EventValue {
+  const fields: { [field: string]: EventValue } = {};
+  let before = -1;
+  let beforeLength = 0;
+  for (let n = 0; n < count; n++) {
+    const head = data[take(1)];
+    if (head >> 5 !== TEXT) throw malformed(`expected a text as field name, got major type ${head >> 5}`);
+    const length = argument(head & 31);
+    const start = at;
+    const field = text(length);
+    if (before >= 0 && !follows(data, start, length, before, beforeLength)) {
+      throw new ProtocolError('not-canonical', `field ${JSON.stringify(field)} is repeated or out of order`);
+    }
+    // Assigning this name would change the object's prototype instead of adding a field.
+    if (field === '__proto__') throw forbidden('a field may not be named "__proto__"');
+    before = start;
+    beforeLength = length;
+    fields[field] = value(depth + 1);
+  }
+  return fields;
+}
+
+function value(depth: number): EventValue {
+  if (depth > MAX_DEPTH) throw malformed(`nested deeper than ${MAX_DEPTH}`);
+  const head = data[take(1)];
+  const info = head & 31;
+  switch (head >> 5) {
+    case UNSIGNED:
+      return argument(info);
+    case NEGATIVE: {
+      const negative = -1 - argument(info);
+      if (!Number.isSafeInteger(negative)) throw forbidden('an integer beyond -(2^53 - 1)');
+      return negative;
+    }
+    case BYTES: {
+      const start = take(argument(info));
+      return data.slice(start, at);
+    }
+    case TEXT:
+      return text(argument(info));
+    case LIST: {
+      const count = argument(info);
+      // The list grows by element, never to the declared length: each element takes a byte, so `take` fails for a false length.
+      const list: EventValue[] = [];
+      for (let n = 0; n < count; n++) list.push(value(depth + 1));
+      return list;
+    }
+    case MAP:
+      return map(argument(info), depth);
+    case TAG:
+      throw forbidden(info === 24 ? 'a tag or link' : `tag ${info}`);
+    default:
+      if (head === 0xf4) return false;
+      if (head === 0xf5) return true;
+      if (head === 0xf6) return null;
+      if (info >= 25 && info <= 27) throw forbidden('a fraction');
+      throw malformed(`expected false, true or null, got simple value 0x${head.toString(16)}`);
+  }
 }
 
 /** Whether the field name at `start` sorts strictly after the one at `before`: shorter first, then by byte (DAG-CBOR's order). */

@@ -45,8 +45,8 @@ export async function syncFolder(dir: string): Promise<void> {
 }
 
 /** Makes a folder and its parents, with durable names. Files put into it need their own `syncFolder`. */
-export async function makeDurably(folder: string): Promise<void> {
-  const made = await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
+export async function makeDurably(folder: string, mode = PRIVATE_FOLDER): Promise<void> {
+  const made = await mkdir(folder, { recursive: true, mode });
   if (made === undefined) return;
   const top = dirname(resolve(made));
   for (let at = dirname(resolve(folder)); at.length >= top.length; at = dirname(at)) {

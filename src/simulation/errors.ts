@@ -8,6 +8,8 @@ export type SimulationErrorCode =
   | 'bad-fault'
   /** Invalid options of a command. */
   | 'bad-options'
+  /** The file of a fleet that says something else than a fleet; the message says where, what was expected and what came. */
+  | 'bad-fleet'
   /** The silence of an adversary that never gives a verdict. */
   | 'silent'
   /** Honest work earns nothing in this game, so there is nothing to compare lies with. */

@@ -8,7 +8,7 @@ import { PLANTED_FAULTS } from './planted-faults.ts';
 import type { PlantedFault } from './planted-rules.ts';
 
 /** The most histories that are played for one fault. A history of the rules alone costs a fifth of a network's history. */
-const MOST_SEEDS = { rules: 2000, world: 40, paid: 200, staged: 200 } as const;
+const MOST_SEEDS = { rules: 2000, registry: 60, world: 40, paid: 200, staged: 200, cluster: 200, moves: 200 } as const;
 
 export type AnyFault = PlantedFault | Bug;
 export const ALL_FAULTS: readonly AnyFault[] = [...PLANTED_FAULTS, ...BUGS];
@@ -61,6 +61,27 @@ async function historyWith(fault: AnyFault, by: keyof typeof MOST_SEEDS): Promis
       'simulation/staged-history.ts',
     );
     return playStagedSeed;
+  }
+  if (isSource(fault) && by === 'cluster') {
+    const { playClusterSeed } = await importWith<typeof import('./cluster/command.ts')>(
+      fault,
+      'simulation/cluster/command.ts',
+    );
+    return playClusterSeed;
+  }
+  if (isSource(fault) && by === 'registry') {
+    const { playRegistry } = await importWith<typeof import('./drawn-history.ts')>(
+      fault,
+      'simulation/drawn-history.ts',
+    );
+    return playRegistry;
+  }
+  if (isSource(fault) && by === 'moves') {
+    const { playMovingSeed } = await importWith<typeof import('./moving/play-moves.ts')>(
+      fault,
+      'simulation/moving/play-moves.ts',
+    );
+    return playMovingSeed;
   }
   if (isSource(fault) && by === 'rules') {
     const { playDrawn } = await importWith<typeof import('./drawn-history.ts')>(fault, 'simulation/drawn-history.ts');

@@ -1,10 +1,13 @@
 // `npm run simulate -- --seeds 1000`: plays seeded histories; prints the seed and the smallest trace of the first that fails.
 import { Command, InvalidArgumentError } from 'commander';
 import { BUGS, type Bug } from './bugs.ts';
-import { playDrawn } from './drawn-history.ts';
+import { simulateCluster } from './cluster/command.ts';
+import { playDrawn, playRegistry } from './drawn-history.ts';
 import { SimulationError } from './errors.ts';
 import { ALL_FAULTS, findFault, recordSeeds } from './find-faults.ts';
+import { simulateFile } from './fleet/command.ts';
 import { killedByUnit } from './killed-by-unit.ts';
+import { simulateMoves } from './moving/command.ts';
 import { type Plan, planOf } from './plan.ts';
 import { play, shrink } from './shrink.ts';
 import { playStages } from './staged-history.ts';
@@ -29,10 +32,15 @@ interface Options {
   readonly bug?: string;
   readonly bugs?: boolean;
   readonly stages?: boolean;
+  readonly cluster?: boolean;
+  readonly kills?: number;
+  readonly moves?: boolean;
   readonly record?: boolean;
   readonly unit?: boolean;
-  readonly json?: boolean;
+  readonly json?: boolean | string;
   readonly trace?: boolean;
+  readonly fleet?: string;
+  readonly page?: string;
 }
 
 function bugNamed(name: string | undefined): Bug | null {
@@ -117,7 +125,7 @@ async function simulate(options: Options): Promise<boolean> {
   let happenings = 0;
   let outcome: Outcome | null = null;
   for (let seed = first; seed < first + seeds; seed++) {
-    const drawn = bug ? null : await playDrawn(seed);
+    const drawn = bug ? null : ((await playDrawn(seed)) ?? (await playRegistry(seed)));
     if (drawn) {
       print(
         options.json
@@ -182,6 +190,13 @@ const program = new Command('simulate')
   .option('--seed <seed>', 'only this one', whole)
   .option('--bug <name>', `with a planted fault: ${BUGS.map(({ name }) => name).join(', ')}`)
   .option('--stages', 'histories of runs in stages instead, whose devices talk to each other')
+  .option('--cluster', 'histories of a hub of several processes instead, which die, stand still and are cut off')
+  .option(
+    '--kills <count>',
+    'with --cluster: so many kills of the process that leads, at every point of its writes',
+    whole,
+  )
+  .option('--moves', 'histories of runs that move between the logs of several hubs instead')
   .option('--bugs', 'plants every fault that is known, and says which seed finds it')
   .option(
     '--record',
@@ -189,9 +204,20 @@ const program = new Command('simulate')
   )
   .option('--unit', 'with --bugs: also whether the unit test that is named for a fault of the rules fails with it')
   .option('--trace', 'print what happened in the last history')
-  .option('--json', 'one line of JSON')
+  .option('--fleet <file>', 'a fleet of up to thousands of millions of devices instead, in cohorts (docs/fleets.md)')
+  .option('--page <file>', 'with --fleet: a page with its curves, one file of HTML')
+  .option('--json [file]', 'one line of JSON; of a fleet, into a file where one is named')
   .action(async (options: Options) => {
-    const done = options.bugs ? findAll(options) : options.stages ? simulateStages(options) : simulate(options);
+    if (options.fleet !== undefined) return simulateFile({ ...options, fleet: options.fleet });
+    const done = options.bugs
+      ? findAll(options)
+      : options.cluster
+        ? simulateCluster(options)
+        : options.stages
+          ? simulateStages(options)
+          : options.moves
+            ? simulateMoves(options)
+            : simulate(options);
     process.exitCode = (await done) ? 0 : 1;
   });
 

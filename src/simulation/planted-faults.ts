@@ -1,9 +1,12 @@
 // Faults of one line in the real source, each of which something must find: those of the rules, and those of hub, peers and disks.
 import { CHANNEL } from './planted-channel.ts';
+import { CLUSTER_FAULTS } from './planted-cluster.ts';
 import { CONTESTS } from './planted-contests.ts';
 import { APPEALS, DUTIES, JUDGES } from './planted-judging.ts';
 import { MONEY } from './planted-money.ts';
+import { MOVES } from './planted-moves.ts';
 import { PAYMENT_FAULTS } from './planted-payments.ts';
+import { REGISTRY_FAULTS } from './planted-registry.ts';
 import { type PlantedFault, RULE_FAULTS } from './planted-rules.ts';
 import { SILENCE } from './planted-silence.ts';
 import { STAGES } from './planted-stages.ts';
@@ -65,8 +68,8 @@ const NETWORK: readonly PlantedFault[] = [
   {
     name: 'unanswered-events-not-sent-again',
     file: 'peer/unanswered.ts',
-    find: 'for (const { event } of waiting.values()) send(event);',
-    replace: '',
+    find: 'next = [...waiting.keys()];',
+    replace: 'next = [];',
     by: 'world',
     unit: ['peer/hostile-hub.test.ts', 'sends again what was not answered, and believes only a receipt'],
   },
@@ -87,7 +90,7 @@ const NETWORK: readonly PlantedFault[] = [
   {
     name: 'receipts-not-verified',
     file: 'peer/unanswered.ts',
-    find: '      verifyReceipt(receipt, asked.event, hub);\n',
+    find: '      verifyReceipt(receipt, found.event, hub);\n',
     replace: '',
     by: 'world',
     unit: ['peer/hostile-hub.test.ts', 'sends again what was not answered, and believes only a receipt'],
@@ -152,6 +155,9 @@ export const PLANTED_FAULTS: readonly PlantedFault[] = [
   ...MONEY,
   ...PAYMENT_FAULTS,
   ...VERDICTS,
+  ...REGISTRY_FAULTS,
   ...RULE_FAULTS.map((fault) => ({ ...fault, by: 'rules' as const })),
   ...NETWORK,
+  ...CLUSTER_FAULTS,
+  ...MOVES,
 ];

@@ -5,9 +5,34 @@ const CLAIMS = 'hub/serving/claim-check.ts';
 const PAYMENTS = 'hub/serving/payments.ts';
 const RECEIPTS = 'hub/serving/receipts.ts';
 const OF_PAYMENTS = 'hub/serving/payments.test.ts';
+const OF_SEVERAL = 'hub/serving/several-gateways.test.ts';
 const LIES = [OF_PAYMENTS, 'that says what the hub has not seen ends the lease'] as const;
 
 export const PAYMENT_FAULTS: readonly PlantedFault[] = [
+  {
+    name: 'a-batch-is-formed-before-all-are-noted',
+    file: RECEIPTS,
+    find: 'others !== undefined && !this.#knowsAll',
+    replace: 'others === null',
+    by: null,
+    unit: [OF_SEVERAL, 'every receipt is in one batch'],
+  },
+  {
+    name: 'what-an-account-cannot-pay-holds-up-all',
+    file: RECEIPTS,
+    find: 'if (micro > creditLeft(sequencer.state, receipt.caller)) continue;',
+    replace: '',
+    by: null,
+    unit: [OF_SEVERAL, 'credit that one gateway holds'],
+  },
+  {
+    name: 'credit-that-another-gateway-holds-is-spent',
+    file: RECEIPTS,
+    find: '(this.#options.others?.heldOf(account) ?? 0)',
+    replace: '0',
+    by: null,
+    unit: [OF_SEVERAL, 'credit that one gateway holds'],
+  },
   {
     name: 'the-price-of-a-claim-is-believed',
     file: CLAIMS,
@@ -93,14 +118,14 @@ export const PAYMENT_FAULTS: readonly PlantedFault[] = [
     file: RECEIPTS,
     find: 'held?.spend(receipt.charge_micro);',
     replace: '',
-    by: 'paid',
+    by: null,
     unit: ['hub/serving/receipts.test.ts', 'is never spent twice, however many answers'],
   },
   {
     name: 'a-kill-settles-again',
-    file: RECEIPTS,
-    find: '    file.settle({ number: body.number, entry, blob: body.blob, parts });',
-    replace: '    file.settle({ number: body.number, entry, blob: body.blob, parts: parts.slice(1) });',
+    file: 'hub/serving/noted-batches.ts',
+    find: 'file.settle({ number, entry, blob, parts: all.map(servedPart) });',
+    replace: 'file.settle({ number, entry, blob, parts: all.slice(1).map(servedPart) });',
     by: 'paid',
     unit: ['hub/serving/receipts.test.ts', 'after the event and before it is noted settles nothing'],
   },

@@ -7,8 +7,11 @@ export interface RuleFault extends SourceFault {
 }
 
 export interface PlantedFault extends SourceFault, Partial<Pick<RuleFault, 'unit'>> {
-  /** What must find it: `rules` histories drawn from the state, a `world` of hub and peers, `paid` answers, a run in stages (`staged`); null where only a test of its room can. */
-  readonly by: 'rules' | 'world' | 'paid' | 'staged' | null;
+  /**
+   * What must find it: `rules` histories drawn from the state, those of a log that follows a `registry`, a `world` of hub and peers, `paid`
+   * answers, a run in stages (`staged`), a hub of several processes (`cluster`), runs that move between logs (`moves`); null where only a test of its room can.
+   */
+  readonly by: 'rules' | 'registry' | 'world' | 'paid' | 'staged' | 'cluster' | 'moves' | null;
 }
 
 const JUDGING: readonly RuleFault[] = [

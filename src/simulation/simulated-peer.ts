@@ -7,6 +7,7 @@ import type { PeerBlobs } from '../peer/blobs.ts';
 import { takePart } from '../peer/session.ts';
 import { sha256Hex } from '../protocol/hash.ts';
 import type { Identity } from '../protocol/identity.ts';
+import { WIRE_LIMITS } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { seededRandom } from '../protocol/random.ts';
 import type { Runtime } from '../tensor/runtime.ts';
@@ -32,6 +33,8 @@ export class SimulatedPeer {
   readonly plan: PeerPlan;
   readonly identity: Identity;
   readonly line: Line;
+  /** Bytes of blobs that it has sent, by themselves or with an event, and fetched. */
+  readonly traffic = { up_bytes: 0, down_bytes: 0 };
   readonly #world: World;
   readonly #disk = new PeerDisk();
   #process: Process | null = null;
@@ -181,6 +184,7 @@ export class SimulatedPeer {
 
   #blobs(process: Process): PeerBlobs {
     const { cache } = this.#disk;
+    const { traffic } = this;
     const world = this.#world;
     const services = () => {
       if (!world.hub) throw new Error('no hub is there');
@@ -197,6 +201,22 @@ export class SimulatedPeer {
         await process.wait(FIRST_WAIT_MS * 2 ** attempt);
       }
     };
+    const upload: PeerBlobs['upload'] = async (bytes) => {
+      const copy = bytes.slice();
+      traffic.up_bytes += copy.length;
+      return persist(copy.length, async () => {
+        const { services: hub, unnamed } = services();
+        const who = { peer: this.identity.id, address: null };
+        try {
+          unnamed.mustFit(who, copy.length);
+        } catch (error) {
+          throw new PeerError('refused', (error as Error).message, { refusal: 'too-much' });
+        }
+        const hash = await hub.blobs.put(copy);
+        unnamed.add(who, hash, copy.length);
+        return hash;
+      });
+    };
     return {
       async fetch(hash) {
         const kept = cache.get(hash);
@@ -205,22 +225,14 @@ export class SimulatedPeer {
         if (!bytes) throw new PeerError('bad-blob', `the hub has no blob ${hash}`);
         if (sha256Hex(bytes) !== hash) throw new PeerError('bad-blob', `expected ${hash}`);
         cache.set(hash, bytes);
+        traffic.down_bytes += bytes.length;
         return bytes.slice();
       },
-      upload: async (bytes) => {
-        const copy = bytes.slice();
-        return persist(copy.length, async () => {
-          const { services: hub, unnamed } = services();
-          const who = { peer: this.identity.id, address: null };
-          try {
-            unnamed.mustFit(who, copy.length);
-          } catch (error) {
-            throw new PeerError('refused', (error as Error).message, { refusal: 'too-much' });
-          }
-          const hash = await hub.blobs.put(copy);
-          unnamed.add(who, hash, copy.length);
-          return hash;
-        });
+      upload,
+      async handOver(bytes) {
+        if (bytes.length > WIRE_LIMITS.enclosed_bytes) return { hash: await upload(bytes), enclosed: null };
+        traffic.up_bytes += bytes.length;
+        return { hash: sha256Hex(bytes), enclosed: bytes.slice() };
       },
       has: (hash) => persist(200, async () => services().services.blobs.has(hash)),
       renew() {},

@@ -58,8 +58,7 @@ function NoRuns() {
     <section class="empty">
       <h1>No run on this hub yet</h1>
       <p class="lead">
-        In a run, many devices train one model. You bring a text and say how large the model is; whoever opens the link
-        brings a device.
+        In a run, many devices train one model. You bring a text; whoever opens the link brings a device.
       </p>
       <EmptyTable words="Each device will have its place here." />
       <p class="actions">

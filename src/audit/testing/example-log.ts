@@ -45,9 +45,9 @@ export interface Person {
 /** The participants of a run and what they have written, at a true time that tests move. */
 export class ExampleLog {
   readonly hub: DrawingIdentity = createIdentity();
-  readonly owner: Identity = createIdentity();
+  readonly owner: Identity;
   readonly workers: readonly Person[];
-  readonly vera: Identity = createIdentity();
+  readonly vera: Identity;
   readonly entries: Entry[] = [];
   readonly state: NetworkState;
   readonly log: TransparencyLog;
@@ -55,10 +55,16 @@ export class ExampleLog {
   now_ms = START_MS;
   hub_skew_ms = 0;
   run = '';
+  /** Set it before the run begins: how often a model is kept whole, and its shares are stated. */
+  checkpoint_every = 1000;
   readonly #seen = new Map<string, SeenHead>();
 
-  constructor(workers = 3) {
-    this.workers = Array.from({ length: workers }, () => ({ identity: createIdentity(), skew_ms: 0 }));
+  /** @param people the log of another hub, for one with the same participants */
+  constructor(workers = 3, people?: ExampleLog) {
+    this.owner = people?.owner ?? createIdentity();
+    this.vera = people?.vera ?? createIdentity();
+    this.workers =
+      people?.workers ?? Array.from({ length: workers }, () => ({ identity: createIdentity(), skew_ms: 0 }));
     this.state = initialState(this.hub.id);
     this.log = openTransparencyLog(createMemoryLogStore(), this.hub);
   }
@@ -98,7 +104,13 @@ export class ExampleLog {
         model: SETTINGS,
         rounds: 500,
       },
-      ...{ round_ms: 60_000, judging_ms: 20_000, min_workers: 1, checkpoint_every: 1000, created_ms: this.now_ms },
+      ...{
+        round_ms: 60_000,
+        judging_ms: 20_000,
+        min_workers: 1,
+        checkpoint_every: this.checkpoint_every,
+        created_ms: this.now_ms,
+      },
       rules: exampleRules({ ...emission, validators_permille: 400 }),
     });
     for (const { identity } of this.workers) await this.join(identity);
@@ -116,8 +128,8 @@ export class ExampleLog {
     await this.add(this.hub, { type: 'round.opened', version: 1, run: this.run, round, attempt });
   }
 
-  /** Half a minute of work of everybody present, judged and merged. `late_ms`: how late each worker saw the round. */
-  async playRound(late_ms: readonly number[] = []): Promise<void> {
+  /** Half a minute of work of everybody present, judged and merged. `late_ms`: how late each worker saw the round; `made`: the model after it. */
+  async playRound(late_ms: readonly number[] = [], made?: string): Promise<void> {
     await this.openRound();
     const opened_ms = this.now_ms;
     for (let i = 0; i < 6; i++) await this.tick(5000);
@@ -125,7 +137,7 @@ export class ExampleLog {
     for (const [i, { identity, skew_ms }] of this.workers.entries()) {
       ids.push(await this.handIn(identity, opened_ms + skew_ms + (late_ms[i] ?? 200)));
     }
-    await this.judgeAndMerge(ids);
+    await this.judgeAndMerge(ids, true, made);
   }
 
   /** One submission. */
@@ -136,24 +148,25 @@ export class ExampleLog {
     return this.add(who, { type: 'work.submitted', ...body, ...(seen_ms === undefined ? {} : { seen_ms }) });
   }
 
-  async judgeAndMerge(ids: readonly string[], accepted = true): Promise<void> {
+  async judgeAndMerge(ids: readonly string[], accepted = true, made?: string): Promise<void> {
     const verdicts = ids.map((id) => exampleVerdict(this.run, id, TOKENS, accepted));
     while (!awaitsDraw(this.open, this.state.time_ms)) await this.tick(1000);
     await this.add(this.hub, drawnBy(this.hub, this.open));
     for (const verdict of verdicts) await this.add(this.vera, sealFor(this.vera.id, verdict));
     for (const verdict of verdicts) await this.add(this.vera, verdict);
     while (this.open.phase !== 'merging') await this.tick(1000);
-    await this.merge();
+    await this.merge(made);
   }
 
-  async merge(): Promise<void> {
-    const { round, attempt, model } = this.open;
+  async merge(made?: string): Promise<void> {
+    const { round, attempt, model, spec } = this.open;
     const accepted = acceptedIds(this.state, this.open);
     const next =
       accepted.length > 0
-        ? { model: (round + 16).toString(16).padStart(64, '0'), bundle: WORK }
+        ? { model: made ?? (round + 16).toString(16).padStart(64, '0'), bundle: WORK }
         : { model, bundle: null };
-    const body = { version: 2, run: this.run, round, attempt, ...mergedList(accepted), checkpoint: false } as const;
+    const checkpoint = accepted.length > 0 && (round + 1) % spec.checkpoint_every === 0;
+    const body = { version: 2, run: this.run, round, attempt, ...mergedList(accepted), checkpoint } as const;
     await this.add(this.hub, { type: 'round.merged', ...body, ...next });
     if (mayStateShares(this.open)) await this.add(this.hub, statementOf(this.open));
   }

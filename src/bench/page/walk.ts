@@ -61,8 +61,10 @@ export async function measureWalk(
 /**
  * Walks an open page without loading it again.
  * @param working whether the tab contributes: then each view must offer to stop it
+ * @param every whether every link of every view is followed; otherwise each view is shown, and of the links that are in the same place and lead to the
+ * same kind of view one is followed
  */
-export async function walkViews(page: Page, run: string, working: boolean): Promise<Walk> {
+export async function walkViews(page: Page, run: string, working: boolean, every = true): Promise<Walk> {
   const starts = [
     '/',
     `/r/${run}`,
@@ -90,6 +92,7 @@ export async function walkViews(page: Page, run: string, working: boolean): Prom
     if (!(await arrived(from, `to ${nameOf(from)} by Back or Forward`))) continue;
     for (const { path, selector, key } of await linksOf(page)) {
       if (dead.length >= MOST_DEAD) break;
+      if (pressed.has(key) && !every) continue;
       const way = `${nameOf(from)} → ${nameOf(path)}`;
       // With the mouse once in each place: that costs five times as much as the rest of the way.
       const link = page.locator(selector).first();

@@ -1,6 +1,7 @@
 // An owner says where what it holds may be settled.
 import { z } from 'zod';
 import { count, hash } from '../../protocol/schemas.ts';
+import { refusalOfDirect } from '../registry/registry-only.ts';
 import { applyAddress, refusalOfAddress } from '../shares/addresses.ts';
 import { v1 } from './fields.ts';
 import { networkEvent } from './kind.ts';
@@ -22,6 +23,6 @@ export type AccountAddress = z.infer<typeof AccountAddressSchema>;
 export const accountAddress = networkEvent(AccountAddressSchema, {
   about: 'shares',
   words: (_body, who) => `${who} named an address to be settled at`,
-  refusalOf: (state, { author, body }) => refusalOfAddress(state, author, body),
+  refusalOf: (state, { author, body }) => refusalOfDirect(state) ?? refusalOfAddress(state, author, body),
   apply: (state, { author, body }) => applyAddress(state, author, body),
 });

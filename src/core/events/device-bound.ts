@@ -1,6 +1,7 @@
 // A device begins to work for its owner.
 import { z } from 'zod';
 import { applyDevice, refusalOfDevice } from '../devices.ts';
+import { refusalOfDirect } from '../registry/registry-only.ts';
 import { fillStages } from '../rounds/stages.ts';
 import { v1 } from './fields.ts';
 import { networkEvent } from './kind.ts';
@@ -22,7 +23,7 @@ export type DeviceBound = z.infer<typeof DeviceBoundSchema>;
 export const deviceBound = networkEvent(DeviceBoundSchema, {
   about: 'device',
   words: (_body, who) => `${who} now works for its owner`,
-  refusalOf: (state, { author, body }) => refusalOfDevice(state, author, body),
+  refusalOf: (state, { author, body }) => refusalOfDirect(state) ?? refusalOfDevice(state, author, body),
   apply(state, { author, body }) {
     applyDevice(state, author, body);
     // As a device of its run's owner it may hold what nobody else may.

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { hash } from '../../protocol/schemas.ts';
 import { applyDevice, refusalOfDevice } from '../devices.ts';
+import { refusalOfDirect } from '../registry/registry-only.ts';
 import { v1 } from './fields.ts';
 import { networkEvent } from './kind.ts';
 
@@ -12,6 +13,6 @@ export type DeviceRevoked = z.infer<typeof DeviceRevokedSchema>;
 export const deviceRevoked = networkEvent(DeviceRevokedSchema, {
   about: 'device',
   words: ({ device }, who, say) => `${who} no longer vouches for ${say.name(device)}`,
-  refusalOf: (state, { author, body }) => refusalOfDevice(state, author, body),
+  refusalOf: (state, { author, body }) => refusalOfDirect(state) ?? refusalOfDevice(state, author, body),
   apply: (state, { author, body }) => applyDevice(state, author, body),
 });

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { measureName, type Named } from '../../protocol/measures.ts';
 import { count, hash, oneLine } from '../../protocol/schemas.ts';
-import { CORE_LIMITS } from '../limits.ts';
+import { CORE_LIMITS, LOGS_LIMITS } from '../limits.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 
 export const name = oneLine(CORE_LIMITS.name_characters);
@@ -36,6 +36,12 @@ export const moneyOfAccount = {
   /** How it was paid, in the hub's words; nobody checks it. */
   reference: oneLine(CORE_LIMITS.reference_characters).optional(),
 };
+
+/** Where a hub answers, for people and programs that want to find it; what counts is its key. */
+export const hubUrl = oneLine(LOGS_LIMITS.url_characters).regex(
+  /^https?:\/\/[^\s"<>]+$/,
+  'expected an address that begins with http:// or https://',
+);
 
 export const v1 = { version: z.literal(1) };
 export const v2 = { version: z.literal(2) };

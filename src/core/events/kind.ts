@@ -51,6 +51,8 @@ interface NetworkKind<Body> extends Kind<Body> {
 interface RunKind<Body> extends Kind<Body> {
   /** Whether somebody may hold more or less afterwards: a settlement must speak of a log that knows of it. */
   readonly changes_balances?: true;
+  /** Whether it may still follow in this log when the run goes on in another one. */
+  readonly after_move?: true;
   refusalOf(state: NetworkState, run: RunState, event: Logged<Body>): Refusal | null;
   apply(state: NetworkState, run: RunState, event: Logged<Body>): void;
 }

@@ -24,6 +24,7 @@ export const PeerLeftSchema = z.strictObject({
 export type PeerLeft = z.infer<typeof PeerLeftSchema>;
 
 export const peerLeft = runEvent(PeerLeftSchema, {
+  after_move: true,
   about: 'device',
   words: ({ peer, reason }, _who, say) => `${say.name(peer)} left${LEAVING[reason]}`,
   refusalOf: (state, run, { author, body }) => refusalOfLeave(run, state.hub, author, body),

@@ -30,6 +30,8 @@ const AncestorSchema = z.strictObject({
 export const RunCreatedSchema = z.strictObject({
   type: z.literal('run.created'),
   ...v3,
+  /** The hub in whose log it begins. Without it whoever reads one log may begin the run once more in another. */
+  hub: hash.optional(),
   name,
   game: oneLine(40),
   /** The game's words: what work is counted and paid in, what its states are measured by, what numbers come with work and verdicts. */
@@ -73,19 +75,26 @@ export const runCreated = networkEvent(RunCreatedSchema, {
   },
 });
 
-function refusalOfRun(state: NetworkState, { id, author, body }: Logged<RunCreated>): Refusal | null {
-  if (state.runs.has(id)) return refuse('run-exists', `run ${id} is already in the log`);
-  // What is over costs nobody anything, and blocks nobody.
-  const going = [...state.runs.values()].filter((run) => run.phase !== 'finished');
-  if (going.length >= CORE_LIMITS.runs)
+/** Why no other run of this account may be in the log now: those that are on their way count, and what is over costs nobody anything. */
+export function refusalOfPlace(state: NetworkState, owner: string): Refusal | null {
+  const going = [...state.runs.values()].filter((run) => run.phase !== 'finished').map((run) => run.owner);
+  const owners = [...going, ...[...state.arriving.values()].map(({ by }) => by)];
+  if (owners.length >= CORE_LIMITS.runs)
     return refuse('too-many-runs', `a hub has at most ${CORE_LIMITS.runs} unfinished runs`);
-  const owner = accountOf(state, author);
-  const own = going.filter((run) => accountOf(state, run.owner) === owner).length;
-  return refusalOfAnotherRun(own) ?? refusalOfLineage(state, body) ?? refusalOfStages(body);
+  const account = accountOf(state, owner);
+  return refusalOfAnotherRun(owners.filter((one) => accountOf(state, one) === account).length);
+}
+
+function refusalOfRun(state: NetworkState, { id, author, body }: Logged<RunCreated>): Refusal | null {
+  if (state.runs.has(id) || state.arriving.has(id)) return refuse('run-exists', `run ${id} is already in the log`);
+  if (body.hub !== undefined && body.hub !== state.hub) {
+    return refuse('wrong-hub', `the run begins in the log of ${body.hub}, this is the log of ${state.hub}`);
+  }
+  return refusalOfPlace(state, author) ?? refusalOfLineage(state, body) ?? refusalOfStages(body);
 }
 
 /** Who holds one stage cannot merge the others, so every model of a run in stages is stored whole. */
-function refusalOfStages({ stages, checkpoint_every, apart_rounds }: RunCreated): Refusal | null {
+export function refusalOfStages({ stages, checkpoint_every, apart_rounds }: RunCreated): Refusal | null {
   if (stages === undefined && apart_rounds !== undefined) {
     return refuse(
       'wrong-stage',
@@ -99,21 +108,24 @@ function refusalOfStages({ stages, checkpoint_every, apart_rounds }: RunCreated)
   );
 }
 
-function newRun(
+/** A run before its first round. `size`: of the log, with the event that brings it. */
+export function newRun(
   { id, author, body: spec }: Logged<RunCreated>,
   lineage: Lineage | null,
-  balances_since: number,
+  size: number,
 ): RunState {
   return {
     id,
     owner: author,
     spec,
+    entry: size - 1,
     rules: spec.rules,
     pending_rules: null,
     proposals: 0,
     phase: 'gathering',
     closing: null,
     halted: null,
+    ...{ leaving: null, moved: null, moves: 0 },
     idle: notIdle(),
     watches: new Map(),
     round: 0,
@@ -141,7 +153,7 @@ function newRun(
     stake_changes: new Map(),
     settled: new Map(),
     settlements: 0,
-    balances_since,
+    balances_since: size,
     bonds: [],
     last_judged: new Map(),
     decided: new Map(),

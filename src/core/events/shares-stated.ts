@@ -28,6 +28,7 @@ export type SharesStated = z.infer<typeof SharesStatedSchema>;
 
 export const sharesStated = runEvent(SharesStatedSchema, {
   by_hub: 'shares are stated',
+  after_move: true,
   about: 'shares',
   words: ({ shares, merged_rounds, accounts }, _who, say) =>
     `the hub stated who holds the ${say.count(shares, 'share')} of ${say.count(merged_rounds, 'round')}: ${say.count(accounts, 'account')}`,

@@ -1,6 +1,7 @@
 // The clock of a run: deadlines come from ticks in the log, so a replay sees the same times, and nobody is waited for beyond one.
 
 import { CORE_LIMITS } from '../limits.ts';
+import { dropLateArrivals } from '../moving/late-arrivals.ts';
 import type { NetworkState, RunState } from '../state.ts';
 import { noteEmpty } from './abandoned.ts';
 import { openAppeals } from './appeal.ts';
@@ -15,6 +16,7 @@ export function applyTick(state: NetworkState, time_ms: number): void {
   const gap_ms = time_ms - state.time_ms;
   const away = state.time_ms > 0 && gap_ms > CORE_LIMITS.tick_gap_ms;
   state.time_ms = time_ms;
+  dropLateArrivals(state);
   for (const run of state.runs.values()) {
     noteEmpty(run, time_ms);
     if (away && run.phase === 'working') run.deadline_ms += gap_ms;

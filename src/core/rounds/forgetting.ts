@@ -12,7 +12,8 @@ export const nobodyForgotten = (): Forgetting => ({ leaves: 0, least_session: 0,
 /** Each key sets some bits, taken from its own digits. With 20,000 forgotten keys, one newcomer in 30,000 is taken for one of them. */
 const DIGITS = 5;
 const BITS_OF_A_KEY = 4;
-const FILTER_BYTES = 16 ** DIGITS / 8;
+/** The size of the filter of a run's forgotten keys. */
+export const FILTER_BYTES = 16 ** DIGITS / 8;
 
 function bitsOf(key: string): { readonly byte: number; readonly mask: number }[] {
   return Array.from({ length: BITS_OF_A_KEY }, (_, i) => {

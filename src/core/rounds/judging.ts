@@ -1,7 +1,6 @@
 // Verdicts and their outcome: judges commit (seal) their verdicts before anybody reveals one, and the stake behind the verdicts decides.
 // panel.ts says who judges, appeal.ts what happens where judges disagree.
-import { sha256Hex } from '../../protocol/hash.ts';
-import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
+import { hashOfStrict } from '../../protocol/strict-cbor-encode.ts';
 import { refusalOfNumbers } from '../events/fields.ts';
 import type { PlantRevealed } from '../events/plant-revealed.ts';
 import type { VerdictGiven } from '../events/verdict-given.ts';
@@ -14,12 +13,12 @@ import { verdictStakes, wholeStake } from './verdict-stakes.ts';
 
 /** The commitment (seal) to a whole verdict, bound to its author, so that a copied seal is worthless. */
 export function sealOf(validator: string, verdict: VerdictGiven): string {
-  return sha256Hex(encodeStrict(['potluck-verdict-v1', validator, verdict]));
+  return hashOfStrict(['potluck-verdict-v1', validator, verdict]);
 }
 
 /** The pledge of a planted submission: a hash of the right verdict, which its owner reveals later. */
 export function pledgeOf(owner: string, salt: string, accepted: boolean): string {
-  return sha256Hex(encodeStrict(['potluck-plant-v1', owner, salt, accepted]));
+  return hashOfStrict(['potluck-plant-v1', owner, salt, accepted]);
 }
 
 /** Whether a validator may commit (seal) a verdict now. */

@@ -2,7 +2,7 @@
 import type { RunState } from '../state.ts';
 
 /** What each blob is, and its hash. */
-export function neededBlobs(run: RunState): [string, string][] {
+export function neededBlobs(run: Pick<RunState, 'spec' | 'checkpoint' | 'recent' | 'submissions'>): [string, string][] {
   return [
     ['the settings', run.spec.params],
     ...(run.spec.game_file ? [['the game', run.spec.game_file] satisfies [string, string]] : []),

@@ -3,9 +3,9 @@
 // validators cannot foresee it, and the hub, which can, cannot choose it.
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { verifyVrf, vrfOutput } from '../../protocol/ecvrf.ts';
-import { sha256, sha256Hex } from '../../protocol/hash.ts';
+import { sha256Hex } from '../../protocol/hash.ts';
 import { publicKeyOf } from '../../protocol/identity.ts';
-import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
+import { encodeStrict, hashOfStrict } from '../../protocol/strict-cbor-encode.ts';
 import type { RoundDrawn } from '../events/round-drawn.ts';
 import { CORE_LIMITS } from '../limits.ts';
 import { type Refusal, refuse } from '../refusal.ts';
@@ -94,7 +94,7 @@ export function openDraw(state: NetworkState, run: RunState, among: readonly str
     /** What is drawn next; where there is one choice it is counted, but need not be known. */
     const number = (choices: number): bigint => {
       const draw = draws++;
-      return choices === 1 ? 0n : BigInt(`0x${sha256Hex(encodeStrict(['potluck-panel-v1', run.draw, worker, draw]))}`);
+      return choices === 1 ? 0n : BigInt(`0x${hashOfStrict(['potluck-panel-v1', run.draw, worker, draw])}`);
     };
     let turn = [...accounts].filter(([account]) => account !== own).map(([, entry]) => entry);
     while (turn.length > 0 && found.length < count) {
@@ -181,8 +181,7 @@ function inDrawnOrder({ draw, worker }: Repeatable, judges: readonly string[]): 
 
 /** 32 bits that follow from the draw, for one use each. */
 function drawn(use: 'repeat' | 'whole' | 'part' | 'order' | 'place', ...of: readonly string[]): number {
-  const hash = sha256(encodeStrict(['potluck-duty-v1', use, ...of]));
-  return new DataView(hash.buffer, hash.byteOffset).getUint32(0);
+  return Number.parseInt(hashOfStrict(['potluck-duty-v1', use, ...of]).slice(0, 8), 16);
 }
 
 /** `Repeatable` of a submission of an open round. */

@@ -52,7 +52,7 @@ export function refusalOfOwnersWord(
 /** Pauses, resumes or ends; call it only after `refusalOfOwnersWord` returned null. What was merged and paid stays. */
 export function applyOwnersWord(run: RunState, body: OwnersWord): void {
   if (body.type === 'run.resumed') {
-    Object.assign(run, { phase: 'gathering', halted: null, idle: notIdle(), watches: new Map() });
+    Object.assign(run, { phase: 'gathering', halted: null, leaving: null, idle: notIdle(), watches: new Map() });
     return;
   }
   run.closing = body.type === 'run.paused' ? 'paused' : 'ended';
@@ -72,6 +72,7 @@ export function closeRound(run: RunState): void {
   if (run.phase !== 'finished') run.phase = run.closing === 'paused' ? 'paused' : 'finished';
   run.closing = null;
   if (run.phase !== 'finished') return;
+  run.leaving = null;
   freeStakes(run);
   forgetDecided(run);
 }

@@ -2,6 +2,8 @@
 import { signEvent } from '../../protocol/envelope.ts';
 import { type DrawingIdentity, identityFromSecret } from '../../protocol/identity.ts';
 import { seededRandom } from '../../protocol/random.ts';
+import { type CastRegistry, listingsOf, openRegistry } from './drawn-registry.ts';
+import { type Departure, departure, logWith, signedRun } from './foreign-run.ts';
 
 export interface Cast {
   readonly hub: string;
@@ -13,6 +15,10 @@ export interface Cast {
   readonly certificates: ReadonlyMap<string, readonly Uint8Array[]>;
   /** The hub's key, with which it draws. */
   readonly drawer: DrawingIdentity;
+  /** A run of the last owner's that another hub has let go to this one. */
+  readonly comes: Departure;
+  /** A registry that names these owners and devices. */
+  readonly registry: CastRegistry;
 }
 
 /** A certificate expires after so much of the log's time: in the middle of a history, or never in it. */
@@ -41,11 +47,23 @@ export async function openCast(): Promise<Cast> {
     );
     certificates.set(device, await Promise.all(signed));
   }
+  const comes = await runFromElsewhere(owners.at(-1)!, hub.id);
+  const named = { owners, devices, certificates, owned: OWNED };
+  const [another, keeper] = ['another hub', 'registry'].map((who) => identityFromSecret(secretOf(who)));
+  const listings = await listingsOf(comes, another, hub);
   return {
+    comes,
+    registry: { ...(await openRegistry(keeper, another, named)), listings },
     hub: hub.id,
     owners: owners.map(({ id }) => id),
     devices: devices.map(({ id }) => id),
     certificates,
     drawer: hub,
   };
+}
+
+async function runFromElsewhere(owner: DrawingIdentity, to: string): Promise<Departure> {
+  const hub = identityFromSecret(secretOf('another hub'));
+  const run = await signedRun(owner);
+  return departure(logWith(hub.id, owner.id, run), { hub, owner, created: run.created }, to);
 }

@@ -22,6 +22,8 @@ import { accountOf, type NetworkState, type Phase, type RunState, type Submissio
 import type { Cast } from './cast.ts';
 import { drawMoney } from './drawn-answers.ts';
 import { drawJudging } from './drawn-judging.ts';
+import { drawMove } from './drawn-moves.ts';
+import { drawRegistry } from './drawn-registry.ts';
 import { drawnBy } from './example-draw.ts';
 import { EXAMPLE_WORDS, exampleVerdict } from './example-events.ts';
 
@@ -78,6 +80,12 @@ export const ANSWERS_EVERY = 7;
 /** One of so many, beside those, is about the judging of answers. */
 export const JUDGING_EVERY = 14;
 
+/** Where the log follows a registry, the first and one of so many is about that. */
+export const REGISTRY_EVERY = 6;
+
+/** Where runs move, one of so many is about that, and every second while a run is paused. */
+export const MOVES_EVERY = 11;
+
 /** Everything that one event is drawn from. */
 interface Scene {
   readonly cast: Cast;
@@ -89,8 +97,13 @@ interface Scene {
 }
 type Said = readonly [author: string, body: EventBody] | null;
 
-/** An endless source of events for a state that the caller applies them to. The same seed and answers give the same events. */
-export function drawEvents(cast: Cast, state: NetworkState, seed: string | number): () => LoggedEvent {
+/** An endless source of events for a state that the caller applies them to. The same seed and answers give the same events. `moves`: runs leave, and one comes; `registry`: the log follows one. */
+export function drawEvents(
+  cast: Cast,
+  state: NetworkState,
+  seed: string | number,
+  { moves = false, registry = false }: { readonly moves?: boolean; readonly registry?: boolean } = {},
+): () => LoggedEvent {
   const random: Random = seededRandom('drawn events', seed);
   const below = (bound: number): number => random.below(bound);
   // A random stream of its own, so that contests do not change the rest of a history.
@@ -98,11 +111,28 @@ export function drawEvents(cast: Cast, state: NetworkState, seed: string | numbe
   // As are the answers: every so many events one of them, with an id of its own.
   const answers = seededRandom('drawn answers', seed);
   const judging = seededRandom('drawn judging', seed);
+  const moving = seededRandom('drawn moves', seed);
+  const following = seededRandom('drawn registry', seed);
   let serial = 0;
   let events = 0;
   let calls = 0;
   return () => {
-    if (++calls % JUDGING_EVERY === 0) {
+    calls++;
+    if (registry && calls % REGISTRY_EVERY === 1) {
+      const said = orWrong(
+        { cast, state, below: following.below, fresh: sha256Hex(utf8(`${seed} registry`)) },
+        drawRegistry(cast, state, following.below),
+      );
+      if (said) return { id: sha256Hex(utf8(`${seed} registry ${calls}`)), author: said[0], body: said[1] };
+    }
+    // A pause is short.
+    const rests = moves && [...state.runs.values()].some(({ phase }) => phase === 'paused');
+    if (moves && (calls % MOVES_EVERY === 0 || (rests && moving.below(2) === 0))) {
+      const fresh = sha256Hex(utf8(`${seed} moves ${calls}`));
+      const said = orWrong({ cast, state, below: moving.below, fresh }, drawMove(cast, state, fresh));
+      if (said) return { id: fresh, author: said[0], body: said[1] };
+    }
+    if (calls % JUDGING_EVERY === 0) {
       const fresh = sha256Hex(utf8(`${seed} judging ${calls}`));
       const scene = { cast, state, below: judging.below, fresh };
       const said = orWrong(scene, drawJudging(cast, state, judging.below, fresh));

@@ -378,6 +378,8 @@ describe('what was not computed as asked', () => {
   });
 });
 
+const DIVERGING_PLAYS = 12;
+
 describe('a run that diverges', () => {
   test('has honest work refused on another runtime, and nobody is accused but who lies', async () => {
     const calm = example;
@@ -385,16 +387,21 @@ describe('a run that diverges', () => {
     weights = example.first;
     try {
       const on = () => ({ ...example.worker(null).device, runtime: wasm });
-      const honest = await Promise.all((await play(three())).map((one) => judge(one, {}, on())));
-      assert.ok(
-        honest.every(({ fraud }) => !fraud),
-        honest.map(said).join(),
-      );
-      const far = honest.filter(({ evidence }) => {
-        const refused = evidence.refused as { apart: number; limit: number } | undefined;
-        return refused && refused.apart > 3 * refused.limit;
-      });
-      assert.ok(far.length > 0, 'none of them was as far away as a lie');
+      // How far two runtimes part follows from the texts, which the workers' keys draw: one play in eight parts too little.
+      let far = false;
+      for (let i = 0; i < DIVERGING_PLAYS && !far; i++) {
+        example.air.stages.clear();
+        const honest = await Promise.all((await play(three())).map((one) => judge(one, {}, on())));
+        assert.ok(
+          honest.every(({ fraud }) => !fraud),
+          honest.map(said).join(),
+        );
+        far = honest.some(({ evidence }) => {
+          const refused = evidence.refused as { apart: number; limit: number } | undefined;
+          return refused && refused.apart > 3 * refused.limit;
+        });
+      }
+      assert.ok(far, 'none of them was as far away as a lie');
       example.air.stages.clear();
       const [first, middle, last] = three();
       const liar = lying(middle, (leaving, values) => (leaving === 'sent' ? values.map(() => 0) : values));

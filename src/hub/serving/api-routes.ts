@@ -3,6 +3,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Context, Hono } from 'hono';
 import { writeAnswerProof } from '../../audit/answer-proof.ts';
 import type { Clock } from '../../protocol/clock.ts';
+import type { Fleet } from '../../protocol/fleet.ts';
 import type { AnswerRequest, AnswerServer } from '../../serving/answers.ts';
 import { openaiApi } from '../../serving/api/app.ts';
 import { ApiError } from '../../serving/api/errors.ts';
@@ -32,7 +33,7 @@ export interface ApiAccess {
 }
 
 interface ApiServices {
-  readonly pool: Pick<Pool, 'serverFor' | 'fleet' | 'served'>;
+  readonly pool: Pick<Pool, 'serverFor' | 'served'>;
   readonly clock: Clock;
   readonly rates: RateLimits;
   /** Fresh random bytes. */
@@ -62,16 +63,20 @@ function serveReceipts(app: Hono, { receipts, log, cosignatures }: ApiServices):
   });
 }
 
-/** Adds what begins with /v1, and who serves there. Of what is asked and answered nothing is kept or told. */
+/** Who serves, on the whole hub: for people, also where callers do not ask this process. */
+export function serveFleet(app: Hono, { rates, fleet }: { readonly rates: RateLimits; fleet(): Promise<Fleet> }): void {
+  app.get('/fleet', async (c) => {
+    rates.take('read_address', addressOfAsker(c));
+    return c.json(await fleet(), 200, NO_STORE);
+  });
+}
+
+/** Adds what begins with /v1. Of what is asked and answered nothing is kept or told. */
 export function serveApi(app: Hono, { keys, owners, own, usage }: ApiAccess, hub: ApiServices): void {
   const { pool, clock, rates, randomBytes, onError } = hub;
   app.use('/v1/*', async (c, next) => {
     rates.take('api_address', addressOfAsker(c));
     await next();
-  });
-  app.get('/fleet', (c) => {
-    rates.take('read_address', addressOfAsker(c));
-    return c.json(pool.fleet(), 200, NO_STORE);
   });
   // For marketplaces: what every caller may ask for, whoever reads it.
   app.get('/v1/providers', (c) => {

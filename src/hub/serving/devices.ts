@@ -32,6 +32,8 @@ const NEW_PART = 0.15;
 export interface PoolConnection {
   readonly number: string;
   readonly peer: string | null;
+  /** It is connected to a process of another region than this one's; missing: it is not. */
+  readonly away?: boolean;
   tell(message: ToServingPeer): void;
 }
 
@@ -299,6 +301,7 @@ class MeasuredDevices implements Devices {
       warm: here.warm.has(prefix),
       price: read_tokens * offer.price_in + left_tokens * offer.price_out,
       near: region !== null && offer.region === region,
+      away: here.connection.away ?? false,
       silent: here.silent,
       last_given_ms: here.last_given_ms,
     };

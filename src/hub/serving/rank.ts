@@ -36,6 +36,8 @@ export interface DeviceKnown {
   readonly price: number;
   /** It is where the caller is, by its owner's word. */
   readonly near: boolean;
+  /** It is connected to a process of another region than the gateway's. */
+  readonly away: boolean;
   /** It was late and has not said anything since. */
   readonly silent: boolean;
   /** It was late with this answer before. */
@@ -79,6 +81,7 @@ export function bestDevice(devices: readonly DeviceKnown[], work: WorkKnown): De
   const keyOf = (device: DeviceKnown): number[] => [
     Number(device.context_tokens <= work.read_tokens),
     Number(device.was_late),
+    Number(device.away),
     Number(work.class !== null && device.class !== work.class),
     bucket(device),
     device.price,

@@ -32,6 +32,8 @@ export interface ReceiptFile {
   /** The number of the batch after the last that is noted here. */
   readonly next_batch: number;
   has(part: string): boolean;
+  /** Whether there is a receipt that is not settled. */
+  waits(part: string): boolean;
   /** Throws HubError `disk-full`. */
   put(part: string, bytes: Uint8Array): void;
   /** Receipts that are not settled, oldest first. Nothing may be written before the iteration has ended. */
@@ -56,6 +58,7 @@ export function openReceiptFile(path: string): ReceiptFile {
     throw error;
   }
   const has = db.prepare('SELECT 1 FROM receipts WHERE part = ?');
+  const waits = db.prepare('SELECT 1 FROM receipts WHERE part = ? AND batch IS NULL');
   const put = db.prepare('INSERT INTO receipts (part, bytes) VALUES (?, ?)');
   const waiting = db.prepare('SELECT bytes FROM receipts WHERE batch IS NULL ORDER BY id');
   const mark = db.prepare(`INSERT INTO receipts (part, bytes, batch, place) VALUES (?, NULL, ?, ?)
@@ -71,6 +74,7 @@ export function openReceiptFile(path: string): ReceiptFile {
       return ((last.get() as { number: number | null }).number ?? -1) + 1;
     },
     has: (part) => has.get(part) !== undefined,
+    waits: (part) => waits.get(part) !== undefined,
     put(part, bytes) {
       try {
         put.run(part, bytes);

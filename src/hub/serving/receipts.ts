@@ -2,7 +2,9 @@
 //
 // A batch is formed in memory, its blob is stored, its event is written, and only then is it noted in the file. A hub that is killed
 // in between finds in its log which receipts were settled (the batch's blob names them), and forms the others anew.
-import { decodeEvent } from '../../core/codec.ts';
+//
+// Of a hub with several gateways each notes the batches of all, and forms one only when it has noted all that there are: its number is then the next,
+// or the log refuses it. So a batch whose answer was lost is found in the log before its receipts are in another.
 import type { AnswersSettled } from '../../core/events/answers-settled.ts';
 import { Batch, receiptProof, receiptsIn } from '../../core/serving/batch.ts';
 import { creditLeft } from '../../core/serving/credit.ts';
@@ -22,6 +24,7 @@ import type { Identity } from '../../protocol/identity.ts';
 import { HubError } from '../errors.ts';
 import type { EventLog } from '../log-writer.ts';
 import type { Sequencer } from '../sequencer.ts';
+import { catchUp, isOfOthers, noteBatch, receiptsOf, type SettledEntry } from './noted-batches.ts';
 import { openReceiptFile, type ReceiptFile } from './receipt-file.ts';
 
 export const RECEIPT_LIMITS = {
@@ -58,7 +61,7 @@ export interface ProvenReceipt {
 export interface Receipts {
   /** Receipts that are not settled. */
   readonly waiting: number;
-  /** What an account can still spend, in micro-credits: its credit without what is held back or not settled yet. */
+  /** What an account can still spend, in micro-credits: its credit without what is held back or not settled yet, by other gateways too. */
   available(account: string): number;
   /** Holds credit back; null where there is not so much. */
   reserve(account: string, most_micro: number): Reservation | null;
@@ -79,6 +82,16 @@ export interface Receipts {
   close(): Promise<void>;
 }
 
+/** What gateways of one hub tell each other of the credit that they hold. */
+export interface OtherHolders {
+  /** What others hold of an account, in micro-credits. */
+  heldOf(account: string): number;
+  /** This one holds so much of it from now on. */
+  holds(account: string, micro: number): void;
+  /** Calls back for each batch that is in the log from now on, of any gateway. */
+  onSettled(listener: (batch: SettledEntry) => void): void;
+}
+
 export interface ReceiptsOptions {
   /** Of the file; ":memory:" for none. */
   readonly path: string;
@@ -89,8 +102,24 @@ export interface ReceiptsOptions {
   readonly blobs: Pick<BlobStore, 'put' | 'get'>;
   readonly clock: Clock;
   onProblem(error: unknown): void;
+  /** The other gateways of this hub; missing: it is one process. */
+  readonly others?: OtherHolders;
   readonly limits?: Partial<Record<keyof typeof RECEIPT_LIMITS, number>>;
 }
+
+/** Of a process that callers do not ask. */
+export const NO_RECEIPTS: Receipts = {
+  waiting: 0,
+  available: () => 0,
+  reserve: () => null,
+  add: async () => {
+    throw new HubError('no-key', "this process does not have the hub's key, and signs nothing in its name");
+  },
+  settle: async () => null,
+  prove: async () => null,
+  partsOf: () => [],
+  close: async () => {},
+};
 
 /** Whether a device can be paid for answers from here on: it is known, and its owner has not taken its word back. */
 export const mayEarn = (state: NetworkState, device: string): boolean =>
@@ -100,35 +129,18 @@ export const mayEarn = (state: NetworkState, device: string): boolean =>
 export async function openReceipts(options: ReceiptsOptions): Promise<Receipts> {
   const file = openReceiptFile(options.path);
   try {
+    const heard: SettledEntry[] = [];
+    const receipts = new OpenReceipts(file, options, heard);
+    options.others?.onSettled((one) => {
+      heard.push(one);
+      receipts.noteSoon();
+    });
     await catchUp(file, options);
-    return new OpenReceipts(file, options);
+    receipts.begin();
+    return receipts;
   } catch (error) {
     file.close();
     throw error;
-  }
-}
-
-/** Notes the batches that are in the log and not in the file: after a kill the last, in a file from a copy perhaps many. */
-async function catchUp(file: ReceiptFile, { sequencer, log, blobs }: ReceiptsOptions): Promise<void> {
-  const { next_batch } = file;
-  const { batches } = sequencer.state.paid;
-  if (next_batch > batches) {
-    throw new HubError(
-      'bad-folder',
-      `the receipts know ${next_batch} batches, the log has ${batches}: another folder's?`,
-    );
-  }
-  const missing: { entry: number; body: AnswersSettled }[] = [];
-  for (let entry = log.size - 1; entry >= 0 && missing.length < batches - next_batch; entry--) {
-    const { body } = decodeEvent(log.read(entry, entry + 1)[0], { verify_signature: false });
-    if (body.type === 'answers.settled') missing.push({ entry, body });
-  }
-  for (const { entry, body } of missing.reverse()) {
-    const blob = await blobs.get(body.blob);
-    if (!blob)
-      throw new HubError('bad-folder', `the receipts of batch ${body.number}, blob ${body.blob}, are not kept`);
-    const parts = receiptsIn(blob).map((bytes) => servedPart(openReceipt(bytes, OWN)));
-    file.settle({ number: body.number, entry, blob: body.blob, parts });
   }
 }
 
@@ -147,13 +159,34 @@ class OpenReceipts implements Receipts {
   #settling: Promise<unknown> = Promise.resolve();
   #timer: Timer;
   #closed = false;
+  /** Batches of the log that were not looked at yet, and whether one was not formed because of them. */
+  readonly #heard: SettledEntry[];
+  #again = false;
+  #begun = false;
 
-  constructor(file: ReceiptFile, options: ReceiptsOptions) {
+  constructor(file: ReceiptFile, options: ReceiptsOptions, heard: SettledEntry[]) {
     this.#file = file;
     this.#options = options;
+    this.#heard = heard;
     this.#limits = { ...RECEIPT_LIMITS, ...options.limits };
-    for (const bytes of file.waiting()) this.#count(openReceipt(bytes, OWN), 1);
+  }
+
+  /** To be called when the file knows what the log had. */
+  begin(): void {
+    for (const bytes of this.#file.waiting()) this.#count(openReceipt(bytes, OWN), 1);
     this.#wait();
+    this.#begun = true;
+    this.noteSoon();
+  }
+
+  /** A batch is in the log, of this gateway or another. */
+  noteSoon(): void {
+    if (!this.#begun || this.#heard.length === 0) return;
+    const noted = this.#settling.then(async () => {
+      await this.#note();
+      if (this.#again && this.#knowsAll && !this.#closed) this.#settleSoon();
+    });
+    this.#settling = noted.catch((error) => this.#options.onProblem(error));
   }
 
   get waiting(): number {
@@ -161,6 +194,11 @@ class OpenReceipts implements Receipts {
   }
 
   available(account: string): number {
+    return this.#ownLeft(account) - (this.#options.others?.heldOf(account) ?? 0);
+  }
+
+  /** As far as this gateway alone spends it. */
+  #ownLeft(account: string): number {
     const { state } = this.#options.sequencer;
     const spent_micro = (this.#unsettled.get(account) ?? 0) + (this.#held.get(account) ?? 0);
     const isTaken = this.#writing !== null && state.paid.batches > this.#writing.number;
@@ -174,6 +212,7 @@ class OpenReceipts implements Receipts {
     const set = (micro: number): void => {
       plus(this.#held, account, micro - held_micro);
       held_micro = micro;
+      this.#tell(account);
     };
     set(most_micro);
     return {
@@ -182,7 +221,7 @@ class OpenReceipts implements Receipts {
         return held_micro;
       },
       hold: (micro) => {
-        if (micro - held_micro > this.available(account)) return false;
+        if (micro > held_micro && micro - held_micro > this.available(account)) return false;
         set(micro);
         return true;
       },
@@ -208,7 +247,8 @@ class OpenReceipts implements Receipts {
       const receipt = openReceipt(await signReceipt(identity, { claim, ...terms, time_ms }, OWN), OWN);
       // From here on nothing else runs until the receipt is kept and counted.
       held?.spend(receipt.charge_micro);
-      const left_micro = this.available(terms.caller);
+      // What is held here is this gateway's to spend, also where another one has held the same at the same moment: the device has written it.
+      const left_micro = held ? this.#ownLeft(terms.caller) : this.available(terms.caller);
       if (receipt.charge_micro > left_micro) {
         const message = `account ${terms.caller} can spend ${left_micro} micro-credits, the answer costs ${receipt.charge_micro}`;
         throw new HubError('no-credit', message);
@@ -256,17 +296,50 @@ class OpenReceipts implements Receipts {
   #count({ caller, charge_micro }: AnswerReceipt, times: 1 | -1): void {
     plus(this.#unsettled, caller, times * charge_micro);
     this.#waiting += times;
+    this.#tell(caller);
+  }
+
+  #tell(account: string): void {
+    const micro = (this.#unsettled.get(account) ?? 0) + (this.#held.get(account) ?? 0);
+    this.#options.others?.holds(account, micro);
+  }
+
+  /** Notes what was heard of. What this gateway has noted itself is known. */
+  async #note(): Promise<void> {
+    if (this.#closed) return;
+    for (let [one] = this.#heard; one; [one] = this.#heard) {
+      if (one.body.number >= this.#file.next_batch) {
+        const all = await receiptsOf(one, this.#options.blobs);
+        const own = all.filter((receipt) => this.#file.waits(servedPart(receipt)));
+        noteBatch(this.#file, one, all);
+        for (const receipt of own) this.#count(receipt, -1);
+      }
+      this.#heard.shift();
+    }
+  }
+
+  /** Whether this gateway knows of all batches before the next. */
+  get #knowsAll(): boolean {
+    return this.#file.next_batch === this.#options.sequencer.state.paid.batches;
   }
 
   async #settleOne(): Promise<AnswersSettled | null> {
-    const { sequencer, blobs } = this.#options;
+    const { sequencer, blobs, others } = this.#options;
+    await this.#note();
+    this.#again = others !== undefined && !this.#knowsAll;
+    if (this.#again) return null;
     const batch = new Batch();
     const taken: AnswerReceipt[] = [];
+    const charged = new Map<string, number>();
     for (const bytes of this.#file.waiting()) {
       const receipt = openReceipt(bytes, OWN);
       // A log forgets devices that only came and went. What they are owed waits until they are known again.
       if (!isKnownDevice(sequencer.state, receipt.device)) continue;
+      // Two gateways may have held the same credit at the same moment: what is too much waits until there is some again, and holds up no other.
+      const micro = (charged.get(receipt.caller) ?? 0) + receipt.charge_micro;
+      if (micro > creditLeft(sequencer.state, receipt.caller)) continue;
       if (!batch.add(receipt)) break;
+      charged.set(receipt.caller, micro);
       taken.push(receipt);
     }
     if (taken.length === 0) return null;
@@ -277,6 +350,11 @@ class OpenReceipts implements Receipts {
       const { index: entry } = await sequencer.write(body);
       this.#file.settle({ number: body.number, entry, blob: body.blob, parts: taken.map(servedPart) });
       for (const receipt of taken) this.#count(receipt, -1);
+    } catch (error) {
+      // Another gateway was first, or this batch is in the log already and the answer was lost: the log will say.
+      if (!others || !isOfOthers(error)) throw error;
+      this.#again = true;
+      return null;
     } finally {
       this.#writing = null;
     }

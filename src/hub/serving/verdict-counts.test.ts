@@ -5,6 +5,7 @@ import type { AnswersJudged } from '../../core/events/answers-judged.ts';
 import type { EventBody } from '../../core/events.ts';
 import { ALICE, BOB, created, History, HUB, joined, name, OWNER, RUN } from '../../core/testing/example-history.ts';
 import { type HandClock, handClock } from '../../protocol/testing/hand-clock.ts';
+import { HubError } from '../errors.ts';
 import { openVerdictCounts, VERDICT_LIMITS, type VerdictCounts } from './verdict-counts.ts';
 
 let h: History;
@@ -64,6 +65,44 @@ test('what could not be written is written later, together with what came since'
   fails = false;
   await counts.write();
   assert.deepEqual(rows(), [[0, [[ALICE, 1, 1]]]]);
+});
+
+test('what nobody has answered may be in the log: the same is asked again, and counted once', async () => {
+  const outcomes: ('heard' | 'unheard' | 'refused' | 'done')[] = [];
+  const asked: AnswersJudged[] = [];
+  const doubted = openVerdictCounts({
+    ...{ state: h.state, clock },
+    onError: (error) => problems.push(error),
+    async write(body: () => EventBody) {
+      const now = body() as AnswersJudged;
+      asked.push(now);
+      const outcome = outcomes.shift();
+      // Who leads knows an event that it has been asked for before.
+      const isThere = h.state.judged.batches > now.number;
+      if (outcome !== 'unheard' && outcome !== 'refused' && !isThere) h.happen(HUB, now);
+      if (outcome === 'refused') throw new HubError('refused', 'its number is taken', { refusal: 'wrong-batch' });
+      if (outcome !== 'done') throw new HubError('no-leader', 'nobody leads');
+    },
+  });
+  const of = (who: string) => h.state.judged.devices.get(who);
+  doubted.decided(ALICE, false);
+  outcomes.push('heard');
+  await assert.rejects(doubted.write(), { code: 'no-leader' });
+  doubted.decided(ALICE, true);
+  outcomes.push('unheard');
+  await assert.rejects(doubted.write(), { code: 'no-leader' });
+  outcomes.push('done', 'done');
+  await clock.pass(VERDICT_LIMITS.again_ms);
+  assert.deepEqual(asked.slice(1, 3), [asked[0], asked[0]]);
+  assert.deepEqual(of(ALICE), { accepted: 1, refused: 1 });
+  // Nobody has heard it, and another gateway has taken its number: it is counted anew.
+  doubted.decided(ALICE, false);
+  outcomes.push('unheard', 'refused', 'done');
+  await assert.rejects(doubted.write(), { code: 'no-leader' });
+  h.happen(HUB, { type: 'answers.judged', version: 1, number: 2, devices: [[ALICE, 0, 1]] });
+  await doubted.write();
+  assert.deepEqual(of(ALICE), { accepted: 2, refused: 2 });
+  await doubted.close();
 });
 
 test('at the end, and nothing afterwards', async () => {

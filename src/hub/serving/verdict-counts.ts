@@ -5,9 +5,11 @@ import { CORE_LIMITS } from '../../core/limits.ts';
 import { isKnownDevice } from '../../core/serving/settling.ts';
 import type { NetworkState } from '../../core/state.ts';
 import type { Clock } from '../../protocol/clock.ts';
+import { HubError } from '../errors.ts';
 
 export const VERDICT_LIMITS = {
   every_ms: 600_000, // as receipts are settled: a log of a busy hub grows by one event in ten minutes
+  again_ms: 5000, // after a question that nobody has answered: whoever leads knows its last events by their ids, and so an event that is asked for again
   devices: 8192, // of which counts wait; those that wait longest are forgotten, such as keys that the log never came to know
 } as const;
 
@@ -26,11 +28,15 @@ export interface VerdictCountsOptions {
   onError(error: unknown): void;
 }
 
+const isUnanswered = (error: unknown): boolean => error instanceof HubError && error.code === 'no-leader';
+
 type Count = { readonly accepted: number; readonly refused: number };
 
 export function openVerdictCounts({ state, clock, write: toLog, onError }: VerdictCountsOptions): VerdictCounts {
   const waiting = new Map<string, Count>();
   let writing: Promise<unknown> = Promise.resolve();
+  /** What may be in the log: whoever leads was asked, and nobody has answered. */
+  let unanswered: { readonly body: AnswersJudged; readonly taken: readonly [string, Count][] } | null = null;
   let closed = false;
 
   const add = (device: string, { accepted, refused }: Count): void => {
@@ -39,7 +45,21 @@ export function openVerdictCounts({ state, clock, write: toLog, onError }: Verdi
     if (waiting.size > VERDICT_LIMITS.devices) waiting.delete(waiting.keys().next().value!);
   };
 
+  /** Hands in the same event again, which is in the log once. */
+  const askAgain = async ({ body, taken }: NonNullable<typeof unanswered>): Promise<void> => {
+    try {
+      await toLog(() => body);
+      unanswered = null;
+    } catch (error) {
+      if (isUnanswered(error)) throw error;
+      // It is not in the log, where another gateway may have taken its number.
+      unanswered = null;
+      for (const [device, count] of taken) add(device, count);
+    }
+  };
+
   const writeOne = async (): Promise<AnswersJudged | null> => {
+    if (unanswered) await askAgain(unanswered);
     // A device that the log does not know yet may still become known.
     const known = [...waiting].filter(([device]) => isKnownDevice(state, device));
     const taken = known.slice(0, CORE_LIMITS.judged_devices).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -50,15 +70,19 @@ export function openVerdictCounts({ state, clock, write: toLog, onError }: Verdi
     ];
     const devices = taken.map(([device, count]): [string, number, number] => [device, ...most(count)]);
     for (const [device] of taken) waiting.delete(device);
-    const bodyNow = (): AnswersJudged => ({
-      ...{ type: 'answers.judged', version: 1, number: state.judged.batches, devices },
-    });
+    let body: AnswersJudged | null = null;
     try {
-      const body = bodyNow();
-      await toLog(bodyNow);
+      await toLog(() => {
+        body = { ...{ type: 'answers.judged', version: 1, number: state.judged.batches, devices } };
+        return body;
+      });
       return body;
     } catch (error) {
-      for (const [device, count] of taken) add(device, count);
+      if (body && isUnanswered(error)) {
+        unanswered = { body, taken };
+        clock.clearTimeout(timer);
+        if (!closed) timer = clock.setTimeout(tick, VERDICT_LIMITS.again_ms);
+      } else for (const [device, count] of taken) add(device, count);
       throw error;
     }
   };

@@ -34,7 +34,8 @@ export function hubChannel(
     send(frame) {
       const message = decodeFromPeer(frame);
       if (message.type === 'hello') say({ type: 'welcome', present: false, session: 0 });
-      if (message.type === 'event') onEvent(message.event, say);
+      const events = message.type === 'events' ? message.events : message.type === 'event' ? [message] : [];
+      for (const { event } of events) onEvent(event, say);
     },
     ping() {},
     close: end,

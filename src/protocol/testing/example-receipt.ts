@@ -8,9 +8,9 @@ export const person = (seed: number) => identityFromSecret(new Uint8Array(32).fi
 /** A hash that stands for something. */
 export const hashOf = (what: string): string => sha256Hex(utf8(what));
 
-/** The event with which a device says whose it is, for longer than any test. */
-export async function bindingOf(owner: Identity, device: Identity): Promise<Uint8Array> {
-  const about = { version: 1, device: device.id, expires_ms: 10 ** 12 } as const;
+/** The event with which a device says whose it is, by default for longer than any test whose clock begins at 0. */
+export async function bindingOf(owner: Identity, device: Identity, expires_ms = 10 ** 12): Promise<Uint8Array> {
+  const about = { version: 1, device: device.id, expires_ms } as const;
   const certificate = await signEvent(owner, { type: 'device.certificate', ...about });
   return signEvent(device, { type: 'device.bound', version: 1, certificate });
 }

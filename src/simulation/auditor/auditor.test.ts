@@ -7,12 +7,13 @@ import { apply } from '../../core/reduce.ts';
 import { initialState } from '../../core/state.ts';
 import { openCast } from '../../core/testing/cast.ts';
 import { drawEvents } from '../../core/testing/drawn-events.ts';
-import { playDrawn } from '../drawn-history.ts';
+import { playDrawn, playRegistry } from '../drawn-history.ts';
 import { Auditor } from './auditor.ts';
 import { difference } from './compare.ts';
 
 /** Histories of rules alone in a run of all tests; `npm run simulate` plays more. */
 const DRAWN = 25;
+const FOLLOWING = 8;
 
 test('it imports nothing of the core but events, and the comparison the types of the state', () => {
   for (const file of readdirSync(import.meta.dirname).filter((name) => !name.includes('.test.'))) {
@@ -35,6 +36,10 @@ test('it imports nothing of the core but events, and the comparison the types of
 
 test('drawn histories: core and auditor agree what may follow and what comes of it', async () => {
   for (let seed = 1; seed <= DRAWN; seed++) assert.equal(await playDrawn(seed), null, `seed ${seed}`);
+});
+
+test('drawn histories of a log that follows a registry: core and auditor agree', async () => {
+  for (let seed = 1; seed <= FOLLOWING; seed++) assert.equal(await playRegistry(seed), null, `seed ${seed}`);
 });
 
 test('one share more, one judge less, one millisecond later are told', async () => {

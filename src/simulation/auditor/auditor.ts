@@ -5,11 +5,23 @@ import type { RoundMerged } from '../../core/events/round-merged.ts';
 import type { RunCreated } from '../../core/events/run-created.ts';
 import type { EventBody, LoggedEvent } from '../../core/events.ts';
 import { seededRandom } from '../../protocol/random.ts';
-import { accountOf, type Books, newPeer, openBooks, openRun, present, type RunBook, type Work } from './books.ts';
+import {
+  accountOf,
+  type Books,
+  type Coming,
+  newPeer,
+  openBooks,
+  openRun,
+  present,
+  type RunBook,
+  type Work,
+} from './books.ts';
 import { countJudged, pay as payForAnswers } from './what-answers-pay.ts';
 import { countStakes, earn, forfeit, giveBack, lock, payable, release } from './what-is-at-stake.ts';
-import { certificateIn, type InRun, mayNotFollow } from './what-may-follow.ts';
+import { type InRun, mayNotFollow, name, PEOPLE } from './what-may-follow.ts';
+import { list, see } from './what-the-registry-says.ts';
 import { endWork, goOn, tick } from './when.ts';
+import { bring, comingOf, giveUpLate } from './who-comes-from-elsewhere.ts';
 import { fill, give, level, passOn } from './who-holds-which-stage.ts';
 import { acceptedWork, decide } from './who-is-accepted.ts';
 import { settleAppeals, settleSilence } from './who-is-appealed.ts';
@@ -40,19 +52,18 @@ export class Auditor {
     switch (body.type) {
       case 'tick':
         tick(books, body.time_ms);
+        giveUpLate(books);
         return;
-      case 'device.bound': {
-        const { owner, expires_ms } = certificateIn(body.certificate)!;
-        books.devices.set(author, { owner, expires_ms, revoked: false });
-        for (const run of books.runs.values()) fill(books, run);
-        return;
-      }
+      case 'device.bound':
       case 'device.revoked':
-        books.devices.get(body.device)!.revoked = true;
-        return;
       case 'account.address':
-        books.addresses.set(author, { address: body.address, changes: body.change + 1 });
-        for (const run of books.runs.values()) if (run.shares.has(author)) run.balances_since = books.events;
+        name(books, author, body);
+        return;
+      case 'registry.seen':
+        see(books, body, PEOPLE);
+        return;
+      case 'run.listed':
+        list(books, body);
         return;
       case 'run.created':
         books.runs.set(event.id, openRun(event.id, author, body, this.#royaltyOf(body), books.events));
@@ -61,6 +72,12 @@ export class Auditor {
       case 'answers.settled':
       case 'earnings.paid':
         payForAnswers(books, body);
+        return;
+      case 'run.arrived':
+        books.arriving.set(body.run, comingOf(books, author, body) as Coming);
+        return;
+      case 'run.part':
+        bring(books, author, body);
         return;
       case 'answers.judged':
         countJudged(books, body);
@@ -82,7 +99,7 @@ export class Auditor {
 }
 
 const MOVES_BALANCES: readonly EventBody['type'][] = [
-  ...(['round.merged', 'run.ended', 'plant.revealed'] as const),
+  ...(['round.merged', 'run.ended', 'run.moved', 'plant.revealed'] as const),
   ...(['stake.locked', 'stake.released', 'payout.settled'] as const),
 ];
 
@@ -104,7 +121,16 @@ const FOLLOWS: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun,
   'run.paused': stopRun,
   'run.ended': stopRun,
   'run.resumed'({ run }) {
-    Object.assign(run, { phase: 'gathering', idle_rounds: 0, opens_ms: 0, watches: new Map() });
+    Object.assign(run, { phase: 'gathering', leaves_for: null, idle_rounds: 0, opens_ms: 0, watches: new Map() });
+  },
+  'run.leaving'({ run }, { to, url }) {
+    run.leaves_for = `${to} ${url}`;
+    run.attempt++;
+  },
+  'run.moved'({ run }) {
+    Object.assign(run, { phase: 'finished', leaves_for: null, gone: true, moves: run.moves + 1 });
+    giveBack(run);
+    forget(run);
   },
   'run.halted'({ run }) {
     run.phase = 'paused';
@@ -223,6 +249,7 @@ function closeRound(run: RunBook): void {
   if (run.closing && run.phase !== 'finished') run.phase = run.closing === 'paused' ? 'paused' : 'finished';
   run.closing = null;
   if (run.phase !== 'finished') return;
+  run.leaves_for = null;
   giveBack(run);
   forget(run);
 }

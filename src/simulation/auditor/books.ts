@@ -116,6 +116,10 @@ export interface RunBook {
   published: number;
   phase: Phase;
   closing: 'paused' | 'ended' | null;
+  /** The hub where its owner wants it, and its address; whether it is there, and how often it has gone from log to log. */
+  leaves_for: string | null;
+  gone: boolean;
+  moves: number;
   round: number;
   attempt: number;
   seed: string;
@@ -182,20 +186,51 @@ export interface Purses {
   answers: number;
 }
 
+export interface Listed {
+  readonly hub: string;
+  readonly url: string;
+  readonly owner: string;
+  readonly listed: number;
+  readonly name: string;
+  readonly moves: number;
+}
+
+/** A run that comes from another log, and what of it is here. */
+export interface Coming {
+  readonly by: string;
+  readonly from: string;
+  readonly spec: RunCreated;
+  /** How often it has gone from log to log, with this time. */
+  readonly moves: number;
+  /** The hash and the size of what it brings. */
+  readonly state: string;
+  readonly size_bytes: number;
+  readonly since_ms: number;
+  readonly bytes: Uint8Array;
+  readonly parts: number;
+  readonly blobs: readonly string[];
+}
+
 export interface Books {
   readonly hub: string;
   events: number;
   time_ms: number;
   readonly runs: Map<string, RunBook>;
+  readonly arriving: Map<string, Coming>;
   readonly devices: Map<string, { readonly owner: string; readonly expires_ms: number; revoked: boolean }>;
   readonly addresses: Map<string, { readonly address: string; readonly changes: number }>;
+  /** The log that names devices and addresses, and how much of it was seen; null: this one does. */
+  registry: { readonly hub: string; readonly url: string; readonly size: number; readonly root: string } | null;
+  /** By run, where it is listed. */
+  readonly directory: Map<string, Listed>;
   readonly purses: Purses;
   /** By device, how many parts of its answers were called right and wrong; and how many events have said so. */
   readonly said: { readonly of: Map<string, { readonly right: number; readonly wrong: number }>; events: number };
 }
 
 export const openBooks = (hub: string): Books => ({
-  ...{ hub, events: 0, time_ms: 0, runs: new Map(), devices: new Map(), addresses: new Map() },
+  ...{ hub, events: 0, time_ms: 0, runs: new Map(), arriving: new Map(), devices: new Map(), addresses: new Map() },
+  ...{ registry: null, directory: new Map() },
   purses: { micro: new Map(), counts: new Map(), batches: 0, answers: 0 },
   said: { of: new Map(), events: 0 },
 });
@@ -219,7 +254,7 @@ export function openRun(
 ): RunBook {
   return {
     ...{ id, owner, spec, rules: spec.rules, pending: null, proposals: 0, margins: new Map(), published: 0 },
-    ...{ phase: 'gathering', closing: null },
+    ...{ phase: 'gathering', closing: null, leaves_for: null, gone: false, moves: 0 },
     ...{ eligible: [], first_amount: null, draw: null, replaced: false, silent: [], appeals: false },
     ...{ round: 0, attempt: 0, seed: '', opened_ms: 0, deadline_ms: 0, grace_ms: 0, judging_ms: 0, reveal_ms: 0 },
     ...{

@@ -1,6 +1,6 @@
 // Where the core's state and the auditor's books say something else of the same log.
 import type { NetworkState, RunState } from '../../core/state.ts';
-import type { Books, RunBook } from './books.ts';
+import type { Books, Listed, RunBook } from './books.ts';
 import { attendance } from './when.ts';
 import { holders } from './who-holds-which-stage.ts';
 
@@ -11,10 +11,15 @@ export function difference(state: NetworkState, books: Books): string | null {
   if (known(state) !== known(books)) return `the state is ${known(state)}, the auditor's ${known(books)}`;
   const people = ({ devices, addresses }: Pick<Books, 'devices' | 'addresses'>) => plain({ devices, addresses });
   if (people(state) !== people(books)) return `people are ${people(state)}, the auditor's ${people(books)}`;
+  const places = ({ registry, directory }: Pick<Books, 'registry' | 'directory'>) =>
+    plain([registry && [registry.hub, registry.url, registry.size, registry.root], [...directory].map(placeOf)]);
+  if (places(state) !== places(books)) return `the registry is ${places(state)}, the auditor's ${places(books)}`;
   const [money, purses] = [moneyOf(state), moneyInPurses(books)];
   if (plain(money) !== plain(purses)) return `the money is ${plain(money)}, the auditor's ${plain(purses)}`;
   const [counted, said] = [judgedOf(state), saidOf(books)];
   if (plain(counted) !== plain(said)) return `judged answers are ${plain(counted)}, the auditor's ${plain(said)}`;
+  const [come, coming] = [arrivalsOf(state), comingIn(books)];
+  if (plain(come) !== plain(coming)) return `what comes is ${plain(come)}, the auditor's ${plain(coming)}`;
   for (const [id, run] of state.runs) {
     const [core, auditor] = [asKept(run), asAudited(books.runs.get(id)!)];
     for (const what of Object.keys(auditor)) {
@@ -25,9 +30,18 @@ export function difference(state: NetworkState, books: Books): string | null {
   return null;
 }
 
-/** One text for what is the same: maps as lists of pairs, whose order the log gives. */
-const plain = (value: unknown): string =>
-  JSON.stringify(value, (_, part) => (part instanceof Map ? [...part] : part)) ?? 'undefined';
+const placeOf = ([run, { hub, url, owner, listed, name, moves }]: [string, Listed]) => [
+  run,
+  ...[hub, url, owner, listed, name, moves],
+];
+
+/** One text for what is the same: maps as lists of pairs, whose order the log gives; fields in whatever order they were read. */
+export const plain = (value: unknown): string =>
+  JSON.stringify(value, (_, part) => {
+    if (part instanceof Map) return [...part];
+    if (part === null || typeof part !== 'object' || Array.isArray(part)) return part;
+    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
+  }) ?? 'undefined';
 
 /** Both as text where they differ: of two lists the first entry that is another one. */
 function differing(found: unknown, expected: unknown): readonly [string, string] | null {
@@ -37,7 +51,8 @@ function differing(found: unknown, expected: unknown): readonly [string, string]
   return at === -1 ? ['nothing more', plain(expected[found.length])] : [plain(found[at]), plain(expected[at])];
 }
 
-const sorted = <T>(map: ReadonlyMap<string, T>): [string, T][] => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+/** In order of the key, for maps whose order says nothing. */
+export const sorted = <T>(map: ReadonlyMap<string, T>): [string, T][] => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 
 /** By purse, what is in it, as the auditor names them; and how often each account was granted or paid something. */
 function moneyOf({ paid }: NetworkState): readonly unknown[] {
@@ -73,6 +88,18 @@ const saidOf = ({ said: { of, events } }: Books): unknown => [
   sorted(of).map(([id, { right, wrong }]) => [id, right, wrong]),
 ];
 
+const arrivalsOf = ({ arriving }: NetworkState): unknown =>
+  [...arriving].map(([run, { by, from, spec, moves, state, size_bytes, since_ms, parts, blobs }]) => [
+    ...[run, by, from, spec.name, moves, state, size_bytes, since_ms, parts.length, blobs],
+    Buffer.concat(parts).toString('base64'),
+  ]);
+
+const comingIn = ({ arriving }: Books): unknown =>
+  [...arriving].map(([run, { by, from, spec, moves, state, size_bytes, since_ms, parts, blobs, bytes }]) => [
+    ...[run, by, from, spec.name, moves, state, size_bytes, since_ms, parts, blobs],
+    Buffer.from(bytes).toString('base64'),
+  ]);
+
 /** What is not nothing, in order of its name. */
 const filled = (amounts: readonly [string, number][]): [string, number][] =>
   amounts.filter(([, amount]) => amount !== 0).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -89,6 +116,7 @@ function asKept(run: RunState): Record<string, unknown> {
     },
     ...{ balances_since: run.balances_since, whole_rounds: run.checkpoint.merged_rounds, stated: run.stated },
     steps: [run.recent.at(-1)?.step ?? null, run.checkpoint.rest],
+    moves: [run.leaving && `${run.leaving.hub} ${run.leaving.url}`, run.moved !== null, run.moves],
     ...{ stated_rounds: run.stated_rounds, promised: run.emitted_shares, merged_amount: run.merged_amount },
     seats: [run.eligible, run.first_amount, run.draw, run.replaced, run.silent, run.appeals],
     watches: [...run.watches].map(([id, { best, worse_models, round }]) => [id, best, worse_models, round]),
@@ -135,6 +163,7 @@ function asAudited(run: RunBook): Record<string, unknown> {
     ...{ grace_ms, judging_ms, reveal_ms, pending, balances_since, whole_rounds, stated, stated_rounds },
     ...{ idle: [run.idle_rounds, run.opens_ms, run.empty_ms], attendance: attendance(run), promised, merged_amount },
     steps: [run.step, run.rest],
+    moves: [run.leaves_for, run.gone, run.moves],
     seats: [run.eligible, run.first_amount, run.draw, run.replaced, run.silent, run.appeals],
     watches: [...run.watches].map(([id, { best, worse, round }]) => [id, best, worse, round]),
     works: [...run.works.values()].map((work) => [

@@ -13,13 +13,13 @@ import { encodeStrict } from '../../protocol/strict-cbor-encode.ts';
 import { accountOf, type Books, present, type RunBook } from './books.ts';
 import { type AboutMoney, mayNotCount, mayNotPay } from './what-answers-pay.ts';
 import { balance, isBacked, mayNotLock, mayNotRelease, payable } from './what-is-at-stake.ts';
-import { holders } from './who-holds-which-stage.ts';
+import { mayNotList, mayNotSee, type People } from './what-the-registry-says.ts';
+import { comingOf, mayNotBring, tooManyRuns } from './who-comes-from-elsewhere.ts';
+import { fill, holders } from './who-holds-which-stage.ts';
 import { acceptedWork, stakeOf } from './who-is-accepted.ts';
 import { mayNotContest, mayNotSealContest, mayNotShowContest } from './who-is-contested.ts';
 import { mayClaim, mayNotDraw, mayNotSeal, mayNotShow, strangeName } from './who-judges.ts';
 
-const UNFINISHED_RUNS_OF_ALL = 64;
-const UNFINISHED_RUNS = 8;
 const RULE_PROPOSALS = 1000;
 const LIMITS_PUBLISHED = 1000;
 /** With more than this a sum of amounts might not be exact. */
@@ -39,15 +39,21 @@ export function mayNotFollow(books: Books, event: LoggedEvent): string | null {
     case 'tick':
       return firstOf([author !== books.hub, 'not the hub'], [body.time_ms < books.time_ms, 'time goes back']);
     case 'device.bound':
-      return mayNotBind(books, author, body);
-    case 'device.revoked': {
-      const known = books.devices.get(body.device);
-      return firstOf([known?.owner !== author, 'not its owner'], [known?.revoked === true, 'revoked already']);
-    }
+    case 'device.revoked':
     case 'account.address':
-      return mayNotMove(books, author, body);
+      return books.registry ? 'the registry names devices and addresses' : mayNotName(books, author, body);
+    case 'registry.seen':
+      return mayNotSee(books, author, body, PEOPLE);
+    case 'run.listed':
+      return mayNotList(books, author, body);
     case 'run.created':
       return mayNotCreate(books, event, body);
+    case 'run.arrived': {
+      const coming = comingOf(books, author, body);
+      return typeof coming === 'string' ? coming : null;
+    }
+    case 'run.part':
+      return mayNotBring(books, author, body);
     case 'answers.judged':
       return mayNotCount(books, author, body);
     case 'credit.granted':
@@ -56,8 +62,50 @@ export function mayNotFollow(books: Books, event: LoggedEvent): string | null {
       return mayNotPay(books, author, body);
   }
   const run = books.runs.get(body.run);
-  return run ? mayNotFollowInRun(books, run, author, body) : 'no such run';
+  if (!run) return 'no such run';
+  if (run.gone && body.type !== 'peer.left' && body.type !== 'shares.stated') return 'it is elsewhere';
+  return mayNotFollowInRun(books, run, author, body);
 }
+
+/** Whether somebody may say so of a device, or of an address. */
+function mayNotName(books: Books, author: string, body: EventBody): string | null {
+  switch (body.type) {
+    case 'device.bound':
+      return mayNotBind(books, author, body);
+    case 'device.revoked': {
+      const known = books.devices.get(body.device);
+      return firstOf([known?.owner !== author, 'not its owner'], [known?.revoked === true, 'revoked already']);
+    }
+    case 'account.address':
+      return mayNotMove(books, author, body);
+    default:
+      return 'of neither';
+  }
+}
+
+/** What becomes of devices and addresses. */
+export function name(books: Books, author: string, body: EventBody): void {
+  switch (body.type) {
+    case 'device.bound': {
+      const { owner, expires_ms } = certificateIn(body.certificate)!;
+      books.devices.set(author, { owner, expires_ms, revoked: false });
+      for (const run of books.runs.values()) fill(books, run);
+      return;
+    }
+    case 'device.revoked':
+      books.devices.get(body.device)!.revoked = true;
+      return;
+    case 'account.address':
+      books.addresses.set(author, { address: body.address, changes: body.change + 1 });
+      for (const run of books.runs.values()) if (run.shares.has(author)) run.balances_since = books.events;
+  }
+}
+
+/** The same for what a registry says. */
+export const PEOPLE: People = {
+  mayNot: (books, { author, body }) => mayNotName(books, author, body),
+  follow: (books, { author, body }) => name(books, author, body),
+};
 
 /** What an owner has signed for a device. Throws nothing; null: it is no certificate. */
 export function certificateIn(certificate: Uint8Array): { owner: string; device: string; expires_ms: number } | null {
@@ -92,15 +140,13 @@ const mayNotMove = (books: Books, author: string, body: AccountAddress): string 
 
 function mayNotCreate(books: Books, { id, author }: LoggedEvent, body: RunCreated): string | null {
   const { ancestor, model, stages, checkpoint_every, apart_rounds } = body;
-  const owner = accountOf(books, author);
-  const going = [...books.runs.values()].filter(({ phase }) => phase !== 'finished');
-  const own = going.filter((run) => accountOf(books, run.owner) === owner);
   const stated = ancestor && books.runs.get(ancestor.run)?.stated;
   const from = stated && [stated.model, stated.merged_rounds, stated.model].join();
+  const full = tooManyRuns(books, author);
   return firstOf(
-    [books.runs.has(id), 'it is there'],
-    [going.length >= UNFINISHED_RUNS_OF_ALL, 'too many runs'],
-    [own.length >= UNFINISHED_RUNS, 'too many runs of one owner'],
+    [books.runs.has(id) || books.arriving.has(id), 'it is there, or comes'],
+    [body.hub !== undefined && body.hub !== books.hub, 'for another log'],
+    [full !== null, full ?? ''],
     [
       ancestor !== undefined && from !== [ancestor.model, ancestor.merged_rounds, model].join(),
       'not from a stated model',
@@ -124,7 +170,8 @@ export function modelsGetWorse(run: RunBook): boolean {
 export type InRun = Exclude<
   EventBody,
   | AboutMoney
-  | { type: 'tick' | 'device.bound' | 'device.revoked' | 'account.address' | 'run.created' | 'answers.judged' }
+  | { type: 'tick' | 'device.bound' | 'device.revoked' | 'account.address' | 'answers.judged' | 'registry.seen' }
+  | { type: 'run.created' | 'run.arrived' | 'run.part' | 'run.listed' }
 >;
 
 type Rule = readonly [broken: boolean, why: string];
@@ -157,6 +204,24 @@ const IN_RUN: { readonly [Type in InRun['type']]: (at: At, body: Extract<InRun, 
   'run.paused': mayNotStop,
   'run.ended': mayNotStop,
   'run.resumed': mayNotStop,
+  'run.leaving'({ books, run, notTheOwner }, body) {
+    return firstOf(
+      notTheOwner,
+      [body.to === books.hub, 'to where it is'],
+      [run.phase !== 'paused', 'not paused'],
+      another(run, body),
+      [run.contests.size > 0, 'something is contested'],
+      [run.moves >= 16, 'it has moved too often'],
+    );
+  },
+  'run.moved'({ run, notTheHub }, body) {
+    return firstOf(
+      notTheHub,
+      [run.leaves_for === null, 'its owner wants it here'],
+      [[body.to, body.url].join(' ') !== run.leaves_for, 'to somewhere else'],
+      [body.owner !== run.owner || body.move !== run.moves, 'of another owner, or another move'],
+    );
+  },
   'run.halted'({ run, notTheHub }, body) {
     return firstOf(notTheHub, [!modelsGetWorse(run), 'the models do not get worse'], another(run, body));
   },

@@ -52,13 +52,13 @@ export function IdentityBox({ work }: { work: ContributionState | null }) {
             . There is no account and no password: whoever has your 24 words is you.
           </>
         ) : (
-          'Nobody yet. This browser makes a key when you first contribute; there is no account and no password.'
+          'Nobody yet. This browser makes a key when you first contribute.'
         )}
       </p>
       {identity?.temporary ? (
         <p class="note">
-          This browser keeps nothing for this page: each visit has a key of its own that goes with the tab, and there
-          are no words to carry away. Let it keep site data, or take part from a terminal, to earn for good.
+          This browser keeps nothing for this page: each visit has a key of its own that goes with the tab. Let it keep
+          site data, or take part from a terminal, to earn for good.
         </p>
       ) : phrase === null && !asked ? (
         <p class="actions">
@@ -86,7 +86,7 @@ export function IdentityBox({ work }: { work: ContributionState | null }) {
           <p class="note">
             Write them down and keep them; they are the only way to what you earn when this browser is lost. To carry
             them to another device, open this page there, choose “I have words from another device”, and scan the code
-            with its scanner: a camera app may keep what it reads, or send it away.
+            with its scanner: a camera app may send away what it reads.
           </p>
           <ol>
             {phrase.split(' ').map((word, i) => (

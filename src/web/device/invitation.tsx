@@ -27,6 +27,8 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
   const reluctant = useReluctance();
   const [last] = useState(lastAtWork);
   const learns = trainsOnText(game);
+  // The browser lets this page speak to its own hub alone, so that a tab cannot follow by itself as other devices do.
+  if (overview.moved) return <p class="lead">{capital(overview.problem!)}.</p>;
   if (phase === 'finished') {
     return (
       <p class="lead">
@@ -57,9 +59,7 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
       await begin(run, work);
       noteWork(work);
     } catch {
-      setProblem(
-        'The code that computes could not be downloaded. The hub may be unreachable, or serve a newer page: reload this one.',
-      );
+      setProblem('The code that computes could not be downloaded: reload this page.');
     } finally {
       setStarting(false);
     }
@@ -72,12 +72,12 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
         works only while this page is open, stops the moment you say so, and what it has handed in by then is yours.
       </p>
       {phase === 'paused' && (
-        <p class="note">“{called}” is paused. You can lend this tab now; it begins to work when the run is resumed.</p>
+        <p class="note">“{called}” is paused. A tab that you lend now begins when the run is resumed.</p>
       )}
       {last?.run === run && !again && (
         <p class="note">
           This browser was at work here until {formatTime(last.left_ms)}, when its tab was closed. What it had handed in
-          is safe; press the button to go on as before.
+          is safe.
         </p>
       )}
       <label>
@@ -86,12 +86,11 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
       </label>
       {isStrangers && game_file && (
         <p class="note">
-          {nameOf(game)} is a game that somebody else has written, and no part of this page. Its{' '}
+          {nameOf(game)} is a game that somebody else has written. Its{' '}
           <a href={`/blobs/${game_file}`} target="_blank" rel="noreferrer">
             file
           </a>{' '}
-          runs in a sandbox: it reaches no key, nothing that this browser has kept, nothing of this page and no network,
-          and it is ended when it loops.
+          runs in a sandbox: it reaches no key, no page and no network, and is ended when it loops.
           <label class="choice">
             <input
               type="checkbox"
@@ -106,7 +105,7 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
       {reluctant.length > 0 && (
         <p class="note">
           {capital(reluctant.map((reason) => PAUSES[reason]).join(' and '))}. Nothing is fetched unless you press the
-          button; if you do, it works all the same.
+          button.
         </p>
       )}
       <p class="actions">
@@ -117,8 +116,8 @@ export function Invitation({ overview, again }: { overview: RunOverview; again: 
       <p class="fine">
         It first fetches the code that computes:{' '}
         {size_bytes === null ? 'a few megabytes' : `about ${formatBytes(size_bytes)}`}, once; your browser keeps it. It
-        can read nothing of yours, and sends only what it has learned. A hidden tab goes on working. For a stronger
-        device, in a terminal:
+        can read nothing of yours, and sends only what it has learned. A hidden tab goes on. For a stronger device, in a
+        terminal:
       </p>
       <CopyBox text={`npx potluck join ${location.origin}`} />
       {problem && (

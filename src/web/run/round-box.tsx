@@ -18,12 +18,12 @@ export function RoundBox({ run }: { run: LiveRun }) {
       <p class="fine">
         {phase === 'finished'
           ? round < rounds
-            ? 'The owner ended the run here.'
+            ? 'It ended here.'
             : 'All rounds are merged.'
           : phase === 'paused'
-            ? 'The owner has paused the run.'
+            ? 'Its owner has paused it.'
             : ahead === null
-              ? 'The time left is known after a few rounds.'
+              ? 'The time left: after a few rounds.'
               : `About ${formatDuration(ahead)} to go at this pace.`}
       </p>
       {(phase === 'working' || phase === 'judging' || phase === 'merging') && <h3>The open round</h3>}

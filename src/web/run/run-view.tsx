@@ -88,7 +88,8 @@ function Opening(props: { run: LiveRun; brought: Brought; yours: boolean; connec
         {next && <p class="lead">{next}</p>}
         {overview.problem !== null && (
           <p class="note" role="alert">
-            {capital(overview.problem)}.
+            {capital(overview.problem)}.{' '}
+            {overview.moved && <a href={`${overview.moved.url}/r/${overview.run}`}>There</a>}
           </p>
         )}
       </div>

@@ -96,3 +96,11 @@ test('a game that trains no model is not called one', () => {
   assert.equal(sentence, 'One device is playing a game of research. It has merged 1.23k hashes.');
   assert.equal(of({ game: 'research', phase: 'finished', round: 60 }, worker(true)).action, null);
 });
+
+test('a run that has gone to another hub has not ended, and there is nothing to press here', () => {
+  const moved = { hub: 'b'.repeat(64), url: 'http://b.example', entry: 0, index: 3 };
+  for (const round of [0, 3]) {
+    const { sentence, action } = of({ phase: 'finished', round, moved }, worker(false));
+    assert.deepEqual([sentence, action], ['Gone to another hub.', null]);
+  }
+});

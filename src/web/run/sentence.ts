@@ -24,6 +24,7 @@ export function describeRun(run: RunOverview, peers: Iterable<PeerView>): RunSen
     ? `It has read ${formatCount(run.merged_amount)} tokens.`
     : `It has merged ${formatCount(run.merged_amount)} ${nameOf(run.unit)}.`;
   const thing = learns ? 'a small model' : `a game of ${nameOf(run.game)}`;
+  if (run.moved) return { sentence: 'Gone to another hub.', next: null, action: null };
   if (phase === 'finished') return over(run, gave, learns);
   if (phase === 'paused') {
     return {
@@ -33,7 +34,7 @@ export function describeRun(run: RunOverview, peers: Iterable<PeerView>): RunSen
           : round === 0
             ? 'Paused by its owner before anything was learned.'
             : `Paused by its owner. ${has}`,
-      next: 'Nobody works now, and nothing is lost. When the owner resumes it, devices that are here go on by themselves.',
+      next: 'Nobody works now, and nothing is lost. When its owner resumes it, devices here go on.',
       action: null,
     };
   }
@@ -54,7 +55,7 @@ export function describeRun(run: RunOverview, peers: Iterable<PeerView>): RunSen
   if (here === 0) {
     return {
       sentence: `Nobody is at work now. ${has}`,
-      next: `${formatWhole(round)} of ${many(rounds, 'round')} are merged. The run waits until a device comes, and nothing is lost.`,
+      next: `${formatWhole(round)} of ${many(rounds, 'round')} are merged. It waits for a device, and nothing is lost.`,
       action: 'lend',
     };
   }
@@ -79,7 +80,7 @@ function trouble(run: RunOverview): string | null {
   const { attempt, round_ms, problem } = run;
   if (problem !== null) return null; // the hub itself says what
   if (attempt >= IDLE_ATTEMPTS) {
-    return `This round has begun ${many(attempt + 1, 'time')}, because no work came in before it closed. The devices here may be too slow for rounds of ${formatDuration(round_ms)}; a faster one can help.`;
+    return `This round has begun ${many(attempt + 1, 'time')}: no work came in before it closed. The devices here may be too slow for rounds of ${formatDuration(round_ms)}; a faster one can help.`;
   }
   const { name, words, better, first, last } = run.metrics[0];
   if (last === null || first === null || (better === 'lower' ? last <= first : last >= first)) return null;
@@ -90,7 +91,7 @@ function trouble(run: RunOverview): string | null {
 
 function over({ round, rounds, merged_amount }: RunOverview, gave: number, learns: boolean): RunSentence {
   if (round === 0) {
-    const next = 'No round was merged, so there is no trained model to play with or to take home.';
+    const next = 'No round was merged, so there is no trained model.';
     return { sentence: 'Ended by its owner before anything was learned.', next, action: 'start' };
   }
   const what = learns ? `taught a small model from ${formatCount(merged_amount)} tokens` : 'played it to its end';

@@ -61,7 +61,7 @@ export function LazyView<P extends object>(given: {
     return (
       <section class="empty" role="alert">
         <h1>This part of the page did not load</h1>
-        <p>The hub may be away, or serve a newer page than the one that is open here.</p>
+        <p>The hub may be away, or serve a newer page.</p>
         <p class="actions">
           <button type="button" onClick={() => setAttempt(attempt + 1)}>
             Try again

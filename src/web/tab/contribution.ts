@@ -285,6 +285,7 @@ async function oneStretch(
   const tell = newsReader(set, view, verdicts, serving);
   const result = await joinFound({
     found: { hub, view },
+    at: () => url,
     role,
     name,
     identity,

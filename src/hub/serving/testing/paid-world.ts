@@ -9,7 +9,7 @@ import { openSequencer } from '../../sequencer.ts';
 import type { Ticket } from '../caller.ts';
 import type { PaymentsOptions } from '../payments.ts';
 import { mayEarn, openReceipts } from '../receipts.ts';
-import { type FakeDevice, type Habits, PoolWorld } from './pool-world.ts';
+import { type FakeDevice, type Habits, type Place, PoolWorld } from './pool-world.ts';
 
 export const HUB = person(1);
 export const OWNER = person(3);
@@ -55,9 +55,9 @@ export async function paidWorld(credit_micro: number, more: Partial<PaymentsOpti
     ...more,
   });
   let seed = 10;
-  const device = (habits: Partial<Habits> = {}): FakeDevice => {
+  const device = (habits: Partial<Habits> = {}, at?: Place): FakeDevice => {
     const identity = person(seed++);
-    return world.device({ identity, offer: PRICES, ...habits }, identity.id);
+    return world.device({ identity, offer: PRICES, ...habits }, identity.id, at);
   };
   return { world, device, receipts, sequencer, added, problems, grant };
 }

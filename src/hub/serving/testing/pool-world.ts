@@ -71,6 +71,16 @@ interface Written {
   readonly input_tokens: number;
 }
 
+/** Where a device is connected: a pool, or a front end of pools at other processes, which refuses later what those find wrong. */
+export interface Place {
+  hear(
+    connection: FakeDevice['connection'],
+    message: FromServingPeer,
+    refuse: (error: Error) => void,
+  ): void | Promise<void>;
+  gone(connection: FakeDevice['connection']): void;
+}
+
 export class FakeDevice {
   readonly peer: string;
   readonly number: string;
@@ -80,18 +90,23 @@ export class FakeDevice {
   frozen = false;
   readonly #habits: Habits;
   readonly #world: PoolWorld;
+  readonly #place: Place;
   readonly #writing = new Map<string, Timer>();
   readonly #paid = new Map<string, Written>();
   #count = 0;
   #gone = false;
   readonly connection;
 
-  constructor(world: PoolWorld, number: string, habits: Partial<Habits>, peer: string) {
+  constructor(world: PoolWorld, number: string, habits: Partial<Habits>, peer: string, place: Place) {
     this.#world = world;
+    this.#place = place;
     this.#habits = { ...HONEST, ...habits };
     this.number = number;
     this.peer = peer;
-    this.connection = { number, peer, tell: (message: ToServingPeer) => this.#arrives(message) };
+    this.connection = {
+      ...{ number, peer, tell: (message: ToServingPeer) => this.#arrives(encodeMessage(message)) },
+      send: (frame: Uint8Array) => this.#arrives(frame),
+    };
     this.offer();
   }
 
@@ -112,11 +127,12 @@ export class FakeDevice {
   /** Sends what may be anything, as bytes over the wire. */
   say(message: FromServingPeer): void {
     if (this.frozen || this.#gone) return;
+    const refuse = (error: unknown): void => void this.refused.push((error as Error).message);
     try {
       const decoded: FromPeer = decodeFromPeer(encodeMessage(message));
-      if (isServing(decoded)) this.#world.pool.hear(this.connection, decoded);
+      if (isServing(decoded)) this.#place.hear(this.connection, decoded, refuse)?.catch(refuse);
     } catch (error) {
-      this.refused.push((error as Error).message);
+      refuse(error);
     }
   }
 
@@ -140,7 +156,7 @@ export class FakeDevice {
   die(): void {
     this.#gone = true;
     this.#stopAll();
-    this.#world.pool.gone(this.connection);
+    this.#place.gone(this.connection);
   }
 
   /** Hands over what it writes, because its owner is back. */
@@ -153,8 +169,8 @@ export class FakeDevice {
     this.offer(0);
   }
 
-  #arrives(message: ToServingPeer): void {
-    const arrived = decodeFromHub(encodeMessage(message)) as ToServingPeer;
+  #arrives(frame: Uint8Array): void {
+    const arrived = decodeFromHub(frame) as ToServingPeer;
     this.heard.push(arrived);
     if (this.#gone) return;
     if (arrived.type === 'answer-stop') {
@@ -289,9 +305,10 @@ export class PoolWorld {
     });
   }
 
-  device(habits: Partial<Habits> = {}, peer?: string): FakeDevice {
+  /** @param at another process of the hub, if it is connected there */
+  device(habits: Partial<Habits> = {}, peer?: string, at: Place = this.pool): FakeDevice {
     const number = String(this.#number++);
-    return new FakeDevice(this, number, habits, peer ?? number.padStart(64, '0'));
+    return new FakeDevice(this, number, habits, peer ?? number.padStart(64, '0'), at);
   }
 
   /** Asks, and reads to the end. */
