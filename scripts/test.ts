@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { pathToFileURL } from 'node:url';
@@ -15,6 +16,8 @@ const BIN = join(ROOT, 'node_modules', '.bin');
 const windows = process.platform === 'win32';
 /** No test may hang for ever; on a machine that does ten other things one takes ten times as long. */
 const TIMEOUT_MS = 600_000;
+/** So many files that failed are run once more, alone: a fault shows again, and chance on a busy machine does not. More than these are no chance. */
+const TRIED_AGAIN = 3;
 /** How many of the slowest files are named. */
 const NAMED = 10;
 
@@ -97,28 +100,49 @@ if (only.length === 0) {
   process.env.NODE_OPTIONS = [process.env.NODE_OPTIONS, flag].filter(Boolean).join(' ');
 }
 process.env.POTLUCK_TEST_CPU = join(notes, 'cpu');
-const tests = run({
-  ...{ cwd: ROOT, files: files.map((file) => resolve(ROOT, file)), concurrency, timeout: TIMEOUT_MS },
-  execArgv: [`--import=${pathToFileURL(join(ROOT, 'scripts', 'test-cpu.ts'))}`],
-});
-tests.on('test:summary', ({ file, success, duration_ms }) => {
-  if (file) took.set(nameOf(file), duration_ms);
-  else if (!success) process.exitCode = 1;
-});
-tests.compose(new spec()).pipe(process.stdout);
-tests.on('end', () => {
+const failed = await testFiles(files, concurrency);
+const again = only.length === 0 && failed.length <= TRIED_AGAIN ? failed : [];
+if (again.length > 0) process.stdout.write(`\nOnce more, one at a time: ${again.map(nameOf).join(', ')}\n`);
+const stillFailed = again.length > 0 ? await testFiles(again, 1) : failed;
+process.exitCode = stillFailed.length > 0 ? 1 : 0;
+process.stdout.write(figures());
+const byChance = again.filter((file) => !stillFailed.includes(file));
+if (byChance.length > 0) {
+  process.stdout.write(`
+Failed beside others and passed alone; each is a fault, of the test or of what it tests (CONTRIBUTING.md):
+${byChance.map((file) => `  ${nameOf(file)}`).join('\n')}
+`);
+}
+
+/** Tests files, so many beside each other, and tells on the terminal; those that failed, or ended without a word. */
+async function testFiles(some: readonly string[], beside: number): Promise<string[]> {
+  const passed = new Set<string>();
+  const tests = run({
+    ...{ cwd: ROOT, files: some.map((file) => resolve(ROOT, file)), concurrency: beside, timeout: TIMEOUT_MS },
+    execArgv: [`--import=${pathToFileURL(join(ROOT, 'scripts', 'test-cpu.ts'))}`],
+  });
+  tests.on('test:summary', ({ file, success, duration_ms }) => {
+    if (file === undefined) return;
+    took.set(nameOf(file), duration_ms);
+    if (success) passed.add(file);
+  });
+  await pipeline(tests.compose(new spec()), process.stdout, { end: false });
+  return some.filter((file) => !passed.has(resolve(ROOT, file)));
+}
+
+/** Which files took longest, and most of the processor. */
+function figures(): string {
   const seconds = [...took].map(([file, duration_ms]): Figure => [file, duration_ms / 1000]);
   const cpu = cpuFigures();
   const total = cpu.reduce((sum, [, cpu_s]) => sum + cpu_s, 0);
-  const text = `
+  return `
 The slowest files:
 ${highest(seconds)}
 
 Those that took most of the ${total.toFixed(0)} s of processor time:
 ${highest(cpu)}
 `;
-  process.once('beforeExit', () => process.stdout.write(text));
-});
+}
 
 /** A test file as people know it. */
 function nameOf(file: string): string {
