@@ -7,7 +7,7 @@ import { type Hub, type HubOptions, openHub } from '../src/hub/hub.ts';
 import { byteTokenizer } from '../src/model/tokenizer.ts';
 import { createRun } from '../src/owner/owner.ts';
 import { type Essentials, trainingFor } from '../src/owner/run-settings.ts';
-import { createIdentity } from '../src/protocol/identity.ts';
+import { createIdentity, type Identity } from '../src/protocol/identity.ts';
 import { TEXT } from './network.ts';
 
 /** Closed, and its folder gone, when the test is over. */
@@ -21,20 +21,21 @@ export async function hubHere(t: TestContext, options: Partial<HubOptions> = {})
   return hub;
 }
 
-/** A run of the model that network.ts calls tiny, by an owner of its own; resolves with its id. */
+/** A run of the model that network.ts calls tiny, by an owner of its own where none is given; resolves with its id. */
 export async function tinyRun(
   url: string,
   {
     name = 'a run',
     width = 16,
+    owner = createIdentity(),
     ...settings
-  }: Partial<Essentials> & { readonly name?: string; readonly width?: number } = {},
+  }: Partial<Essentials> & { readonly name?: string; readonly width?: number; readonly owner?: Identity } = {},
 ): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'potluck-owner-'));
   const sizes = { batch: 4, context: 16, learning_rate: 0.01 };
   const times = { rounds: 60, round_seconds: 30, steps: 30, min_workers: 1 };
   try {
-    return await createRun(url, createIdentity(), folder, {
+    return await createRun(url, owner, folder, {
       name,
       texts: [TEXT],
       tokenizer: byteTokenizer(),

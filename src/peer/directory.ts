@@ -1,6 +1,4 @@
 // A registry's directory: which runs it lists, each proven by an entry of the registry's log, and where such a run is now.
-import { z } from 'zod';
-import { hubUrl } from '../core/events/fields.ts';
 import { RunListedSchema } from '../core/events/run-listed.ts';
 import { LOGS_LIMITS } from '../core/limits.ts';
 import { openForeign } from '../core/moving/foreign-event.ts';
@@ -8,8 +6,8 @@ import { openListing } from '../core/registry/directory.ts';
 import type { Listing } from '../core/state.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { runMeant } from '../protocol/run-handle.ts';
-import { count, hash } from '../protocol/schemas.ts';
 import { allPages } from '../protocol/status-pages.ts';
+import { DirectoryPageSchema, directoryPath } from './directory-page.ts';
 import { findRun, readHub } from './find-run.ts';
 import { nextHub, type RunAt } from './moved-run.ts';
 import { provenEntry } from './proven-entry.ts';
@@ -19,17 +17,6 @@ export interface ListedRun extends Listing {
   readonly run: string;
 }
 
-const PageSchema = z.object({
-  hub: hash,
-  runs: z.array(
-    z.object({
-      ...{ run: hash, name: z.string().max(1000), owner: hash, hub: hash, url: hubUrl },
-      ...{ listed: count, moves: count },
-    }),
-  ),
-  next: count.nullable(),
-});
-
 /**
  * What a registry's directory lists, and the registry's id. @param wanted only runs with this name, or whose id begins so
  * Throws PeerError `not-a-hub`, `hub-unreachable`, `refused`.
@@ -38,10 +25,9 @@ export async function directoryOf(
   url: string,
   wanted?: string,
 ): Promise<{ readonly hub: string; readonly runs: ListedRun[] }> {
-  const only = wanted === undefined ? '' : `&run=${encodeURIComponent(wanted)}`;
   const pages = await allPages(async (from) => {
-    const { ok, json } = await readHub(url, `/directory?from=${from}${only}`);
-    const page = PageSchema.safeParse(json);
+    const { ok, json } = await readHub(url, directoryPath(from, wanted));
+    const page = DirectoryPageSchema.safeParse(json);
     if (ok && page.success) return page.data;
     throw new PeerError('not-a-hub', `expected a registry's directory at ${url}/directory, it is something else`, {
       url,

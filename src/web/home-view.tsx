@@ -1,22 +1,23 @@
 // The view at the hub's own address: its one run, a choice of several, or how to start the first.
-
 import { metricText } from '../protocol/measures.ts';
 import { broughtBy } from './run/brought.ts';
 import { RunView } from './run/run-view.tsx';
 import { describeRun } from './run/sentence.ts';
-import { EmptyTable, TableBar } from './run/table.tsx';
+import { TableBar } from './run/table.tsx';
 import { phaseWord } from './run/words.ts';
-import { CopyBox } from './shell/copy-box.tsx';
 import { formatWhole, nameOf } from './shell/format.ts';
+import { LazyView, loadView } from './shell/lazy-view.tsx';
 import { Link } from './shell/link.tsx';
 import type { LiveRun, ViewProps } from './shell/live.ts';
+
+const noRuns = loadView(() => import('./directory/no-runs.tsx'), 'NoRuns');
 
 export function HomeView(props: ViewProps) {
   const { live } = props;
   if (live.connection === 'connecting' || (live.runs.size === 0 && live.connection === 'away')) {
     return <p class="loading">{live.connection === 'away' ? 'Waiting for the hub …' : 'Asking the hub …'}</p>;
   }
-  if (live.runs.size === 0) return <NoRuns />;
+  if (live.runs.size === 0) return <LazyView connection={live.connection} load={noRuns} props={props} />;
   if (live.runs.size === 1) return <RunView {...props} run={live.runs.keys().next().value!} />;
   // Those that go on first; among them and among the others the newest.
   const runs = [...live.runs.values()].reverse();
@@ -50,24 +51,5 @@ function RunLink({ run: { overview, peers } }: { run: LiveRun }) {
         {measured && `, ${nameOf(measured)}`}
       </small>
     </Link>
-  );
-}
-
-function NoRuns() {
-  return (
-    <section class="empty">
-      <h1>No run on this hub yet</h1>
-      <p class="lead">
-        In a run, many devices train one model. You bring a text; whoever opens the link brings a device.
-      </p>
-      <EmptyTable words="Each device will have its place here." />
-      <p class="actions">
-        <Link to={{ view: 'start' }} class="button primary large">
-          Start a run
-        </Link>
-      </p>
-      <p>Or start one from a terminal:</p>
-      <CopyBox text={`npx potluck run create --hub ${location.origin} --data ./my-texts`} />
-    </section>
   );
 }

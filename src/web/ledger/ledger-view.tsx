@@ -1,5 +1,6 @@
 // The log, as far as its reader wants to see it, downloaded and verified in this browser.
 import { useMemo, useState } from 'preact/hooks';
+import { Elsewhere } from '../directory/elsewhere.tsx';
 import { countOf, nameOf, short } from '../shell/format.ts';
 import type { Live, ViewProps } from '../shell/live.ts';
 import { AuditPanel } from './audit-panel.tsx';
@@ -57,6 +58,7 @@ function Ledger({ live, reader, hub, event }: { live: Live; reader: LogReader; h
           onRefresh={state.refresh}
         />
       )}
+      {event === null && <Elsewhere live={live} />}
     </article>
   );
 }
