@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { type DirectoryPage, DirectoryPageSchema, directoryPath } from '../../peer/directory-page.ts';
 import { nameOf, short } from '../shell/format.ts';
 import type { Live } from '../shell/live.ts';
+import './directory.css';
 
 type Listed = DirectoryPage['runs'][number];
 
