@@ -1,11 +1,11 @@
 // A verifiable random function over Ed25519 keys: RFC 9381, ECVRF-EDWARDS25519-SHA512-TAI (section 5.5, suite 0x03). For one key and one
 // input there is one output: whoever holds the key knows it before everybody else, proves it, and cannot choose it.
 import type { ed25519 } from '@noble/curves/ed25519.js';
-import { sha512 } from '@noble/hashes/sha2.js';
 import { bytesToHex, concatBytes } from '@noble/hashes/utils.js';
 import { ed25519Curve, sumOfMultiples } from '#curve25519';
 import { isOrdinary } from './ed25519.ts';
 import { loadSodiumPoints, type SodiumPoints } from './ed25519-sodium.ts';
+import { sha512 } from './hash.ts';
 
 type Point = InstanceType<typeof ed25519.Point>;
 
@@ -23,11 +23,8 @@ const numberOf = (bytes: Uint8Array): bigint => bytes.reduceRight((sum, byte) =>
 const bytesOf = (number: bigint, length: number): Uint8Array =>
   Uint8Array.from({ length }, (_, i) => Number((number >> BigInt(8 * i)) & 0xffn));
 
-const hash = (domain: number, ...parts: readonly Uint8Array[]): Uint8Array => {
-  const state = sha512.create().update(Uint8Array.of(SUITE, domain));
-  for (const part of parts) state.update(part);
-  return state.update(Uint8Array.of(0)).digest();
-};
+const hash = (domain: number, ...parts: readonly Uint8Array[]): Uint8Array =>
+  sha512(Uint8Array.of(SUITE, domain), ...parts, Uint8Array.of(0));
 
 /** Section 5.4.1.1: the first of the hashes of (key, input, counter) that is a point, times the cofactor. */
 function encodeToCurve(publicKey: Uint8Array, input: Uint8Array): Point {
@@ -67,7 +64,7 @@ export function proveVrf(secret: Uint8Array, input: Uint8Array): Uint8Array {
   const { prefix, scalar: x, point: key, pointBytes } = ed25519Curve().utils.getExtendedPublicKey(secret);
   const h = encodeToCurve(pointBytes, input);
   const gamma = h.multiply(x);
-  const k = numberOf(sha512.create().update(prefix).update(h.toBytes()).digest()) % ORDER;
+  const k = numberOf(sha512(prefix, h.toBytes())) % ORDER;
   const c = challengeOf(key, h, gamma, ed25519Curve().Point.BASE.multiply(k), h.multiply(k));
   const proof = new Uint8Array(PROOF_BYTES);
   proof.set(gamma.toBytes());

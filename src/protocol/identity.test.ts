@@ -8,7 +8,7 @@ import { sha512 } from '@noble/hashes/sha2.js';
 import fc from 'fast-check';
 import { fastEd25519, nodeEd25519, portableEd25519 } from './ed25519.ts';
 import { ProtocolError } from './errors.ts';
-import { createIdentity, identityFromSecret, publicKeyOf, verifySignature } from './identity.ts';
+import { createIdentity, identityFromSecret, idOfPublicKey, publicKeyOf, verifySignature } from './identity.ts';
 
 const IMPLEMENTATIONS = { fast: fastEd25519, openssl: nodeEd25519(crypto, () => null), portable: portableEd25519 };
 const L = ed25519.Point.Fn.ORDER;
@@ -203,4 +203,13 @@ test('malformed ids, signatures and secrets', () => {
       (error) => error instanceof ProtocolError && error.code === 'bad-secret',
     );
   }
+});
+
+test('keys that begin alike have each their own id, whoever was asked before', () => {
+  const key = (last: number) => Uint8Array.from({ length: 32 }, (_, i) => (i === 31 ? last : i));
+  const buffer = Buffer.from(key(1));
+  assert.equal(idOfPublicKey(buffer), bytesToHex(key(1)));
+  buffer[31] = 2;
+  for (const last of [1, 2, 2, 1]) assert.equal(idOfPublicKey(key(last)), bytesToHex(key(last)));
+  assert.equal(idOfPublicKey(key(1).subarray(0, 31)), bytesToHex(key(1).subarray(0, 31)));
 });

@@ -108,8 +108,12 @@ function sorted(fields: string[]): string[] {
       if (field.charCodeAt(i) >= 0x80) return fields.sort(byBytes);
     }
   }
-  return fields.sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+  // What was decoded has its fields in order.
+  for (let i = 1; i < fields.length; i++) if (byLetters(fields[i - 1], fields[i]) > 0) return fields.sort(byLetters);
+  return fields;
 }
+
+const byLetters = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : 1);
 
 function byBytes(a: string, b: string): number {
   const [left, right] = [utf8(a), utf8(b)];

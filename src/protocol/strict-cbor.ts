@@ -28,9 +28,11 @@ const MAP = 5;
 const TAG = 6;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-/** Reading a shorter ASCII text letter by letter is faster than a call into TextDecoder. */
-const SHORT_TEXT_BYTES = 24;
-const KNOWN_TEXTS = 1024;
+/** Names of fields, ids and hashes: whoever reads a log meets each of them many times. */
+const KNOWN_TEXT_BYTES = 64;
+/** Of so many first bytes a text's place is made. */
+const PLACING_BYTES = 12;
+const KNOWN_TEXTS = 4096;
 
 /** decodeStrict for a map. Throws what `bad` makes of the words for what is wrong. */
 export function decodeStrictMap(bytes: Uint8Array, bad: (fact: string) => Error): Record<string, EventValue> {
@@ -103,35 +105,29 @@ function uint32(i: number): number {
   return data[i] * 2 ** 24 + ((data[i + 1] << 16) | (data[i + 2] << 8) | data[i + 3]);
 }
 
-/** Short texts that came before, mostly names of fields: each at the place that its bytes give it, until another one comes there. */
-const known: ({ readonly bytes: Uint8Array; readonly text: string } | undefined)[] = new Array(KNOWN_TEXTS).fill(
-  undefined,
-);
+/** Texts of ASCII that came before: each at the place that its first bytes give it, until another one comes there. */
+const known: string[] = new Array(KNOWN_TEXTS).fill('');
 
-function shortText(start: number, length: number): string | null {
+/** One string for all occurrences of a text, as far as it is known: a map that is asked for it has hashed it already. */
+function text(length: number): string {
+  const start = take(length);
+  if (length > KNOWN_TEXT_BYTES) return decoded(start);
   let place = length;
-  for (let i = start; i < at; i++) {
-    if (data[i] >= 0x80) return null;
-    place = (Math.imul(place, 31) + data[i]) & (KNOWN_TEXTS - 1);
-  }
+  const placing = Math.min(at, start + PLACING_BYTES);
+  for (let i = start; i < placing; i++) place = (Math.imul(place, 31) + data[i]) & (KNOWN_TEXTS - 1);
   const there = known[place];
-  if (there && there.bytes.length === length) {
+  if (there.length === length) {
     let i = 0;
-    while (i < length && there.bytes[i] === data[start + i]) i++;
-    if (i === length) return there.text;
+    while (i < length && there.charCodeAt(i) === data[start + i]) i++;
+    if (i === length) return there;
   }
-  let text = '';
-  for (let i = start; i < at; i++) text += String.fromCharCode(data[i]);
-  known[place] = { bytes: data.slice(start, at), text };
+  const text = decoded(start);
+  // As many letters as bytes: each is one, so that letters can be held against bytes.
+  if (text.length === length) known[place] = text;
   return text;
 }
 
-function text(length: number): string {
-  const start = take(length);
-  if (length <= SHORT_TEXT_BYTES) {
-    const short = shortText(start, length);
-    if (short !== null) return short;
-  }
+function decoded(start: number): string {
   try {
     return utf8.decode(data.subarray(start, at));
   } catch {
