@@ -179,19 +179,27 @@ export function openSequencer(log: EventLog, identity: Identity, options: Sequen
 
 /** The indices of the last REMEMBERED events. */
 function openKnown() {
-  const indices = new Map<string, number>();
-  /** The oldest first. One iterator for all: each new one would walk over whatever was deleted since the map was last laid out anew. */
-  const oldest = indices.keys();
+  // Maps that only grow cost half of one that forgets with each event.
+  let indices = new Map<string, number>();
+  let older: ReadonlyMap<string, number> = new Map();
+  let next = 0;
   /** What is in the state and not durable yet: whoever hands it in again gets the answer of the first, and no refusal. */
   const writing = new Map<string, Promise<number>>();
   return {
     writing,
     durable(id: string, index: number): void {
       writing.delete(id);
+      if (indices.size === REMEMBERED) {
+        older = indices;
+        indices = new Map();
+      }
       indices.set(id, index);
-      if (indices.size > REMEMBERED) indices.delete(oldest.next().value!);
+      next = index + 1;
     },
-    indexOf: async (id: string): Promise<number | undefined> => indices.get(id) ?? writing.get(id),
+    async indexOf(id: string): Promise<number | undefined> {
+      const index = indices.get(id) ?? older.get(id);
+      return index !== undefined && index >= next - REMEMBERED ? index : writing.get(id);
+    },
   };
 }
 
