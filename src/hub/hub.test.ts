@@ -1,11 +1,13 @@
 // A hub's folder: a damaged one gives one clear error and stays as it is, a failed start leaves it free, and a restart loses nothing.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { decodeEvent } from '../core/codec.ts';
 import type { EventBody } from '../core/events.ts';
 import { core, type StateMachine } from '../core/reduce.ts';
@@ -294,4 +296,38 @@ describe('the sequencer', () => {
     await sequencer.close();
     await assert.rejects(() => sequencer.write(tick(1)), { code: 'closing' });
   });
+});
+
+test('a hub ends, although devices go on coming while it does', { timeout: 60_000 }, async (t) => {
+  const hub = await open(join(root, 'ended'));
+  const { hostname, port } = new URL(hub.url);
+  const sockets = new Set<Socket>();
+  let upgraded = 0;
+  const come = (): void => {
+    const socket = connect(Number(port), hostname);
+    sockets.add(socket.on('error', () => {})); // the hub has gone
+    socket.once('data', (answer) => {
+      if (answer.toString('latin1').startsWith('HTTP/1.1 101')) upgraded++;
+    });
+    const key = randomBytes(16).toString('base64');
+    socket.write(`GET /ws HTTP/1.1\r\nhost: ${hostname}:${port}\r\nconnection: upgrade\r\nupgrade: websocket\r\n`);
+    socket.write(`sec-websocket-version: 13\r\nsec-websocket-key: ${key}\r\n\r\n`);
+  };
+  let coming = true;
+  t.after(() => {
+    coming = false;
+    for (const socket of sockets) socket.destroy();
+  });
+  const goOn = (): void => {
+    if (!coming) return;
+    come();
+    setImmediate(goOn);
+  };
+  goOn();
+  while (upgraded < 20) await nextTurn();
+  const before_ms = performance.now();
+  await hub.close();
+  coming = false;
+  const took_ms = performance.now() - before_ms;
+  assert.ok(took_ms < 8000, `${took_ms} ms: whoever says nothing for ten seconds is closed anyway`);
 });

@@ -346,6 +346,8 @@ async function startHub(options: HubOptions, opened: Opened, metrics: Metrics): 
 
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
+    // First: whoever hears the goodbye comes back at once, and a connection that nobody says goodbye to would keep the server from its end.
+    upgrades.close();
     for (const asking of asked) asking.close();
     await registry.close();
     joined?.member.hurry();
@@ -356,7 +358,6 @@ async function startHub(options: HubOptions, opened: Opened, metrics: Metrics): 
       await Promise.all(mirrors.map((mirror) => mirror.close()));
       stores.close();
       await stopListening(server);
-      upgrades.close();
       letters.close();
       await store.close();
     }
