@@ -14,7 +14,7 @@ import { stagesOf } from '../games/game.ts';
 import { wordsOfGame } from '../games/parts.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { LedgerError } from '../ledger/errors.ts';
-import { HubError } from './errors.ts';
+import { HubError, missing } from './errors.ts';
 import type { Models } from './models.ts';
 
 /** What the hub's operator says from outside, signed with the hub's key: each is numbered, so that none counts twice. */
@@ -100,9 +100,4 @@ async function flawIn(
 
 async function sizeOf(blobs: BlobStore, hash: string): Promise<number> {
   return (await blobs.sizeOf(hash)) ?? missing(hash);
-}
-
-/** Throws HubError `missing-blob`. */
-export function missing(hash: string): never {
-  throw new HubError('missing-blob', `expected blob ${hash} to be uploaded before it is named`, { hash });
 }

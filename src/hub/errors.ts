@@ -113,3 +113,8 @@ interface HubErrorDetails {
 }
 
 export class HubError extends CodedError<HubErrorCode, HubErrorDetails> {}
+
+/** Throws HubError `missing-blob`. */
+export function missing(hash: string): never {
+  throw new HubError('missing-blob', `expected blob ${hash} to be uploaded before it is named`, { hash });
+}

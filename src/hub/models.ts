@@ -58,7 +58,7 @@ export function openModels(
     opened(spec, async () => {
       checkParamsSize((await blobs.sizeOf(spec.params)) ?? 0);
       const loaded = await load(spec.game);
-      return { game: loaded, params: await decodeParams(loaded, await here(async () => {}).fetch(spec.params)) };
+      return { game: loaded, params: await decodeParams(loaded, await here(async () => {}).named(spec.params)) };
     });
 
   const order = async (spec: GameSpec, what: Order, putting: Putting = async () => {}): Promise<Made | null> => {

@@ -77,13 +77,14 @@ export function openStateHost(places: StatePlaces): StateHost {
   };
 
   return {
-    carryOut: (spec, what, putting) =>
+    carryOut: ({ game, params }, what, putting) =>
       new Promise((done, failed) => {
         if (closed) throw new Error('the hub is closing');
         thread ??= begin();
         thread.ref();
         orders.set(++numbers, { putting, done, failed });
-        post(thread, { type: 'order', order: numbers, spec, what });
+        // What is given may be all that a run's first event says: of that the thread gets no copy.
+        post(thread, { type: 'order', order: numbers, spec: { game, params }, what });
       }),
     close() {
       closed = true;

@@ -30,7 +30,7 @@ function serve(places: StatePlaces): void {
       );
       const open = await opened(spec, async () => {
         const game = await loadGame(spec.game);
-        return { game, params: await decodeParams(game, await blobs.fetch(spec.params)) };
+        return { game, params: await decodeParams(game, await blobs.named(spec.params)) };
       });
       post({ type: 'done', order, made: await carryOut(open, what, blobs) });
     } catch (error) {

@@ -4,7 +4,7 @@ import type { AcceptedWork, AnyGame } from '../games/game.ts';
 import { checkState, cutKept, type FetchBlob, type KeptState, mergeKept } from '../games/state.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { sha256Hex } from '../protocol/hash.ts';
-import { HubError } from './errors.ts';
+import { missing } from './errors.ts';
 
 /** A game and the blob of its settings, as a run names them. */
 export interface GameSpec {
@@ -66,19 +66,20 @@ export type Made = KeptState & { readonly bundle: string; readonly step: string 
 export type Putting = (hash: string, place: Place) => Promise<void>;
 
 export interface StateBlobs {
+  /** A state, or a part of one: those beside the named ones first. */
   readonly fetch: FetchBlob;
+  /** What only an event names, such as work and settings. */
+  readonly named: FetchBlob;
   /** Resolves with the blob's hash. */
   put(bytes: Uint8Array, place: Place): Promise<string>;
 }
 
-/** The blobs of a hub. `fetch` throws HubError missing-blob, both throw LedgerError. */
+/** The blobs of a hub. Reading throws HubError missing-blob, all throw LedgerError. */
 export function stateBlobs(stores: Readonly<Record<Place, BlobStore>>, putting: Putting): StateBlobs {
+  const named: FetchBlob = async (hash) => (await stores.named.get(hash)) ?? missing(hash);
   return {
-    async fetch(hash) {
-      const bytes = (await stores.present.get(hash)) ?? (await stores.named.get(hash));
-      if (bytes) return bytes;
-      throw new HubError('missing-blob', `expected blob ${hash} to be uploaded before it is named`, { hash });
-    },
+    fetch: async (hash) => (await stores.present.get(hash)) ?? named(hash),
+    named,
     async put(bytes, place) {
       // Hashed once, while it is written.
       const draft = stores[place].draft();
@@ -100,7 +101,7 @@ export function stateBlobs(stores: Readonly<Record<Place, BlobStore>>, putting: 
 export async function carryOut(open: OpenGame, order: Order, blobs: StateBlobs): Promise<Made | null> {
   const { game, params } = open;
   if (order.kind === 'merge') return merge(open, order, blobs);
-  if (order.kind === 'form') await game.checkForm(params, await blobs.fetch(order.work));
+  if (order.kind === 'form') await game.checkForm(params, await blobs.named(order.work));
   else await checkState(game, params, order.hash, blobs.fetch);
   return null;
 }
@@ -117,9 +118,9 @@ async function merge({ game, params }: OpenGame, order: MergeOrder, blobs: State
 }
 
 /** The work, and the hash of its bundle. */
-async function taken(from: MergeOrder['from'], { fetch, put }: StateBlobs): Promise<[AcceptedWork[], string]> {
-  if (typeof from === 'string') return [decodeBundle(await fetch(from)), from];
+async function taken(from: MergeOrder['from'], { named, put }: StateBlobs): Promise<[AcceptedWork[], string]> {
+  if (typeof from === 'string') return [decodeBundle(await named(from)), from];
   const works: AcceptedWork[] = [];
-  for (const { work, weight } of from) works.push({ work: await fetch(work), weight });
+  for (const { work, weight } of from) works.push({ work: await named(work), weight });
   return [works, await put(encodeBundle(works), 'named')];
 }

@@ -168,6 +168,24 @@ describe('a merge', () => {
     assert.deepEqual([...new Set(read)], [run.spec.params]);
   });
 
+  test('looks for work, bundles and settings only where the log names them', async () => {
+    const { blobs, present } = await inMemory();
+    const run = await begunIn(blobs);
+    const named = new Set(await namesIn(blobs));
+    const states = new Set([run.model, ...decodeModelManifest((await blobs.get(run.model))!).parts]);
+    const get = (hash: string) => {
+      if (named.has(hash) && !states.has(hash)) assert.fail('looked for beside what the log names');
+      return present.get(hash);
+    };
+    const models = openModels(blobs, { ...present, get });
+    for (const { body } of run.submissions.values()) await models.checkForm(run.spec, body.work);
+    const first = await models.merge({} as NetworkState, run);
+    named.add(first.bundle!);
+    follow(run, first);
+    // As after a start: the bundle is merged again.
+    await openModels(blobs, { ...present, get }).merge({} as NetworkState, run);
+  });
+
   test('after a start begins at the checkpoint, and finds a log whose models do not follow from its work', async () => {
     const { blobs, present, states } = await disk();
     const run = await begunIn(blobs);
@@ -232,6 +250,13 @@ describe('the thread', () => {
       blobs.put,
     );
     await assert.rejects(models.checkFirst(run.spec, other), { code: 'wrong-weights', message: /tensor 0 is/ });
+  });
+
+  test('is given of a run what names its game, and nothing else', async () => {
+    const { blobs, present, states } = await disk();
+    const run = await begunIn(blobs);
+    const spec = { ...run.spec, rules: () => assert.fail('not to be copied') };
+    await openModels(blobs, present, { states }).checkForm(spec, await blobs.put(claims[0].work));
   });
 
   test('is not asked for a game from elsewhere that has the name of one of ours', async () => {
