@@ -7,6 +7,8 @@ export const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr
 );
 /** Features of the address bar, which Chromium loads for every window although nobody sees it: more work than everything else in an empty tab. */
 const ADDRESS_BAR = ['WebUIOmniboxPopup', 'WebUIOmniboxAimPopup', 'WebUIOmniboxFullPopup'];
+/** A renderer in reserve for the next page, started whenever one is taken: half of all renderers that benches and tests start are never used. */
+const SPARE_RENDERER = 'SpareRendererForSitePerProcess';
 /** Features that Playwright disables: Chromium uses only the last of two lists, which is ours. */
 const AS_PLAYWRIGHT = [
   ...['AimEnabled', 'AvoidCorsURLLoaderRestartOnRedirect', 'AvoidUnnecessaryBeforeUnloadCheckSync'],
@@ -20,7 +22,7 @@ const AS_PLAYWRIGHT = [
   ...['NetworkTimeServiceQuerying', 'OptimizationHints', 'PaintHolding', 'PreconnectToSearch'],
   ...['TcpPortRandomizationWin', 'ThirdPartyStoragePartitioning'],
 ];
-const FLAGS = ['--disable-quic', `--disable-features=${[...ADDRESS_BAR, ...AS_PLAYWRIGHT].join()}`];
+const FLAGS = ['--disable-quic', `--disable-features=${[...ADDRESS_BAR, SPARE_RENDERER, ...AS_PLAYWRIGHT].join()}`];
 /** Without a GPU, as most servers are. */
 export const NO_GPU = [...FLAGS, '--disable-gpu'];
 /** With Chromium's own software GPU: slow, but it computes what a GPU would. */
