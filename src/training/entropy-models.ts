@@ -85,8 +85,14 @@ export function codePositions(coder: BitCoder, tiling: Tiling, indices: Uint32Ar
         if (missing < left) {
           const row_factor = kept_here / expected_here;
           const column_factor = column_kept[column] / column_expected[column];
-          const expected = Math.floor((PROBABILITY_ONE * missing * row_factor * column_factor) / left);
-          const probability = Math.min(MOST_PROBABILITY, Math.max(LEAST_PROBABILITY, expected));
+          const expected = (PROBABILITY_ONE * missing * row_factor * column_factor) / left;
+          // Bounded before it becomes an integer, since most of a decoder's time goes by here.
+          const probability =
+            expected >= MOST_PROBABILITY
+              ? MOST_PROBABILITY
+              : expected < LEAST_PROBABILITY
+                ? LEAST_PROBABILITY
+                : expected | 0;
           bit = coder.code(!reading_them && indices[at] === index ? 1 : 0, probability);
         }
         expected_here += share;

@@ -22,6 +22,39 @@ test('bits come back whatever their probabilities are', () => {
   );
 });
 
+/** The coder as it is defined, in integers of any size. */
+function codedExactly(bits: readonly { readonly bit: number; readonly p: number }[]): number[] {
+  let [low, high] = [0n, 0xffff_ffffn];
+  const bytes: number[] = [];
+  for (const { bit, p } of bits) {
+    const middle = low + ((high - low) * BigInt(p)) / BigInt(PROBABILITY_ONE);
+    if (bit) high = middle;
+    else low = middle + 1n;
+    for (
+      ;
+      low >> 24n === high >> 24n;
+      [low, high] = [(low << 8n) & 0xffff_ffffn, ((high << 8n) & 0xffff_ffffn) | 0xffn]
+    ) {
+      bytes.push(Number(high >> 24n));
+    }
+  }
+  if (low > 0n) bytes.push(Number(low >> 24n) + 1);
+  while (bytes.at(-1) === 0) bytes.pop();
+  return bytes;
+}
+
+test('the bytes are those of exact arithmetic, also where a border falls on the upper half of the range', () => {
+  // Rare bits keep the range wide, and so the borders apart from each other.
+  const rare = codedBit.map(({ bit, p }) => ({ bit, p: bit ? (p % 3) + 1 : p }));
+  fc.assert(
+    fc.property(fc.array(fc.oneof(codedBit, rare), { maxLength: 500 }), (bits) => {
+      const encoder = new BitEncoder();
+      for (const { bit, p } of bits) encoder.code(bit, p);
+      assert.deepEqual([...encoder.finish()], codedExactly(bits));
+    }),
+  );
+});
+
 test('the most unlikely bits of all come back too', () => {
   for (const [bit, p] of [
     [1, 1],
