@@ -77,9 +77,12 @@ function fitsObject(shape: z.core.$ZodShape, checks: Fits): Fits | null {
 /** What is asked beside the type; null where one of them is not known here. */
 function checksOf(checks: readonly z.core.$ZodCheck<never>[]): Fits | null {
   const all = checks.map((check) => checkOf((check as unknown as z.core.$ZodChecks)._zod.def));
-  if (all.length === 0) return () => true;
   if (!all.every((one) => one !== null)) return null;
-  return (value) => all.every((fits) => fits(value));
+  // A loop: `every` would make a function for each value.
+  return (value) => {
+    for (const fits of all) if (!fits(value)) return false;
+    return true;
+  };
 }
 
 function checkOf(def: z.core.$ZodChecks['_zod']['def']): Fits | null {

@@ -116,32 +116,43 @@ function byteStringHeader(length: number): Uint8Array {
 }
 
 function splitEnvelope(bytes: Uint8Array): { author: Uint8Array; encodedBody: Uint8Array; signature: Uint8Array } {
-  const malformed = (what: string) => new ProtocolError('malformed', `event: ${what}`, { size_bytes: bytes.length });
   if (bytes.length < BODY_HEADER_OFFSET + 1 + SIGNATURE_PART_BYTES) {
-    throw malformed(`expected at least ${BODY_HEADER_OFFSET + 1 + SIGNATURE_PART_BYTES} bytes, got ${bytes.length}`);
+    const least = BODY_HEADER_OFFSET + 1 + SIGNATURE_PART_BYTES;
+    throw malformed(bytes, `expected at least ${least} bytes, got ${bytes.length}`);
   }
-  if (bytes[0] !== ARRAY_OF_4) throw malformed(`expected a CBOR array of 4, got first byte ${bytes[0]}`);
+  if (bytes[0] !== ARRAY_OF_4) throw malformed(bytes, `expected a CBOR array of 4, got first byte ${bytes[0]}`);
   if (bytes[1] !== ENVELOPE_VERSION) {
     // A byte in 0..23 is another version, encoded in CBOR; any other byte is not a version.
-    if (bytes[1] > 23) throw malformed(`expected a version, got byte ${bytes[1]}`);
+    if (bytes[1] > 23) throw malformed(bytes, `expected a version, got byte ${bytes[1]}`);
     throw new ProtocolError('unknown-version', `event envelope: expected version ${ENVELOPE_VERSION}, got ${bytes[1]}`);
   }
-  if (bytes[2] !== BYTES_LENGTH_8 || bytes[3] !== 32) throw malformed('expected an author of 32 bytes');
+  if (bytes[2] !== BYTES_LENGTH_8 || bytes[3] !== 32) throw malformed(bytes, 'expected an author of 32 bytes');
   const bodyEnd = bytes.length - SIGNATURE_PART_BYTES;
   if (bytes[bodyEnd] !== BYTES_LENGTH_8 || bytes[bodyEnd + 1] !== 64)
-    throw malformed('expected a signature of 64 bytes');
-  // The whole has one length, so the header of the body has one right form: write it and compare.
-  const first = bytes[BODY_HEADER_OFFSET];
-  const size = first === BYTES_LENGTH_16 ? 3 : first === BYTES_LENGTH_8 ? 2 : 1;
-  const header = byteStringHeader(Math.max(0, bodyEnd - BODY_HEADER_OFFSET - size));
-  if (header.length !== size || !header.every((byte, i) => byte === bytes[BODY_HEADER_OFFSET + i])) {
-    throw malformed('the length of the body does not fit the length of the event');
-  }
+    throw malformed(bytes, 'expected a signature of 64 bytes');
+  const bodyStart = startOfBody(bytes, bodyEnd);
+  if (bodyStart === null) throw malformed(bytes, 'the length of the body does not fit the length of the event');
   return {
     author: bytes.subarray(4, BODY_HEADER_OFFSET),
-    encodedBody: bytes.subarray(BODY_HEADER_OFFSET + size, bodyEnd),
+    encodedBody: bytes.subarray(bodyStart, bodyEnd),
     signature: bytes.subarray(bodyEnd + 2),
   };
+}
+
+/** The whole has one length, so the header of the body has one right form; null where it has another. */
+function startOfBody(bytes: Uint8Array, bodyEnd: number): number | null {
+  const first = bytes[BODY_HEADER_OFFSET];
+  const size = first === BYTES_LENGTH_16 ? 3 : first === BYTES_LENGTH_8 ? 2 : 1;
+  const start = BODY_HEADER_OFFSET + size;
+  const length = bodyEnd - start;
+  // As byteStringHeader writes it, which would cost an array for each event.
+  if (size === 1) return length < 24 && first === (0x40 | length) ? start : null;
+  if (size === 2) return length >= 24 && length < 0x100 && bytes[start - 1] === length ? start : null;
+  return length >= 0x100 && bytes[start - 2] * 0x100 + bytes[start - 1] === length ? start : null;
+}
+
+function malformed(bytes: Uint8Array, what: string): ProtocolError {
+  return new ProtocolError('malformed', `event: ${what}`, { size_bytes: bytes.length });
 }
 
 /** A body as deterministic DAG-CBOR. Throws ProtocolError as signEvent does. */

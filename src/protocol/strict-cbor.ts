@@ -105,8 +105,10 @@ function uint32(i: number): number {
   return data[i] * 2 ** 24 + ((data[i + 1] << 16) | (data[i + 2] << 8) | data[i + 3]);
 }
 
-/** Texts of ASCII that came before: each at the place that its first bytes give it, until another one comes there. */
+/** Texts that came before: each at the place that its first bytes give it, until another one comes there; and their lengths and bytes. */
 const known: string[] = new Array(KNOWN_TEXTS).fill('');
+const knownLengths = new Uint8Array(KNOWN_TEXTS);
+const knownBytes = new Uint8Array(KNOWN_TEXTS * KNOWN_TEXT_BYTES);
 
 /** One string for all occurrences of a text, as far as it is known: a map that is asked for it has hashed it already. */
 function text(length: number): string {
@@ -115,16 +117,16 @@ function text(length: number): string {
   let place = length;
   const placing = Math.min(at, start + PLACING_BYTES);
   for (let i = start; i < placing; i++) place = (Math.imul(place, 31) + data[i]) & (KNOWN_TEXTS - 1);
-  const there = known[place];
-  if (there.length === length) {
+  const there = place * KNOWN_TEXT_BYTES;
+  if (knownLengths[place] === length) {
     let i = 0;
-    while (i < length && there.charCodeAt(i) === data[start + i]) i++;
-    if (i === length) return there;
+    while (i < length && knownBytes[there + i] === data[start + i]) i++;
+    if (i === length) return known[place];
   }
-  const text = decoded(start);
-  // As many letters as bytes: each is one, so that letters can be held against bytes.
-  if (text.length === length) known[place] = text;
-  return text;
+  known[place] = decoded(start);
+  knownLengths[place] = length;
+  for (let i = 0; i < length; i++) knownBytes[there + i] = data[start + i];
+  return known[place];
 }
 
 function decoded(start: number): string {
