@@ -1,7 +1,7 @@
 // The Merkle tree of RFC 6962, section 2.1: hashes, roots, inclusion and consistency proofs, and their verification (RFC 9162, 2.1.3–2.1.4).
 //
 // Sizes are integers up to 2^53 - 1. Halving them is done by division, because JavaScript's shifts stop at 32 bits.
-import { sha256 } from '../protocol/hash.ts';
+import { sha256, sha256Into } from '../protocol/hash.ts';
 
 export const HASH_BYTES = 32;
 /** The root of a tree without entries: the hash of nothing. */
@@ -28,6 +28,12 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   nodeInput.set(left, 1);
   nodeInput.set(right, 1 + HASH_BYTES);
   return sha256(nodeInput);
+}
+
+/** The same of two hashes that lie one after the other in `hashes`, written there as well. */
+export function nodeHashWithin(hashes: Uint8Array, left_at: number, to: number): void {
+  for (let i = 0; i < 2 * HASH_BYTES; i++) nodeInput[1 + i] = hashes[left_at + i];
+  sha256Into(hashes, to, nodeInput);
 }
 
 /** Reads the hash of a complete subtree: that of the entries [index * 2^height, (index + 1) * 2^height). */

@@ -1,6 +1,7 @@
 // C2SP tlog-tiles: the paths and sizes that the specification names, and bundles that are not what they should be.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { concatBytes } from '@noble/hashes/utils.js';
 import fc from 'fast-check';
 import { LedgerError } from './errors.ts';
 import { CompactTree, inclusionProof, leafHash, rootAt, verifyInclusion } from './merkle.ts';
@@ -155,4 +156,10 @@ test('roots and proofs from tiles are those of the tree', () => {
   }
   throwsWith(() => tiles[2][0].node(0, 1), 'out-of-range');
   throwsWith(() => tiles[2][0].root, 'out-of-range');
+  throwsWith(() => tiles[2][0].toBytes(2), 'out-of-range');
+  // A hub may send anything.
+  const whole = tiles[0][0].toBytes();
+  const longer = TileNodes.fromBytes(concatBytes(whole, new Uint8Array(40_000)));
+  assert.deepEqual([longer.width, longer.root], [TILE_WIDTH, tiles[0][0].root]);
+  assert.equal(TileNodes.fromBytes(whole.subarray(0, 33)).width, 2);
 });

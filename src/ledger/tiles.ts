@@ -1,6 +1,6 @@
 // C2SP tlog-tiles (c2sp.org/tlog-tiles): the tree as static files of 256 hashes, and the entries in bundles of 256.
 import { LedgerError } from './errors.ts';
-import { HASH_BYTES, type NodeReader, nodeHash } from './merkle.ts';
+import { HASH_BYTES, type NodeReader, nodeHashWithin } from './merkle.ts';
 
 /** Hashes in a full tile, and entries in a full bundle: eight levels of the tree. */
 export const TILE_WIDTH = 256;
@@ -90,40 +90,47 @@ export function decodeEntryBundle(bundle: Uint8Array, count: number): Uint8Array
   return entries;
 }
 
+/** Where the row of nodes of a height begins: after the rows below, each half as long as the one before. */
+const ROWS = Array.from(
+  { length: TILE_HEIGHT + 2 },
+  (_, h) => (2 * TILE_WIDTH - 2 ** (TILE_HEIGHT + 1 - h)) * HASH_BYTES,
+);
+
 /** The hashes of a tile and every complete node above them inside it: at most 511, each computed once. */
 export class TileNodes {
-  /** Row h holds the nodes of height h: one for each 2^h hashes. */
-  readonly #rows: Uint8Array[][] = Array.from({ length: TILE_HEIGHT + 1 }, () => []);
+  /** Row h holds the nodes of height h: one for each 2^h hashes. All rows in one array, because a log keeps thousands of hashes. */
+  readonly #rows = new Uint8Array(ROWS[TILE_HEIGHT + 1]);
+  #width = 0;
 
-  /** From a tile's bytes, also of a partial tile. */
+  /** From a tile's bytes, also of a partial tile; what somebody sends beyond a full one is no part of it. */
   static fromBytes(tile: Uint8Array): TileNodes {
     const nodes = new TileNodes();
-    for (let at = 0; at < tile.length; at += HASH_BYTES) nodes.push(tile.slice(at, at + HASH_BYTES));
+    const end = Math.min(tile.length, TILE_WIDTH * HASH_BYTES);
+    for (let at = 0; at < end; at += HASH_BYTES) nodes.push(tile.subarray(at, Math.min(end, at + HASH_BYTES)));
     return nodes;
   }
 
   /** How many hashes the tile has: 0 to TILE_WIDTH. */
   get width(): number {
-    return this.#rows[0].length;
+    return this.#width;
   }
 
   /** Adds the next hash, up to TILE_WIDTH. */
   push(hash: Uint8Array): void {
-    let node = hash;
-    for (let height = 0; ; height++) {
-      const row = this.#rows[height];
-      row.push(node);
-      if (row.length % 2 === 1 || height === TILE_HEIGHT) return;
-      node = nodeHash(row[row.length - 2], node);
+    this.#rows.set(hash, this.#width * HASH_BYTES);
+    let count = ++this.#width;
+    for (let height = 0; count % 2 === 0 && height < TILE_HEIGHT; height++, count /= 2) {
+      const left = ROWS[height] + (count - 2) * HASH_BYTES;
+      nodeHashWithin(this.#rows, left, ROWS[height + 1] + (count / 2 - 1) * HASH_BYTES);
     }
   }
 
   /** The root of the hashes [index * 2^height, (index + 1) * 2^height). Throws LedgerError `out-of-range` where the tile ends before. */
   node(height: number, index: number): Uint8Array {
-    const node = this.#rows[height]?.[index];
-    if (!node)
+    if (height > TILE_HEIGHT || index >= Math.floor(this.#width / 2 ** height))
       throw new LedgerError('out-of-range', `a tile of ${this.width} hashes has no node ${index} of height ${height}`);
-    return node;
+    const at = ROWS[height] + index * HASH_BYTES;
+    return this.#rows.slice(at, at + HASH_BYTES);
   }
 
   /** The root of a full tile: its hash in the level above. */
@@ -131,11 +138,10 @@ export class TileNodes {
     return this.node(TILE_HEIGHT, 0);
   }
 
-  /** The tile's bytes, or those of its first `width` hashes. */
+  /** The tile's bytes, or those of its first `width` hashes. Throws as `node` does. */
   toBytes(width = this.width): Uint8Array {
-    const bytes = new Uint8Array(width * HASH_BYTES);
-    for (let i = 0; i < width; i++) bytes.set(this.node(0, i), i * HASH_BYTES);
-    return bytes;
+    if (width > 0) this.node(0, width - 1);
+    return this.#rows.slice(0, width * HASH_BYTES);
   }
 }
 
