@@ -67,8 +67,9 @@ export function isCheckpoint(run: RunState, merge: Pick<RoundMerged, 'bundle'>):
 
 /** Merges the open round; call it only after `refusalOfMerge` returned null. */
 export function applyMerge(state: NetworkState, run: RunState, body: RoundMerged): void {
-  const accepted = new Map(acceptedSubmissions(state, run).map((entry) => [entry.submission.id, entry.verified]));
-  if (body.bundle !== null) applyPayout(state, run);
+  const taken = acceptedSubmissions(state, run);
+  const accepted = new Map(taken.map((entry) => [entry.submission.id, entry.verified]));
+  if (body.bundle !== null) applyPayout(state, run, taken);
   // Before the records change, because they decided who had to re-execute what.
   settleAppeals(state, run);
   settleSilence(state, run);

@@ -25,9 +25,15 @@ export interface WholeStake {
 
 /** The combined stake if all devices speak: each account's stake by the rules once, and what is locked behind each device. */
 export function wholeStake(state: NetworkState, run: RunState, devices: readonly string[]): WholeStake {
-  const accounts = new Set(devices.map((id) => accountOf(state, id)));
-  let sum = devices.reduce((all, id) => all + BigInt(lockedBehind(run, id)), 0n);
-  for (const account of accounts) sum += BigInt(stakeOf(run, account));
+  const accounts = new Set<string>();
+  let sum = 0n;
+  for (const id of devices) {
+    sum += BigInt(lockedBehind(run, id));
+    const account = accountOf(state, id);
+    if (accounts.has(account)) continue;
+    accounts.add(account);
+    sum += BigInt(stakeOf(run, account));
+  }
   let unit = STAKE_SCALE;
   while (sum * unit >= MAX_STAKE) unit /= 10n;
   return { stake: sum * unit, unit };
@@ -48,11 +54,11 @@ export function verdictStakes(
     const account = accountOf(state, id);
     ofAccount.set(account, (ofAccount.get(account) ?? 0n) + 1n);
   }
-  return new Map(
-    devices.map((id) => {
-      const account = accountOf(state, id);
-      const byRules = (BigInt(stakeOf(run, account)) * unit) / ofAccount.get(account)!;
-      return [id, byRules + BigInt(lockedBehind(run, id)) * unit];
-    }),
-  );
+  const stakes = new Map<string, bigint>();
+  for (const id of devices) {
+    const account = accountOf(state, id);
+    const byRules = (BigInt(stakeOf(run, account)) * unit) / ofAccount.get(account)!;
+    stakes.set(id, byRules + BigInt(lockedBehind(run, id)) * unit);
+  }
+  return stakes;
 }

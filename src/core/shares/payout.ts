@@ -53,16 +53,16 @@ export function weightsOf(state: NetworkState, run: RunState) {
   return { validators, workers, scores };
 }
 
-/** What the open round pays if it is merged now. */
-export function roundPayout(state: NetworkState, run: RunState): RoundPay {
+/** What the open round pays if it is merged now. @param accepted the work that the merge takes */
+export function roundPayout(
+  state: NetworkState,
+  run: RunState,
+  accepted: ReturnType<typeof acceptedSubmissions> = acceptedSubmissions(state, run),
+): RoundPay {
   const { validators, workers, scores } = weightsOf(state, run);
   // Workers are paid by the consensus weight itself, because a minority that withholds its weights could lower the incentive.
   const { consensus: agreed, dividends, bonds } = consensusOfRound(validators, workers, scores, run.bonds);
-  const verified = new Set(
-    acceptedSubmissions(state, run)
-      .filter((entry) => entry.verified)
-      .map(({ submission }) => submission.worker),
-  );
+  const verified = new Set(accepted.filter((entry) => entry.verified).map(({ submission }) => submission.worker));
   const claims = (parts: ReadonlyMap<string, number>): PayClaim[] =>
     [...parts]
       .filter(([, weight]) => weight > 0)
@@ -74,8 +74,12 @@ export function roundPayout(state: NetworkState, run: RunState): RoundPay {
 }
 
 /** Pays the round that is being merged, and takes from the devices caught in it. Call it before the round is removed. */
-export function applyPayout(state: NetworkState, run: RunState): void {
-  const { payouts, unearned, bonds } = roundPayout(state, run);
+export function applyPayout(
+  state: NetworkState,
+  run: RunState,
+  accepted: ReturnType<typeof acceptedSubmissions>,
+): void {
+  const { payouts, unearned, bonds } = roundPayout(state, run, accepted);
   run.emitted_shares += emissionOf(run.rules.emission, run.round);
   run.unearned_shares += unearned;
   run.bonds = bonds;
