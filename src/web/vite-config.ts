@@ -13,6 +13,9 @@ const WORTH_PACKING_BYTES = 1024;
 /** Without the report on how the bundler spent its time. */
 const QUIET = { checks: { pluginTimings: false } };
 
+/** Small parts that most views use, in one file: each of its own would be another request, which weighs as much as it does. */
+const FRAME = { name: 'frame', test: /\/preact\/|\/protocol\/duration\.ts|\/shell\/copy-box\.tsx/ };
+
 /** Settings for `vite.build` into a folder, which is emptied first. */
 export function viteConfig(outDir: string): InlineConfig {
   return {
@@ -47,7 +50,7 @@ export function viteConfig(outDir: string): InlineConfig {
       },
       reportCompressedSize: false,
       manifest: 'manifest.json',
-      rolldownOptions: QUIET,
+      rolldownOptions: { ...QUIET, output: { codeSplitting: { groups: [FRAME] } } },
     },
     worker: { format: 'es', rolldownOptions: QUIET },
     plugins: [card(), offline(outDir), packed(outDir)],
