@@ -78,7 +78,7 @@ export async function bundleProgram(folder: string): Promise<string> {
     return [pathToFileURL(join(ROOT, file)).href, pathToFileURL(join(folder, name)).href];
   });
   const hook = join(folder, 'hook.mjs');
-  writeFileSync(hook, hookOf(places, FROM_SOURCES));
+  writeFileSync(hook, hookOf(folder, places, FROM_SOURCES));
   return `--import=${pathToFileURL(hook).href}`;
 }
 
@@ -86,12 +86,18 @@ export async function bundleProgram(folder: string): Promise<string> {
 const SOURCES = 'POTLUCK_FROM_SOURCES';
 
 /** What Node loads first, in threads too, some of which run games' files: it gives what is bundled in place of the sources, but not to a test that needs them. */
-function hookOf(places: readonly string[][], sources: readonly string[]): string {
+function hookOf(folder: string, places: readonly string[][], sources: readonly string[]): string {
   return `import { registerHooks } from 'node:module';
+const folder = ${JSON.stringify(`${pathToFileURL(folder).href}/`)};
 const bundled = new Map(${JSON.stringify(places)});
 if (${JSON.stringify(sources.map((file) => join(ROOT, file)))}.includes(process.argv[1])) process.env.${SOURCES} = 'yes';
 if (!process.env.${SOURCES}) registerHooks({
   resolve(specifier, context, next) {
+    // Node looks for each of some hundred files, and for the package that it is of.
+    if (specifier.startsWith('node:')) return { url: specifier, format: 'builtin', shortCircuit: true };
+    if (specifier.startsWith('./') && context.parentURL?.startsWith(folder)) {
+      return { url: folder + specifier.slice(2), format: 'module', shortCircuit: true };
+    }
     const found = next(specifier, context);
     const url = bundled.get(found.url);
     return url === undefined ? found : { url, format: 'module', shortCircuit: true };

@@ -119,7 +119,7 @@ async function testFiles(some: readonly string[], beside: number): Promise<strin
   const passed = new Set<string>();
   const tests = run({
     ...{ cwd: ROOT, files: some.map((file) => resolve(ROOT, file)), concurrency: beside, timeout: TIMEOUT_MS },
-    execArgv: [`--import=${pathToFileURL(join(ROOT, 'scripts', 'test-cpu.ts'))}`],
+    execArgv: ['test-cpu.ts', 'test-scope.ts'].map((file) => `--import=${pathToFileURL(join(ROOT, 'scripts', file))}`),
   });
   tests.on('test:summary', ({ file, success, duration_ms }) => {
     if (file === undefined) return;
