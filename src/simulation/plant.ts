@@ -1,7 +1,7 @@
 // Plants a fault in the source: replaces one piece of text of one file while it is loaded. The files on the disk do not change.
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { type ResolveHookSync, registerHooks, stripTypeScriptTypes } from 'node:module';
-import { join, relative, sep } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { SimulationError } from './errors.ts';
 
@@ -15,10 +15,12 @@ export interface SourceFault {
 }
 
 const SRC = join(import.meta.dirname, '..');
-/** The URL of a module that is loaded with a fault contains the fault's name, and so do the URLs of all modules under src/ that it imports. */
+/** The URL of a module that is loaded with a fault contains the fault's name, and so do those of all modules under src/ that import it. */
 const MARK = 'planted';
 
 const faults = new Map<string, SourceFault>();
+/** By fault: its file, and those that import it, directly or not. All others are loaded once for all faults. */
+const touched = new Map<string, ReadonlySet<string>>();
 let hooked = false;
 
 const markIn = (address: string | undefined): string | null =>
@@ -32,6 +34,34 @@ export function withFault({ name, file, find, replace }: SourceFault, source: st
   if (times === 1) return source.replace(find, () => replace);
   const message = `planted fault "${name}": ${file} has its text ${times} times, expected once; mend its entry: ${find}`;
   throw new SimulationError('bad-fault', message);
+}
+
+const importers = new Map<string, string[]>();
+
+/** Notes who imports whom under src/, also where only a branch does; what is left out when types are stripped does not count. */
+function readImports(): void {
+  const imported = /(?:(import type|export type)[^;']*?from|from|import)\s*\(?\s*'(#[^']+|\.{1,2}\/[^']+)'/g;
+  const named: Record<string, { readonly default: string }> = JSON.parse(
+    readFileSync(join(SRC, '..', 'package.json'), 'utf8'),
+  ).imports;
+  for (const path of globSync('**/*.{ts,tsx}', { cwd: SRC })) {
+    for (const [, type, specifier] of readFileSync(join(SRC, path), 'utf8').matchAll(imported)) {
+      if (type) continue;
+      const target = join(
+        SRC,
+        specifier.startsWith('#') ? join('..', named[specifier].default) : join(dirname(path), specifier),
+      );
+      const file = relative(SRC, target).split(sep).join('/');
+      importers.set(file, [...(importers.get(file) ?? []), path.split(sep).join('/')]);
+    }
+  }
+}
+
+function withImporters(file: string): ReadonlySet<string> {
+  if (importers.size === 0) readImports();
+  const found = new Set([file]);
+  for (const one of found) for (const importer of importers.get(one) ?? []) found.add(importer);
+  return found;
 }
 
 /** Where modules without a fault are, by the module that names them and the name; the same for every fault. */
@@ -55,7 +85,7 @@ function hook(): void {
       const key = `${fileOf(context.parentURL!)} ${specifier}`;
       const resolved = { ...(resolutions.get(key) ?? next(specifier, context)), shortCircuit: true };
       resolutions.set(key, resolved);
-      if (!resolved.url.startsWith('file:') || fileOf(resolved.url).startsWith('..')) return resolved;
+      if (!resolved.url.startsWith('file:') || !touched.get(name)!.has(fileOf(resolved.url))) return resolved;
       return { ...resolved, url: `${resolved.url}?${MARK}=${name}` };
     },
     load(address, context, next) {
@@ -82,9 +112,10 @@ export function plantHere(fault: SourceFault): void {
   });
 }
 
-/** Loads a module of src/ anew, with everything that it imports, the fault in it. */
+/** Loads a module of src/ anew, with everything that it imports and the fault is in; it must be among what imports the fault's file. */
 export async function importWith<Module>(fault: SourceFault, file: string): Promise<Module> {
   hook();
   faults.set(fault.name, fault);
+  touched.set(fault.name, withImporters(fault.file));
   return import(`${pathToFileURL(join(SRC, file)).href}?${MARK}=${fault.name}`);
 }
