@@ -5,7 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { RunStatus } from '../protocol/messages.ts';
 import { PeerError } from '../protocol/peer-errors.ts';
 import { handClock } from '../protocol/testing/hand-clock.ts';
-import { followRun, MOVED_RUN_LIMITS } from './moved-run.ts';
+import { followRun, MOVED_RUN_LIMITS, nextHub } from './moved-run.ts';
 import type { PeerNews } from './role.ts';
 
 const A = 'https://a.example';
@@ -55,6 +55,17 @@ test('a run that is finished where it is, is finished; one that its owner takes 
   w.hubs.set(B, { hub: hubAt(B) });
   assert.equal(await w.follow(), 'left');
   assert.deepEqual(w.joined, [A, B]);
+});
+
+test('a device that its owner takes back goes nowhere, also where the run goes at the same time', async () => {
+  const w = world();
+  w.hubs.set(B, { hub: hubAt(B) });
+  w.onJoin = () => {
+    w.hubs.set(A, { hub: hubAt(A), moved: goneTo(B) });
+    return 'left';
+  };
+  assert.equal(await w.follow(), 'left');
+  assert.deepEqual([w.joined, w.news], [[A], []]);
 });
 
 test('when the run goes while the device takes part, it goes on at the other hub', async () => {
@@ -108,4 +119,10 @@ test('another hub at that address, an address of the own network, and a circle a
   w.hubs.set(A, { hub: hubAt(A), moved: goneTo(B) });
   w.hubs.set(B, { hub: hubAt(B), moved: goneTo(A) });
   await assert.rejects(w.follow(), { code: 'elsewhere' });
+});
+
+test('a run is followed so often, and not once more', () => {
+  const to = { run: 'run', ...goneTo(B) };
+  assert.deepEqual(nextHub(A, to, MOVED_RUN_LIMITS.hops - 1), goneTo(B));
+  assert.throws(() => nextHub(A, to, MOVED_RUN_LIMITS.hops), { code: 'elsewhere' });
 });

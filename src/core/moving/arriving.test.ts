@@ -5,6 +5,7 @@ import { decode, encode } from '@ipld/dag-cbor';
 import { openEvent, signEvent } from '../../protocol/envelope.ts';
 import { createIdentity } from '../../protocol/identity.ts';
 import { decodeEvent } from '../codec.ts';
+import { RunArrivedSchema } from '../events/run-arrived.ts';
 import type { RunMoved } from '../events/run-moved.ts';
 import { blobsNamedBy, type EventBody } from '../events.ts';
 import { CORE_LIMITS, LOGS_LIMITS } from '../limits.ts';
@@ -62,6 +63,20 @@ test('an arrival without proof, with another first event, or of another owner is
   log.entries.push(await signEvent(hub, stolen));
   const taken = { ...arrived, run: another.id, created: another.created, moved: await log.prove(0) };
   assert.equal(refusalIn(initialState(hubB.id), owner.id, taken), 'wrong-state');
+  const tick = await signEvent(other, { type: 'tick', version: 1, time_ms: 1 });
+  const noRun = foreignLog(hub);
+  noRun.entries.push(await signEvent(hub, { ...stolen, run: openEvent(tick).id, owner: other.id }));
+  const brought = { ...arrived, run: openEvent(tick).id, created: tick, moved: await noRun.prove(0) };
+  assert.equal(refusalIn(initialState(hubB.id), other.id, brought), 'wrong-state');
+});
+
+test('the hashes of a proof have 32 bytes each', async () => {
+  const { arrived } = await departs(await pausedRun());
+  const takes = (inclusion_proof: unknown): boolean =>
+    RunArrivedSchema.safeParse({ ...arrived, moved: { ...arrived.moved, inclusion_proof } }).success;
+  const proof = arrived.moved.inclusion_proof;
+  assert.ok(proof.length > 0 && takes(proof));
+  for (const hash of [proof[0].slice(1), 'a'.repeat(32), null]) assert.ok(!takes([hash]));
 });
 
 test('parts come in order, whole, from who brings the run; the last one only if all of it is what the other log states', async () => {
