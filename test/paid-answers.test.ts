@@ -183,11 +183,15 @@ test('a device that is killed in mid-answer is paid for its part, and the one th
   const parts = await pool.settled(request);
   const shown = [];
   for (const { part } of parts) shown.push(await pool.verified(request, part));
-  assert.equal(shown.length, 2);
-  assert.notEqual(shown[0].device, shown[1].device);
-  assert.ok(Number(shown[0].output_tokens) > 0 && Number(shown[1].output_tokens) > 0);
-  assert.ok(Number(shown[0].output_tokens) + Number(shown[1].output_tokens) <= tokens);
-  assert.deepEqual([Number(shown[0].input_tokens) > 0, shown[1].input_tokens], [true, 0]);
+  // On a busy machine the second may itself be late in mid-answer, and go on: that is a part of its own.
+  assert.ok(shown.length >= 2, `${shown.length} parts`);
+  const [killed, ...after] = shown;
+  assert.equal(new Set(after.map(({ device }) => device)).size, 1);
+  assert.notEqual(killed.device, after[0].device);
+  const written = shown.map(({ output_tokens }) => Number(output_tokens));
+  assert.ok(Math.min(...written) > 0 && written.reduce((a, b) => a + b) <= tokens, `${written} of ${tokens}`);
+  assert.ok(Number(killed.input_tokens) > 0);
+  for (const { input_tokens } of after) assert.equal(input_tokens, 0);
   const charged_micro = shown.reduce((sum, { earns_micro }) => sum + chargeOf(Number(earns_micro)), 0);
-  await pool.audited(2, charged_micro);
+  await pool.audited(shown.length, charged_micro);
 });

@@ -85,6 +85,7 @@ export async function stopWhileCatchingUp(
 export async function stopTwice(page: Page, proxy: WatchingProxy): Promise<Press> {
   const release = proxy.hold((method) => method === 'PUT');
   try {
+    await says(page, /^Working · [1-9]/); // without a step there is nothing to submit, and it stops at the first press
     await page.getByRole('button', { name: 'Stop', exact: true }).click();
     await says(page, /^Stopp/);
     return await pressStop(page, 'Drop it and stop now');
