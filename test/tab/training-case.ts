@@ -15,7 +15,7 @@ const CONFIG = LlamaConfigSchema.parse({
 });
 const SHAPE = { batch: 8, context: 32 };
 const ADAMW = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1, clip: 1 };
-const STEPS = 4;
+const STEPS = 2;
 
 /** SHA-256 of the losses, weights and moments after a few steps. Learning rates are given: `Math.cos` differs between engines. */
 export async function trainingBits(runtime: Runtime): Promise<string> {
