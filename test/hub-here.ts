@@ -41,7 +41,7 @@ export async function tinyRun(
       tokenizer: byteTokenizer(),
       model: {
         ...{ num_hidden_layers: 1, hidden_size: width, intermediate_size: 2 * width, num_attention_heads: 2 },
-        max_position_embeddings: sizes.context,
+        max_position_embeddings: settings.context ?? sizes.context,
       },
       seed: 'potluck',
       ...trainingFor({ ...times, ...sizes, ...settings }),

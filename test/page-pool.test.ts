@@ -38,7 +38,7 @@ describe('the pool in the page', { skip, concurrency: false }, () => {
   test('nobody serves, then a device does; Play has it write beside this browser, and both write the same', async (t) => {
     const net = network(t);
     const { url } = await net.hub(0, '--log-level', 'error');
-    const run = await createPoems(net, url);
+    const run = await createPoems(url);
     const page = await browser.open(t);
     await page.goto(`${url}/pool`);
     await page.getByText('No device answers callers here now.').waitFor();

@@ -8,9 +8,11 @@ import OpenAI from 'openai';
 import { answerHash } from '../src/protocol/answer-receipt.ts';
 import type { ProviderDocument } from '../src/serving/provider-document.ts';
 import { network } from './network.ts';
-import { createPoems, fleetWhere } from './served-run.ts';
+import { fleetWhere } from './served-run.ts';
 
 const MICRO = 1_000_000;
+/** With a context for answers that can be cut in the middle. */
+const MODEL = '--layers 1 --width 16 --heads 2 --feed-forward 32 --context 160 --batch 2'.split(' ');
 /** Micro-credits a token. */
 const [IN, OUT] = [10, 100];
 /** A model of bytes that writes ASCII alone, and to the end: its text says which tokens it is of. */
@@ -22,9 +24,10 @@ const chargeOf = (earns_micro: number): number =>
 async function paidPool(t: TestContext) {
   const net = network(t);
   const { url } = await net.hub(0, '--no-page', '--api', '--settle-minutes', '0.01', '--hub-share', '5');
-  const run = await createPoems(net, url);
   const said = async (type: string, ...words: string[]) =>
     net.ask(...words, '--json').line((line) => line.type === type);
+  const data = ['--data', join(net.folder, 'text.txt'), '--name', 'poems', '--open'];
+  const run = String((await said('created', 'run', 'create', '--hub', url, ...data, ...MODEL)).run);
   const made = await said('key_made', 'serve', 'keys', 'add', 'friend');
   const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: String(made.key), maxRetries: 0 });
   const account = String(made.account);

@@ -33,7 +33,7 @@ async function poolOf(t: TestContext): Promise<Pool> {
   const net = network(t);
   const hub = await openHub({ folder: join(net.folder, 'hub'), host: '127.0.0.1', port: 0 });
   t.after(() => hub.close());
-  await createPoems(net, hub.url);
+  await createPoems(hub.url);
   return {
     hub,
     async alone() {

@@ -38,7 +38,7 @@ test('an answer of the whole hub', { skip: NATS_SKIPPED, timeout: 180_000 }, asy
   const gateway = await start('gateway', 'sequencer,merger,gateway', 'here', ...paying);
   const { url } = gateway;
   const there = await start('there', 'front', 'there', '--public', NOWHERE);
-  await createPoems(net, there.url);
+  await createPoems(there.url);
   const device = async (at: string, name: string, count: number): Promise<Potluck> => {
     const potluck = net.join(at, name, '--serve-only', '--duty', '0.4', ...PRICE);
     await potluck.line((line) => line.type === 'serves');

@@ -51,7 +51,7 @@ describe('a tab that serves', { skip, concurrency: false }, () => {
     const net = network(t);
     const { url } = await net.hub(0, '--log-level', 'error');
     // Two workers: with one the run waits, and its model stays what it is.
-    const run = await createPoems(net, url, '--min-workers', '2');
+    const run = await createPoems(url, 2);
     const page = await browser.open(t);
     // A quarter of the time, so that an answer can be cut in the middle.
     await page.addInitScript(() => localStorage.setItem('potluck-limits', '{"duty_percent":25}'));
