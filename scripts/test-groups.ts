@@ -1,4 +1,4 @@
-// Unit tests of a room, several files in one process: each of them alone loads the same modules for longer than most of them test.
+// Unit tests of a room, and tests of the page, several files in one process: each alone loads the same modules, or a browser, for longer than most test.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -26,11 +26,19 @@ const ALONE = [
   'src/simulation/play.test.ts',
 ];
 
+/** Tests of the page in groups of about the same length: they share a browser besides (test/tab-browser.ts). */
+const PAGES = [
+  ['page-devices', 'page-elsewhere', 'page-keys', 'page-ledger', 'page-pool', 'tab-serves'],
+  ['page-forms', 'page-play', 's3-tab', 'sandbox'],
+].map((names) => names.map((name) => `test/${name}.test.ts`));
+
 export interface Group {
   /** For people. */
   readonly name: string;
   /** What to run. */
   readonly file: string;
+  /** Whether others should not begin before it. */
+  readonly long: boolean;
 }
 
 /**
@@ -44,6 +52,17 @@ export function grouped(
 ): { readonly groups: Group[]; readonly rest: string[] } {
   const groups: Group[] = [];
   const rest = new Set(files);
+  const together = (some: readonly string[], id: string, name: string, long: boolean): void => {
+    const file = join(folder, `${id}.test.mjs`);
+    const suites = some.map((path) => {
+      const url = pathToFileURL(resolve(root, path)).href;
+      return `describe(${JSON.stringify(path)}, async () => {\n  await import(${JSON.stringify(url)});\n});\n`;
+    });
+    writeFileSync(file, `${IN_TIME}import { describe } from 'node:test';\n${suites.join('')}`);
+    groups.push({ name: `${some.length} files of ${name}`, file, long });
+    for (const path of some) rest.delete(path);
+  };
+  for (const [i, some] of PAGES.entries()) together(some, `pages-${i + 1}`, `the page, part ${i + 1}`, true);
   for (const room of ROOMS) {
     const isQuick = (file: string): boolean =>
       QUICK_ROOMS.includes(room) || !COMPUTES.test(readFileSync(join(root, file), 'utf8'));
@@ -51,14 +70,7 @@ export function grouped(
     const count = Math.ceil(all.length / FILES);
     for (let i = 0; i < count; i++) {
       const some = all.filter((_, at) => at % count === i);
-      const file = join(folder, `${room}-${i + 1}.test.mjs`);
-      const suites = some.map((path) => {
-        const url = pathToFileURL(resolve(root, path)).href;
-        return `describe(${JSON.stringify(path)}, async () => {\n  await import(${JSON.stringify(url)});\n});\n`;
-      });
-      writeFileSync(file, `${IN_TIME}import { describe } from 'node:test';\n${suites.join('')}`);
-      groups.push({ name: `${some.length} files of src/${room}, part ${i + 1}`, file });
-      for (const path of some) rest.delete(path);
+      together(some, `${room}-${i + 1}`, `src/${room}, part ${i + 1}`, false);
     }
   }
   return { groups, rest: [...rest] };

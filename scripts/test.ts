@@ -31,9 +31,7 @@ const SLOWEST = [
   'test/page.test.ts',
   'test/rounds.test.ts',
   'test/gpu.test.ts',
-  'test/page-forms.test.ts',
   'src/bench/page.test.ts',
-  'test/page-play.test.ts',
   'test/page-stages.test.ts',
   'test/edges.test.ts',
   'test/demo.test.ts',
@@ -42,7 +40,6 @@ const SLOWEST = [
   'test/adversary.test.ts',
   'test/owner-policy.test.ts',
   'test/broken-games.test.ts',
-  'test/sandbox.test.ts',
   'src/bench/pipeline.test.ts',
 ];
 
@@ -74,7 +71,8 @@ function allFiles(): { readonly files: string[]; readonly groups: Group[] } {
   const { groups, rest } = grouped(found.sort(), ROOT, notes);
   const whole = inOrder(rest);
   const firstOfRooms = whole.findLastIndex((file) => file.startsWith('test/')) + 1;
-  return { files: whole.toSpliced(firstOfRooms, 0, ...groups.map(({ file }) => file)), groups };
+  const grouping = (long: boolean): string[] => groups.filter((group) => group.long === long).map(({ file }) => file);
+  return { files: [...grouping(true), ...whole.toSpliced(firstOfRooms, 0, ...grouping(false))], groups };
 }
 
 const only = process.argv.slice(2);

@@ -5,15 +5,14 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, type TestContext } from 'node:test';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { launch, NO_GPU, UNOPTIMISED } from '../src/bench/chromium.ts';
+import type { BrowserContextOptions, Page } from 'playwright-core';
 import { isPageStale, PAGE_FOLDER } from '../src/cli/page.ts';
 import { encodeMessage } from '../src/protocol/encode-message.ts';
 import type { FromHub } from '../src/protocol/from-hub.ts';
 import { decodeFromPeer } from '../src/protocol/from-peer.ts';
 import { PROTOCOL_VERSION } from '../src/protocol/messages.ts';
 import { hubHere } from './hub-here.ts';
-import { PATIENCE_MS } from './tab-browser.ts';
+import { PATIENCE_MS, sharedBrowser } from './tab-browser.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** Where pictures go; without it none are taken. */
@@ -30,7 +29,6 @@ export interface PageBrowser {
 
 /** Builds the page where that is needed and opens a browser, for the tests of one file. */
 export function pageBrowser(): PageBrowser {
-  let browser: Browser;
   const errors: string[] = [];
   before(async () => {
     if (isPageStale()) {
@@ -39,15 +37,12 @@ export function pageBrowser(): PageBrowser {
       });
       assert.equal(built.status, 0, built.stderr);
     }
-    browser = await launch([...NO_GPU, UNOPTIMISED]);
   });
-  after(async () => {
-    await browser?.close();
-    assert.deepEqual(errors, []);
-  });
+  const shared = sharedBrowser();
+  after(() => assert.deepEqual(errors, []));
   return {
     async open(t, options = {}) {
-      const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+      const context = await shared.browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
       t.after(() => context.close());
       const page = await context.newPage();
       page.setDefaultTimeout(PATIENCE_MS);

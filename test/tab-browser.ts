@@ -32,27 +32,46 @@ export interface TabNetwork {
   readonly browser: Browser;
 }
 
+let launched: Promise<Browser> | null = null;
+let files = 0;
+
+/** Chromium without a GPU, for the tests of one file; files that share a process share it. */
+export function sharedBrowser(): { readonly browser: Browser } {
+  let browser: Browser;
+  files++;
+  before(async () => {
+    launched ??= launch([...NO_GPU, UNOPTIMISED, `--host-resolver-rules=MAP ${PLAIN_NAME} 127.0.0.1`]);
+    browser = await launched;
+  });
+  after(async () => {
+    if (--files > 0) return;
+    launched = null;
+    await browser?.close();
+  });
+  return {
+    get browser() {
+      return browser;
+    },
+  };
+}
+
 /**
  * For a test file: a hub that serves the tab with what tests call in it, and a browser without a GPU.
  * @param more what else the hub is opened with
  */
 export function tabNetwork(more: () => Promise<Partial<HubOptions>> = async () => ({})): TabNetwork {
   let server: PageHub;
-  let browser: Browser;
   before(async () => {
     server = await servePageOf(join(import.meta.dirname, 'tab'), await more());
-    browser = await launch([...NO_GPU, UNOPTIMISED, `--host-resolver-rules=MAP ${PLAIN_NAME} 127.0.0.1`]);
   });
-  after(async () => {
-    await browser?.close();
-    await server?.close();
-  });
+  after(() => server?.close());
+  const shared = sharedBrowser();
   return {
     get hub() {
       return server.hub;
     },
     get browser() {
-      return browser;
+      return shared.browser;
     },
     get folder() {
       return server.folder;
