@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { test } from 'node:test';
 import { startOfGame } from '../src/cli/game-start.ts';
 import type { RunStatus } from '../src/protocol/messages.ts';
 import { type Network, network, untilStatus } from './network.ts';
@@ -13,13 +13,16 @@ import { skip } from './tab-browser.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const MOST_LINES = 60;
+/** Of which a tab plays the first. */
+const ROUNDS = 5;
+const browser = skip ? null! : pageBrowser();
 const [, GAME] = /^```ts\n(.*?)^```$/ms.exec(readFileSync(join(ROOT, 'docs', 'writing-a-game.md'), 'utf8'))!;
 
 /** The game of the document in a file, a hub that knows it, and a run of it with a validator. */
-async function runOfIt(net: Network, ...hubFlags: string[]) {
+async function runOfIt(net: Network) {
   const file = join(net.folder, 'zero-bits.ts');
   writeFileSync(file, GAME);
-  const { url } = await net.hub(0, '--game-file', file, ...hubFlags);
+  const { url } = await net.hub(0, '--game-file', file);
   const create = net.ask(
     'run',
     'create',
@@ -28,7 +31,7 @@ async function runOfIt(net: Network, ...hubFlags: string[]) {
     '--game',
     file,
     '--rounds',
-    '3',
+    String(ROUNDS),
     '--round-seconds',
     '8',
     '--json',
@@ -86,24 +89,52 @@ test('it is valid, and no liar that needs no accomplice earns by it', async (t) 
   assert.equal(await refused.ended, 1);
 });
 
-test('a worker plays it by its hash, and not without', async (t) => {
+test('a tab plays it in a sandbox once its owner has agreed to its hash, a worker by its hash, and neither without', async (t) => {
   const net = network(t);
-  const { url, run, game_file } = await runOfIt(net, '--no-page');
+  const { url, run, game_file } = await runOfIt(net);
+  await t.test('a tab', { skip }, async (t) => {
+    const page = await browser.open(t);
+    await page.goto(`${url}/r/${run}/device`);
+    const start = page.getByRole('button', { name: 'Contribute from this tab' });
+    await page.getByText('is a game that somebody else has written').waitFor();
+    assert.equal(await start.isDisabled(), true);
+    await checkAccessibility(page, 'a game of a stranger');
+    await page.getByLabel(`Run the file ${game_file.slice(0, 12)} in this tab`).check();
+    await start.click();
+    // What the tab says of its work has the game's words, and no others.
+    const figures = page.locator('.work .figures');
+    await figures.getByText('Leading zero bits').waitFor();
+    assert.match(await figures.innerText(), /hashes a second.*hashes.*Leading zero bits.*Numbers tried/is);
+    await untilStatus(url, run, (status) => creditOf(status, 'worker') > 0);
+    await page.close();
+    const onlooker = await browser.open(t);
+    await onlooker.goto(`${url}/r/${run}`);
+    await onlooker.getByRole('heading', { name: 'Numbers kept' }).waitFor();
+    await onlooker.getByText('numbers; higher is better').waitFor();
+    await onlooker.locator('.peer-row', { hasNotText: 'judge' }).first().click();
+    await onlooker.getByText(/checked hashes/).waitFor();
+    const words = await onlooker.locator('main').innerText();
+    assert.doesNotMatch(words, /loss|token/i, 'words of pre-training for a game that has none of it');
+  });
   const stranger = net.joinTogether(url, 'stranger', '--run', run);
   const { error } = await stranger.line((line) => 'error' in line);
   assert.match(JSON.stringify(error), new RegExp(`no game .*zero-bits.*--game ${game_file} runs it with your rights`));
   assert.equal(await stranger.ended, 1);
   const worker = net.joinTogether(url, 'ada', '--run', run, '--game', game_file);
   // A validator measures what was merged last after the run has finished.
-  const done = await untilStatus(url, run, ({ phase, metrics }) => phase === 'finished' && metrics[0]?.last === 3);
-  assert.ok(creditOf(done, 'worker') > 0);
+  const keptOf = ({ peers }: RunStatus): number =>
+    peers.reduce((sum, { merged_submissions }) => sum + merged_submissions, 0);
+  const done = await untilStatus(url, run, (now) => now.phase === 'finished' && now.metrics[0]?.last === keptOf(now));
+  const kept = keptOf(done);
+  assert.ok(kept >= ROUNDS);
+  assert.ok(done.peers.find(({ name }) => name === 'ada')!.credit_amount > 0);
   assert.deepEqual([done.unit, done.metrics.length], ['hashes', 1]);
   const [{ first, last, ...metric }] = done.metrics;
   assert.deepEqual(metric, { name: 'kept', words: 'numbers kept', unit: 'numbers', better: 'higher' });
   assert.ok(first !== null && last !== null && first < last, `${first} → ${last}`);
   const status = net.ask('status', url, '--all');
   assert.equal(await status.ended, 0);
-  assert.match(status.stdout(), /numbers kept 3\n {2}[\d,]+ hashes merged/);
+  assert.match(status.stdout(), new RegExp(`numbers kept ${kept}\\n {2}[\\d,]+ hashes merged`));
   assert.equal(await worker.ended, 0);
   // What a run offers is run by audits, too, only where it is named by its hash.
   const unread = net.ask('audit', url, '--json');
@@ -111,7 +142,7 @@ test('a worker plays it by its hash, and not without', async (t) => {
   for (const threads of [[], ['--threads', '2']]) {
     const audit = net.ask('audit', url, '--json', '--game', game_file, ...threads);
     const { verdict, models } = await audit.line(() => true);
-    assert.deepEqual([verdict, models], ['true', { recomputed: 3, submissions: 3 }]);
+    assert.deepEqual([verdict, models], ['true', { recomputed: ROUNDS, submissions: kept }]);
   }
   const [work] = worker.lines.filter(({ type }) => type === 'accepted');
   const { bits, tried, ...others } = work.numbers as Record<string, number>;
@@ -131,39 +162,9 @@ test('a worker plays it by its hash, and not without', async (t) => {
   const taken = join(net.folder, 'taken');
   const exported = net.ask('export', run, taken, '--hub', url, '--json', '--game', game_file);
   await exported.line(({ type }) => type === 'exported');
-  assert.equal(readFileSync(join(taken, 'state.bin'), 'utf8'), '3');
+  assert.equal(readFileSync(join(taken, 'state.bin'), 'utf8'), String(kept));
   const no_model = net.ask('export', run, taken, '--hub', url, '--json', '--game', game_file, '--format', 'onnx');
   assert.match(JSON.stringify(await no_model.line((line) => 'error' in line)), /trains no model, so there is no onnx/);
   const refused = net.ask('export', run, taken, '--hub', url, '--json');
   assert.match(JSON.stringify(await refused.line((line) => 'error' in line)), /unknown-game/);
-});
-
-describe('in a tab', { skip, concurrency: false }, () => {
-  const browser = pageBrowser();
-
-  test('it is played in a sandbox once its owner has agreed to its hash, and not before', async (t) => {
-    const net = network(t);
-    const { url, run, game_file } = await runOfIt(net);
-    const page = await browser.open(t);
-    await page.goto(`${url}/r/${run}/device`);
-    const start = page.getByRole('button', { name: 'Contribute from this tab' });
-    await page.getByText('is a game that somebody else has written').waitFor();
-    assert.equal(await start.isDisabled(), true);
-    await checkAccessibility(page, 'a game of a stranger');
-    await page.getByLabel(`Run the file ${game_file.slice(0, 12)} in this tab`).check();
-    await start.click();
-    // What the tab says of its work has the game's words, and no others.
-    const figures = page.locator('.work .figures');
-    await figures.getByText('Leading zero bits').waitFor();
-    assert.match(await figures.innerText(), /hashes a second.*hashes.*Leading zero bits.*Numbers tried/is);
-    const done = await untilStatus(url, run, (status) => creditOf(status, 'worker') > 0 || status.phase === 'finished');
-    assert.ok(creditOf(done, 'worker') > 0);
-    await page.goto(`${url}/r/${run}`);
-    await page.getByRole('heading', { name: 'Numbers kept' }).waitFor();
-    await page.getByText('numbers; higher is better').waitFor();
-    await page.locator('.peer-row', { hasNotText: 'judge' }).first().click();
-    await page.getByText(/checked hashes/).waitFor();
-    const words = await page.locator('main').innerText();
-    assert.doesNotMatch(words, /loss|token/i, 'words of pre-training for a game that has none of it');
-  });
 });
