@@ -18,7 +18,7 @@ const LONG = { steps: 100_000, round_seconds: 300 };
 describe('a contributor', { skip, concurrency: false }, () => {
   const browser = pageBrowser();
 
-  test('goes from every view to every view by every link, and while the tab works to every view by one link of each kind', async (t) => {
+  test('goes from every view to every view by every link', async (t) => {
     const url = await pageHub(t);
     const run = await tinyRun(url, LONG);
     const page = await browser.open(t);
@@ -26,35 +26,7 @@ describe('a contributor', { skip, concurrency: false }, () => {
     const idle = await walkViews(page, run, false);
     assert.deepEqual(idle.dead, []);
     assert.ok(idle.ways > 60, `${idle.ways} ways`);
-    await page.goto(`${url}/r/${run}/device`);
-    await page.getByLabel('It works').selectOption('10'); // it costs less
-    await page.getByRole('button', { name: 'Contribute from this tab' }).click();
-    await page.getByRole('button', { name: 'Stop' }).waitFor();
-    // The same ways from the same views: what differs is that the work goes on and can be stopped.
-    const working = await walkViews(page, run, true, false);
-    assert.deepEqual(working.dead, []);
-    assert.ok(working.ways > 30, `${working.ways} ways with the badge`);
-
-    // A view with a mistake in it: it says so, the others go on, and the work can be stopped from there.
-    await page.evaluate(() => {
-      globalThis.ResizeObserver = class {
-        constructor() {
-          throw new Error('a mistake for the test');
-        }
-      } as unknown as typeof ResizeObserver;
-    });
-    await page.getByRole('link', { name: 'Run', exact: true }).click();
-    const failed = page.getByRole('alert').filter({ hasText: 'This view failed' });
-    await failed.getByText('a mistake for the test').waitFor();
-    await failed.getByRole('button', { name: 'Reload' }).waitFor();
-    await picture(page, 'view-failed');
-    await checkAccessibility(page, 'view failed');
-    await page.getByRole('link', { name: 'Ledger', exact: true }).click();
-    await page.getByRole('heading', { name: 'Ledger' }).waitFor();
-    await page.goBack();
-    await failed.getByRole('button', { name: 'Stop' }).click();
-    await failed.getByRole('button', { name: 'Stop' }).waitFor({ state: 'detached' });
-    t.diagnostic(`${idle.ways} ways, and ${working.ways} while it works`);
+    t.diagnostic(`${idle.ways} ways`);
   });
 
   test('stops as soon as its owner says so, at every stage, and never takes it back', async (t) => {
@@ -97,7 +69,7 @@ describe('a contributor', { skip, concurrency: false }, () => {
     await Promise.all(working.map((worker) => worker.waitForEvent('close')));
   });
 
-  test('knows before the press what is fetched, and is warned where a device pays by the byte; sees how much has come', async (t) => {
+  test('knows before the press what is fetched, and is warned where a device pays by the byte; works, and goes to every view by one link of each kind', async (t) => {
     const url = await pageHub(t);
     const run = await tinyRun(url, LONG);
     const page = await browser.open(t, { viewport: { width: 360, height: 740 } });
@@ -143,8 +115,32 @@ describe('a contributor', { skip, concurrency: false }, () => {
     assert.equal(await top(), header_px, 'the frame stays where it is when the line about the work comes');
     await picture(page, 'phone-badge');
     await checkAccessibility(page, 'badge on a phone');
-    await page.getByRole('complementary', { name: "This tab's work" }).getByRole('button', { name: 'Stop' }).click();
+    // The ways from the same views: what differs is that the work goes on and can be stopped.
+    const working = await walkViews(page, run, true, false);
+    assert.deepEqual(working.dead, []);
+    assert.ok(working.ways > 30, `${working.ways} ways with the badge`);
+
+    // A view with a mistake in it: it says so, the others go on, and the work can be stopped from there.
+    await page.evaluate(() => {
+      globalThis.ResizeObserver = class {
+        constructor() {
+          throw new Error('a mistake for the test');
+        }
+      } as unknown as typeof ResizeObserver;
+    });
+    await page.getByRole('link', { name: 'Run', exact: true }).click();
+    const failed = page.getByRole('alert').filter({ hasText: 'This view failed' });
+    await failed.getByText('a mistake for the test').waitFor();
+    await failed.getByRole('button', { name: 'Reload' }).waitFor();
+    await picture(page, 'view-failed');
+    await checkAccessibility(page, 'view failed');
+    await page.getByRole('link', { name: 'Ledger', exact: true }).click();
+    await page.getByRole('heading', { name: 'Ledger' }).waitFor();
+    await page.goBack();
+    await failed.getByRole('button', { name: 'Stop' }).click();
+    await failed.getByRole('button', { name: 'Stop' }).waitFor({ state: 'detached' });
     await page.waitForFunction(() => !document.title.startsWith('Working'));
+    t.diagnostic(`${working.ways} ways while it works`);
   });
 
   test('comes back to what it has done and earned, goes on after a reload, and sets how much and when', async (t) => {
@@ -192,7 +188,9 @@ describe('a contributor', { skip, concurrency: false }, () => {
     await other.goto(`${url}/r/${run}/device`);
     await other.getByText(/This browser was at work here until/).waitFor(); // another tab begins nothing by itself
     await other.close();
-    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByRole('link', { name: 'Ledger', exact: true }).click();
+    await page.getByRole('complementary', { name: "This tab's work" }).getByRole('button', { name: 'Stop' }).click();
+    await page.goBack();
     await says(page, /^Stopped/);
     await page.reload();
     await page

@@ -23,7 +23,7 @@ const LOOK_MS = 250;
 const MOST_DEAD = 3;
 
 export interface Walk {
-  /** The number of navigations: a link, or the browser's Back from it. */
+  /** The number of navigations: a link, or the browser's Back from one. */
   readonly ways: number;
   /** Navigations to a view that does not appear, or that does not offer to stop the tab's work. */
   readonly dead: readonly string[];
@@ -79,6 +79,9 @@ export async function walkViews(page: Page, run: string, working: boolean, every
   let ways = 0;
   const dead: string[] = [];
   const pressed = new Set<string>();
+  const followed = new Set<string>();
+  /** Views all of whose links are followed, or that do not appear. */
+  const done = new Set<string>();
   const arrived = async (path: string, way: string): Promise<boolean> => {
     ways++;
     if (await shows(page, path, working)) return true;
@@ -86,24 +89,37 @@ export async function walkViews(page: Page, run: string, working: boolean, every
     await page.reload(); // the rest of the walk must not suffer from it
     return false;
   };
-  for (const from of starts) {
-    if (dead.length >= MOST_DEAD) break;
-    await show(page, from);
-    if (!(await arrived(from, `to ${nameOf(from)} by Back or Forward`))) continue;
-    for (const { path, selector, key } of await linksOf(page)) {
-      if (dead.length >= MOST_DEAD) break;
-      if (pressed.has(key) && !every) continue;
-      const way = `${nameOf(from)} → ${nameOf(path)}`;
-      // With the mouse once in each place: that costs five times as much as the rest of the way.
-      const link = page.locator(selector).first();
-      await (pressed.has(key) ? link.evaluate((a: HTMLElement) => a.click()) : link.click());
-      pressed.add(key);
-      if (await arrived(path, way)) {
-        if (path === from) continue;
-        await page.evaluate(() => history.back());
-        await arrived(from, `${way}, and back`);
-      } else await show(page, from);
+  /** Where it stands; null: at a view that is no start, or did not appear. */
+  let at: string | null = null;
+  while (dead.length < MOST_DEAD) {
+    const from: string | undefined = at ?? starts.find((path) => !done.has(path));
+    if (from === undefined) break;
+    if (at === null) {
+      await show(page, from);
+      if (await arrived(from, `to ${nameOf(from)} by Back or Forward`)) at = from;
+      else done.add(from);
+      continue;
     }
+    const link = (await linksOf(page)).find(
+      ({ key }) => !followed.has(`${from} ${key}`) && (every || !pressed.has(key)),
+    );
+    if (!link) {
+      done.add(from);
+      at = null;
+      continue;
+    }
+    const { path, selector, key } = link;
+    const way = `${nameOf(from)} → ${nameOf(path)}`;
+    // With the mouse, and back, once in each place: that costs several times as much as the rest of the way.
+    const known = pressed.has(key);
+    const a = page.locator(selector).first();
+    await (known ? a.evaluate((element: HTMLElement) => element.click()) : a.click());
+    pressed.add(key);
+    followed.add(`${from} ${key}`);
+    at = (await arrived(path, way)) && starts.includes(path) ? path : null;
+    if (at === null || known || path === from) continue;
+    await page.evaluate(() => history.back());
+    at = (await arrived(from, `${way}, and back`)) ? from : null;
   }
   return { ways, dead };
 }
