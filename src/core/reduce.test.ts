@@ -268,13 +268,19 @@ test('whatever comes in whatever order: everything that must hold does, and a re
     fc.property(fc.nat(), fc.integer({ min: 1, max: 300 }), (seed, length) => {
       const state = initialState(cast.hub);
       const next = drawEvents(cast, state, seed, { moves: seed % 3 === 0, registry: seed % 7 === 5 });
+      /** Of the state since it last took an event: to hash it costs more than any event. */
+      let hash: string | null = null;
       for (let i = 0; i < length; i++) {
         const event = next();
         const refused = refusalOf(state, event);
-        const before = refused ? stateHash(state) : '';
+        if (refused) hash ??= stateHash(state);
         assert.equal(apply(state, event)?.code, refused?.code);
-        if (refused) assert.equal(stateHash(state), before, `a refused ${event.body.type} has changed something`);
-        else taken.add('appeal' in event.body && event.body.appeal ? `${event.body.type}, appealed` : event.body.type);
+        if (refused) {
+          assert.equal(stateHash(state), hash, `a refused ${event.body.type} has changed something`);
+        } else {
+          hash = null;
+          taken.add('appeal' in event.body && event.body.appeal ? `${event.body.type}, appealed` : event.body.type);
+        }
       }
     }),
     // A fixed seed: that every kind of event is met depends on it.
