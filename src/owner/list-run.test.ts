@@ -79,12 +79,14 @@ test('a hub lists runs, proves the last listing of each, and still does after it
   assert.deepEqual(problems, []);
 });
 
-/** What somebody answers who claims to be a registry: by path, or 404. */
+/** What somebody answers who claims to be a registry: by path, an error as a refusal, or 404. */
 async function answering(t: TestContext, answers: Readonly<Record<string, unknown>>): Promise<string> {
   const server = createServer((request, response) => {
     const answer = answers[request.url!.replace(/\?.*/, '')];
-    response.writeHead(answer === undefined ? 404 : 200);
-    response.end(typeof answer === 'string' ? answer : JSON.stringify(answer ?? { error: {} }));
+    const refused = answer instanceof Error;
+    response.writeHead(answer === undefined ? 404 : refused ? 400 : 200);
+    const said = refused ? { error: { code: 'refused', message: answer.message } } : (answer ?? { error: {} });
+    response.end(typeof said === 'string' ? said : JSON.stringify(said));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());
@@ -184,6 +186,13 @@ test('a run that a person means is looked for at the hub, then in its directory'
   });
   // An older hub has no directory.
   await assert.rejects(findRunFrom(await answering(t, none), 'poems'), { code: 'no-such-run' });
+  // What is wrong is said as it is: a directory that is refused or is none, and a status that is none beside a directory.
+  const closed = await answering(t, { ...none, '/directory': new Error('not now') });
+  await assert.rejects(findRunFrom(closed, 'poems'), { code: 'refused', message: /not now/ });
+  await assert.rejects(directoryOf(await answering(t, { '/directory': { runs: 1 } })), { code: 'not-a-hub' });
+  const directory = { hub: keeper.id, runs: [listed(at)], next: null };
+  const odd = await answering(t, { '/status': 'no', '/directory': directory, [proofPath()]: proof });
+  await assert.rejects(findRunFrom(odd, 'poems'), { code: 'not-a-hub', message: /status/ });
 });
 
 test('only what others can find is listed, by its owner, where it is', async (t) => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LOGS_LIMITS } from '../limits.ts';
 import { happen, hubB, leavingOf, pausedRun, peerOf, refusalIn, said } from '../testing/moves-by-hand.ts';
-import { movedOf } from './leaving.ts';
+import { movedOf, refusalOfMoved } from './leaving.ts';
 
 test('a run moves so many times, because it shows every time where it has been', async () => {
   const { a, owner, run } = await pausedRun();
@@ -56,6 +56,13 @@ test('a run that has become too large for any log stays where it is', async () =
     refusal.message,
     new RegExp(`at most ${LOGS_LIMITS.moved_run_bytes} bytes along, .* ${moved.size_bytes}`),
   );
+  // One of just as many bytes goes.
+  const other = await pausedRun();
+  happen(other.a, other.owner.id, leavingOf(other.run));
+  other.run.model = 'e'.repeat(2 * LOGS_LIMITS.moved_run_bytes - moved.size_bytes);
+  const largest = movedOf(other.a, other.run);
+  assert.equal(largest.size_bytes, LOGS_LIMITS.moved_run_bytes);
+  assert.equal(refusalOfMoved(other.a, other.run, largest), null);
 });
 
 test('of a run that has left no decision can be contested and no notice runs: what was locked for good stays so', async () => {
