@@ -1,7 +1,7 @@
 // The hub's end of one connection: its identity, its messages, its timeouts, and its end.
 import type { PeerRole } from '../core/events/peer-joined.ts';
 import type { CodedError } from '../errors.ts';
-import type { Channel } from '../protocol/channel.ts';
+import type { Channel, ChannelListener } from '../protocol/channel.ts';
 import type { Clock, Timer } from '../protocol/clock.ts';
 import { encodeMessage } from '../protocol/encode-message.ts';
 import type { FromHub } from '../protocol/from-hub.ts';
@@ -41,21 +41,25 @@ export interface ConnectionOptions {
   onRefused(code: string): void;
 }
 
-/** The owner of a connection. */
+/** The owner of connections: one for all, because thousands of functions would take megabytes. */
 export interface ConnectionListener {
-  /** Messages come one at a time, each after the one before has been handled. */
-  onMessage(frame: Uint8Array | null): Promise<void>;
+  /** Messages of a connection come one at a time, each after the one before has been handled. */
+  onMessage(connection: Connection, frame: Uint8Array | null): Promise<void>;
   /** Handling a message failed, and the connection ends. */
   onFailure(error: unknown): void;
-  /** The last call. */
-  onGone(): void;
+  /** The last call for this connection. */
+  onGone(connection: Connection): void;
 }
 
-export class Connection {
+/** The nonce of a connection that has said hello. */
+const USED = new Uint8Array();
+
+export class Connection implements ChannelListener {
   readonly number: string;
   readonly channel: Channel;
   readonly address: string | null;
-  readonly nonce: Uint8Array;
+  /** What its hello must sign. */
+  nonce: Uint8Array;
   /** The role that it stated; null before its hello. */
   role: PeerRole | 'observer' | null = null;
   peer: string | null = null;
@@ -66,8 +70,10 @@ export class Connection {
   follows = false;
 
   readonly #options: ConnectionOptions;
+  #listener: ConnectionListener | null = null;
   #alive = true;
   #waiting_messages = 0;
+  #handled: Promise<void> = Promise.resolve();
   /** Fires when it has not said hello in time, and when it has not gone in time after it was closed. */
   #deadline: Timer;
 
@@ -82,36 +88,52 @@ export class Connection {
   /** Starts listening; a connection that does not say hello within `hello_ms` is closed. Call it once. */
   listen(listener: ConnectionListener): void {
     const { clock, limits } = this.#options;
+    this.#listener = listener;
     this.#deadline = clock.setTimeout(() => {
-      if (this.role) return;
       this.sendAway(new HubError('no-hello', `expected hello within ${limits.hello_ms} ms, got none`));
     }, limits.hello_ms);
-    let queue: Promise<void> = Promise.resolve();
-    this.channel.listen({
-      onAlive: () => {
-        this.#alive = true;
-      },
-      onMessage: (frame) => {
-        if (!this.channel.open) return; // it is being closed already
-        this.#alive = true;
-        if (++this.#waiting_messages > limits.waiting_messages) return this.#flooded();
-        queue = queue
-          .then(() => listener.onMessage(frame))
-          .catch((error) => {
-            listener.onFailure(error);
-            this.channel.close(CLOSE.failed, 'the hub failed at this message');
-          })
-          .finally(() => {
-            this.#waiting_messages--;
-          });
-      },
-      // An invalid frame: PeerSocket has reported why, and is closing.
-      onError: () => this.#endSoon(),
-      onClose: () => {
-        clock.clearTimeout(this.#deadline);
-        listener.onGone();
-      },
-    });
+    this.channel.listen(this);
+  }
+
+  /** It has said hello: what it signed is of no use to anybody any more. */
+  greeted(role: PeerRole | 'observer'): void {
+    this.role = role;
+    this.nonce = USED;
+    if (!this.channel.open) return; // what ends it soon goes on
+    this.#options.clock.clearTimeout(this.#deadline);
+    this.#deadline = undefined;
+  }
+
+  onAlive(): void {
+    this.#alive = true;
+  }
+
+  onMessage(frame: Uint8Array | null): void {
+    if (!this.channel.open) return; // it is being closed already
+    this.#alive = true;
+    if (++this.#waiting_messages > this.#options.limits.waiting_messages) this.#flooded();
+    else this.#handled = this.#handled.then(() => this.#handle(frame));
+  }
+
+  async #handle(frame: Uint8Array | null): Promise<void> {
+    try {
+      await this.#listener!.onMessage(this, frame);
+    } catch (error) {
+      this.#listener!.onFailure(error);
+      this.channel.close(CLOSE.failed, 'the hub failed at this message');
+    } finally {
+      this.#waiting_messages--;
+    }
+  }
+
+  /** An invalid frame: PeerSocket has reported why, and is closing. */
+  onError(): void {
+    this.#endSoon();
+  }
+
+  onClose(): void {
+    this.#options.clock.clearTimeout(this.#deadline);
+    this.#listener!.onGone(this);
   }
 
   tell(message: FromHub): void {

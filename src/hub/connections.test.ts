@@ -193,6 +193,28 @@ describe('a connection', () => {
   });
 });
 
+test('nothing waits for a hello that has come, and what ends a connection goes on though its hello comes meanwhile', async () => {
+  const timers = new Map<object, number>();
+  const clock: Clock = {
+    ...{ ...systemClock, elapsed_ms: () => 0 },
+    setTimeout(_, delay_ms) {
+      const timer = {};
+      timers.set(timer, delay_ms);
+      return timer;
+    },
+    clearTimeout: (timer) => void timers.delete(timer as object),
+  };
+  const { connections, connect, observer } = openHub(taken, undefined, undefined, { clock });
+  const waiting = (delay_ms: number): number => [...timers.values()].filter((ms) => ms === delay_ms).length;
+  const late = connect();
+  await observer();
+  assert.equal(waiting(CONNECTION_LIMITS.hello_ms), 1);
+  const said = late.say({ type: 'hello', protocol: PROTOCOL_VERSION, role: 'observer', changes: true });
+  connections.close();
+  await said;
+  assert.equal(waiting(CONNECTION_LIMITS.goodbye_ms), 2, 'who does not close is cut off');
+});
+
 test('nobody is answered with the receipt of another event: the connection ends and the operator hears of it', async () => {
   const hub = openHub(async () => ({ id: HUB, receipt: {} as Receipt }));
   const peer = await hub.observer();

@@ -11,7 +11,7 @@ import type { FarServing } from './cluster/far-serving.ts';
 import type { Member } from './cluster/member.ts';
 import type { Presence } from './cluster/presence.ts';
 import type { Talk } from './cluster/talk.ts';
-import { CONNECTION_LIMITS, Connection, type ConnectionLimits } from './connection.ts';
+import { CONNECTION_LIMITS, Connection, type ConnectionLimits, type ConnectionListener } from './connection.ts';
 import { type ConversationServices, openConversations, takeTalk } from './conversation.ts';
 import type { Feed } from './feed.ts';
 import { keyInUse } from './hello.ts';
@@ -108,6 +108,17 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
     ...{ onTalk: observers.announce, onSaid: hub.talk.said },
   });
   hub.talk.listen((run, peer, message) => takeTalk(hub, run, peer, message) && observers.announce());
+  const listener: ConnectionListener = {
+    ...{ onMessage: hear, onFailure: (error: unknown) => hub.onError(error, 'a message') },
+    onGone(connection) {
+      roll.remove(connection);
+      for (const one of [serving, relay]) one.gone(connection);
+      const { run, peer } = connection;
+      if (!peer || !run || roll.hasKey(run, peer)) return;
+      presence.gone(run, peer);
+      mayBeGone(run, peer);
+    },
+  };
   const heartbeat = openHeartbeat(clock, limits.ping_every_ms, roll.all);
 
   return {
@@ -115,18 +126,7 @@ export function openConnections(hub: HubServices, limits: ConnectionLimits = CON
       const [number, nonce] = [String(connections_so_far++), hub.randomBytes(32)];
       const connection = new Connection({ channel, number, address, nonce, clock, limits, onRefused: hub.onRefused });
       roll.add(connection);
-      connection.listen({
-        onMessage: (frame) => hear(connection, frame),
-        onFailure: (error) => hub.onError(error, 'a message'),
-        onGone() {
-          roll.remove(connection);
-          for (const one of [serving, relay]) one.gone(connection);
-          const { run, peer } = connection;
-          if (!peer || !run || roll.hasKey(run, peer)) return;
-          presence.gone(run, peer);
-          mayBeGone(run, peer);
-        },
-      });
+      connection.listen(listener);
       connection.tell({ type: 'challenge', protocol: PROTOCOL_VERSION, hub: hub.id, nonce });
     },
     joined: mayBeGone,

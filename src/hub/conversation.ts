@@ -123,7 +123,7 @@ function greet(
 ): void {
   const guest = guestOf(hello, { hub: hub.id, nonce: connection.nonce, said_before: connection.role !== null });
   if (guest.role === 'observer') {
-    connection.role = guest.role;
+    connection.greeted(guest.role);
     connection.follows = guest.follows;
     roll.enter(connection);
     onObserver(connection);
@@ -142,7 +142,8 @@ function greet(
   for (const other of others) {
     other.sendAway(keyInUse(peer));
   }
-  Object.assign(connection, { role, peer, run: id, watches });
+  connection.greeted(role);
+  Object.assign(connection, { peer, run: id, watches });
   roll.enter(connection);
   connection.together(() => onPeer(connection, entry.run));
 }
