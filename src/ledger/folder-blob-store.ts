@@ -89,12 +89,7 @@ export async function openFolderBlobStore(dir: string, options: FolderOptions = 
     return { known };
   }
 
-  /** As above, for what is small. Whatever is there already is replaced: it may be damaged. A file of a folder of before may stay beside it. */
-  async function settleSmall(hash: string, bytes: Uint8Array): Promise<{ known: boolean }> {
-    const known = small.sizeOf(hash) !== null;
-    await small.put(hash, bytes);
-    return { known };
-  }
+  /** Of what is small, whatever is there already is replaced: it may be damaged. A file of a folder of before may stay beside it. */
   const isSmall = (size_bytes: number): boolean => gathers_small && size_bytes <= SMALL_BLOB_BYTES;
 
   const stage = (): StagedFile =>
@@ -108,7 +103,7 @@ export async function openFolderBlobStore(dir: string, options: FolderOptions = 
     });
 
   const write = async (hash: string, bytes: Uint8Array): Promise<void> => {
-    if (isSmall(bytes.length)) return void (await settleSmall(hash, bytes));
+    if (isSmall(bytes.length)) return void (await small.put(hash, bytes));
     const staged = stage();
     await orNothing(staged, async () => {
       await staged.write(bytes);
@@ -117,8 +112,8 @@ export async function openFolderBlobStore(dir: string, options: FolderOptions = 
   };
 
   const sizeOf = async (hash: string): Promise<number | null> => {
-    const path = pathOf(hash);
-    return small.sizeOf(hash) ?? sizeOfFile(path);
+    checkBlobHash(hash);
+    return small.sizeOf(hash) ?? sizeOfFile(pathOf(hash));
   };
 
   return {
@@ -148,7 +143,7 @@ export async function openFolderBlobStore(dir: string, options: FolderOptions = 
         },
         async keep() {
           const bytes = isSmall(staged.size_bytes) ? staged.inMemory : null;
-          return orNothing(staged, () => (bytes ? settleSmall(staged.hash, bytes) : settle(staged.hash, staged)));
+          return orNothing(staged, () => (bytes ? small.put(staged.hash, bytes) : settle(staged.hash, staged)));
         },
         discard: () => usable(dir, () => staged.discard()),
       };
@@ -157,8 +152,8 @@ export async function openFolderBlobStore(dir: string, options: FolderOptions = 
       return (await sizeOf(hash)) !== null;
     },
     async get(hash) {
-      const path = pathOf(hash);
-      const bytes = small.get(hash) ?? (await usable(dir, () => readFile(path).catch(nullIfMissing)));
+      checkBlobHash(hash);
+      const bytes = small.get(hash) ?? (await usable(dir, () => readFile(pathOf(hash)).catch(nullIfMissing)));
       if (bytes === null) return null;
       const found = sha256Hex(bytes);
       if (found !== hash) throw corrupt(hash, found);

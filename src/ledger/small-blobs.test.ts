@@ -63,6 +63,19 @@ test('small blobs are in the file, others are files; whoever opens the folder fi
   assert.equal(await store.has(both), false, 'of what is in both places nothing stays');
 });
 
+test('of the same bytes that are put together the first is new, and later ones are not', async () => {
+  const dir = newFolder();
+  await mkdir(dir);
+  const small = openSmallBlobs(join(dir, SMALL_BLOBS_FILE), { make: true });
+  const hash = sha256Hex(blob(1));
+  const puts = [1, 2, 1].map((fill) => small.put(sha256Hex(blob(fill)), blob(fill)));
+  assert.deepEqual(await Promise.all(puts), [{ known: false }, { known: false }, { known: true }]);
+  assert.deepEqual(await small.put(hash, blob(1)), { known: true });
+  small.delete(hash);
+  assert.deepEqual(await small.put(hash, blob(1)), { known: false });
+  small.close();
+});
+
 test('a damaged one is never returned, and the right bytes repair it', async () => {
   const dir = newFolder();
   const store = await gathering(dir);

@@ -26,8 +26,11 @@ const PAGE = 1000;
 
 /** Names are hashes, as 64 hexadecimal digits; the caller has checked them. What is read is not compared with its name. */
 export interface SmallBlobs {
-  /** Keeps bytes under their hash, in place of what was there. Durable when resolved. Throws LedgerError `disk-full`, `store-unusable`. */
-  put(hash: string, bytes: Uint8Array): Promise<void>;
+  /**
+   * Keeps bytes under their hash, in place of what was there. Durable when resolved, to whether something was there. Throws LedgerError `disk-full`,
+   * `store-unusable`.
+   */
+  put(hash: string, bytes: Uint8Array): Promise<{ readonly known: boolean }>;
   get(hash: string): Uint8Array | null;
   sizeOf(hash: string): number | null;
   /** When it was last put, in ms since 1970. */
@@ -97,7 +100,9 @@ interface Open {
   readonly db: DatabaseSync;
   /** One column of a blob; undefined where there is no such blob. */
   query(what: 'size' | 'bytes' | 'put_ms', hash: Uint8Array): unknown;
+  /** Of a name that is there it changes nothing. */
   readonly insert: StatementSync;
+  readonly replace: StatementSync;
   readonly remove: StatementSync;
   readonly names: StatementSync;
   readonly count: StatementSync;
@@ -115,9 +120,8 @@ function openFile(path: string, read_only: boolean): Open {
     return {
       db,
       query: (what, hash) => attempt(path, () => columns[what].get(hash))?.it,
-      insert: db.prepare(
-        'INSERT INTO blobs (hash, bytes, put_ms) VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO UPDATE SET bytes = ?2, put_ms = ?3',
-      ),
+      insert: db.prepare('INSERT INTO blobs (hash, bytes, put_ms) VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO NOTHING'),
+      replace: db.prepare('UPDATE blobs SET bytes = ?2, put_ms = ?3 WHERE hash = ?1'),
       remove: db.prepare('DELETE FROM blobs WHERE hash = ?'),
       names: db.prepare(`SELECT hash FROM blobs WHERE hash > ? ORDER BY hash LIMIT ${PAGE}`),
       count: db.prepare(
@@ -169,18 +173,24 @@ interface Put {
 }
 
 /** Gathers puts, and writes them in one transaction. */
-function commitsOf(path: string, file: () => Open, soon: Soon): (put: Put) => Promise<void> {
-  let waiting: { readonly put: Put; resolve(): void; reject(error: unknown): void }[] = [];
+function commitsOf(path: string, file: () => Open, soon: Soon): (put: Put) => ReturnType<SmallBlobs['put']> {
+  let waiting: { readonly put: Put; resolve(done: { known: boolean }): void; reject(error: unknown): void }[] = [];
   /** Set by a commit that failed for another reason than a full disk: what the disk has is unknown until the file is opened anew. */
   let broken: unknown = null;
-  const writeAll = (puts: readonly Put[]): void => {
+  /** @returns for each whether it was there */
+  const writeAll = (puts: readonly Put[]): boolean[] => {
     if (broken) throw broken;
-    const { db, insert } = file();
+    const { db, insert, replace } = file();
     db.exec('BEGIN IMMEDIATE'); // where this fails nothing was written
     try {
       const now_ms = Date.now();
-      for (const { hash, bytes } of puts) insert.run(hash, bytes, now_ms);
+      const known = puts.map(({ hash, bytes }) => {
+        if (insert.run(hash, bytes, now_ms).changes > 0) return false;
+        replace.run(hash, bytes, now_ms);
+        return true;
+      });
       db.exec('COMMIT');
+      return known;
     } catch (error) {
       if (!rollBack(db) || !isDiskFull(error)) broken = error;
       throw error;
@@ -190,8 +200,8 @@ function commitsOf(path: string, file: () => Open, soon: Soon): (put: Put) => Pr
     const all = waiting;
     waiting = [];
     try {
-      attempt(path, () => writeAll(all.map(({ put }) => put)));
-      for (const { resolve } of all) resolve();
+      const known = attempt(path, () => writeAll(all.map(({ put }) => put)));
+      for (const [i, { resolve }] of all.entries()) resolve({ known: known[i] });
     } catch (error) {
       for (const { reject } of all) reject(error);
     }
