@@ -51,7 +51,18 @@ test('what every peer acts on', () => {
     draw: null,
     replaced: false,
   } as Partial<RunState> as RunState;
-  const stages: Partial<RunState>[] = [{}, { phase: 'judging' }, { round: 2 }, { attempt: 1 }, { model: 'b' }];
+  const judged: Partial<RunState>[] = [{ phase: 'judging' }, { phase: 'revealing' }, { phase: 'merging' }];
+  const outlines = judged.map((more) => outlineOf({ ...run, ...more }));
+  assert.equal(new Set(outlines.map(({ stage }) => stage)).size, 1, 'workers wait for the merge');
+  assert.equal(new Set(outlines.map(({ seats }) => seats)).size, judged.length, 'validators do not');
+  const stages: Partial<RunState>[] = [
+    {},
+    { phase: 'judging' },
+    { phase: 'paused' },
+    { round: 2 },
+    { attempt: 1 },
+    { model: 'b' },
+  ];
   assert.equal(new Set(stages.map((more) => outlineOf({ ...run, ...more }).stage)).size, stages.length);
   const seats: Partial<RunState>[] = [{}, { draw: 'c' }, { replaced: true }];
   assert.equal(new Set(seats.map((more) => outlineOf({ ...run, ...more }).seats)).size, seats.length);
@@ -114,8 +125,9 @@ test('verdicts on the open round are told with what comes next, those in a conte
   history.draw();
   changesOf(history.event(HUB, tick(1000)));
   assert.equal(happen(VERA, seal(VERA, alice)), '');
-  assert.equal(happen(VERA, seal(VERA, bob)), 'all', 'all are sealed');
+  assert.equal(happen(VERA, seal(VERA, bob)), 'validators', 'all are sealed, which no worker acts on');
   assert.equal(happen(VERA, verdict(alice)), '');
+  assert.equal(happen(VERA, verdict(bob)), 'validators', 'all are shown');
   const contested = { ...verdict(alice), contest: 0 } as const;
   assert.deepEqual(
     [contested, sealFor(VERA, contested)].map((body) =>

@@ -16,13 +16,16 @@ export type Audience = 'all' | 'all-soon' | 'validators' | 'validators-soon';
 export interface Outline {
   /** What every peer acts on. */
   readonly stage: string;
-  /** The judges of each submission: a tick may replace silent judges. */
+  /** What its validators act on besides: the judges of each submission, of whom a tick may replace silent ones, and how far judging is. */
   readonly seats: string;
 }
 
+/** From the end of a round's work until its merge a worker has nothing to do with it, so that it is not told each step: there may be thousands. */
+const stageOf = ({ phase }: RunState): string => (phase === 'revealing' || phase === 'merging' ? 'judging' : phase);
+
 export const outlineOf = (run: RunState): Outline => ({
-  stage: `${run.phase} ${run.round} ${run.attempt} ${run.model}`,
-  seats: `${run.draw} ${run.replaced}`,
+  stage: `${stageOf(run)} ${run.round} ${run.attempt} ${run.model}`,
+  seats: `${run.phase} ${run.draw} ${run.replaced}`,
 });
 
 /** What the event's author knows, and others need not: of work, judges are told when its list is closed; of verdicts, when all are there. */
