@@ -186,15 +186,15 @@ test('a device that is killed in mid-answer is paid for its part, and the one th
   const parts = await pool.settled(request);
   const shown = [];
   for (const { part } of parts) shown.push(await pool.verified(request, part));
-  // On a busy machine the second may itself be late in mid-answer, and go on: that is a part of its own.
-  assert.ok(shown.length >= 2, `${shown.length} parts`);
-  const [killed, ...after] = shown;
-  assert.equal(new Set(after.map(({ device }) => device)).size, 1);
-  assert.notEqual(killed.device, after[0].device);
+  // On a busy machine a device may be late in mid-answer and go on itself: that is a part of its own.
+  const devices = shown.map(({ device }) => device);
+  assert.equal(new Set(devices).size, 2);
+  assert.equal(devices.filter((device, i) => i > 0 && device !== devices[i - 1]).length, 1, `${devices}`);
   const written = shown.map(({ output_tokens }) => Number(output_tokens));
   assert.ok(Math.min(...written) > 0 && written.reduce((a, b) => a + b) <= tokens, `${written} of ${tokens}`);
-  assert.ok(Number(killed.input_tokens) > 0);
-  for (const { input_tokens } of after) assert.equal(input_tokens, 0);
+  const [first_read, ...later_read] = shown.map(({ input_tokens }) => Number(input_tokens));
+  assert.ok(first_read > 0);
+  for (const read of later_read) assert.equal(read, 0);
   const charged_micro = shown.reduce((sum, { earns_micro }) => sum + chargeOf(Number(earns_micro)), 0);
   await pool.audited(shown.length, charged_micro);
 });

@@ -50,7 +50,7 @@ test('a device whose front end is killed', { skip: NATS_SKIPPED, timeout: 120_00
   const ends = [await start('front'), await start('front')];
   const [{ url }] = ends;
   await until(async () => FrontsSchema.parse(await read(`${url}/fronts`)).fronts.length === 2, t.signal);
-  const run = await tinyRun(url, { rounds: 60, round_seconds: 2, steps: 2 });
+  const run = await tinyRun(url, { rounds: 10_000, round_seconds: 2, steps: 2 });
 
   const runtime = await createNativeRuntime({ threads: 1 });
   t.after(() => runtime.close());
