@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { HUB_FLAGS } from '../cli/children.ts';
 import { askLeader } from '../hub/cluster/ask-leader.ts';
 import { openNatsBus } from '../hub/cluster/nats-bus.ts';
 import { subjectsOf } from '../hub/cluster/subjects.ts';
@@ -65,7 +66,8 @@ export async function measureSequencing(folder: string, options: SequencingOptio
       const own = join(folder, side);
       await mkdir(own);
       const order: SideOrder = { side, nats: url, s3: s3.place, folder: own, key };
-      const child = fork(join(import.meta.dirname, 'cluster-side.ts'), [JSON.stringify(order)]);
+      const file = join(import.meta.dirname, 'cluster-side.ts');
+      const child = fork(file, [JSON.stringify(order)], { execArgv: HUB_FLAGS });
       closers.push(() => child.connected && child.disconnect());
       await nextMessage(child, `the ${side}`);
       return child;

@@ -15,7 +15,7 @@ const LIMITS = {
  * The most memory, in MiB, that a hub has for objects that were just made, twice. V8 goes up to 32, and saves no time by that (docs/experiments.md).
  * bin/potluck.js says the same to a hub that a person starts.
  */
-const HUB_FLAGS = ['--max-semi-space-size=8'];
+export const HUB_FLAGS = ['--max-semi-space-size=8'];
 
 export interface ChildOptions {
   readonly args: readonly string[];
