@@ -5,8 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
-import { mergedList } from '../core/rounds/merged-list.ts';
-import { EXAMPLE_WORDS, exampleRules } from '../core/testing/example-events.ts';
+import { ANY_HASH, createdWith, mergedWith, workWith } from '../core/testing/naming-events.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import { SMALL_BLOB_BYTES } from '../ledger/small-blobs.ts';
 import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
@@ -22,23 +21,6 @@ import { openHub } from './hub.ts';
 import { openFolderMirror } from './mirror-folder.ts';
 
 const author = createIdentity();
-const any = 'a'.repeat(64);
-const created = (params: string, model: string): EventBody => ({
-  ...{ type: 'run.created', version: 3, ...EXAMPLE_WORDS, name: 'x', game: 'g', params, model },
-  ...{ rounds: 9, created_ms: 0, round_ms: 1000, judging_ms: 1000, min_workers: 1, checkpoint_every: 1 },
-  rules: exampleRules({
-    ...{ shares_per_round: 1, halving_rounds: 0 },
-    ...{ owner_permille: 0, workers_permille: 500, validators_permille: 500 },
-  }),
-});
-const work = (hash: string): EventBody => ({
-  ...{ type: 'work.submitted', version: 2, run: any, round: 0, attempt: 0, base: any, work: hash, pledge: any },
-  ...{ size_bytes: 1, amount: 1, numbers: { steps: 1, loss_micro: 0 } },
-});
-const merged = (model: string, checkpoint: boolean): EventBody => ({
-  ...{ type: 'round.merged', version: 2, run: any, round: 0, attempt: 0, model, bundle: any, checkpoint },
-  ...mergedList([]),
-});
 
 async function place(t: TestContext) {
   const root = await mkdtemp(join(tmpdir(), 'potluck-mirror-'));
@@ -79,7 +61,7 @@ test('what events name is there, also what settings and models name, small or la
   const params = await put(`{"data":"${manifest}"}`);
   const model = await put('a model', SMALL_BLOB_BYTES + 1);
   await put('an upload that nothing names');
-  await add(created(params, model), work(await put('work')));
+  await add(createdWith(params, model), workWith(await put('work')));
   await publish();
   const first = await names();
   assert.deepEqual(first, [text, manifest, params, model, await put('work')].sort());
@@ -95,7 +77,7 @@ test('what events name is there, also what settings and models name, small or la
   const part = await put('a part of a model', SMALL_BLOB_BYTES + 1);
   const tensors = [{ name: 'weight', dtype: 'i8' as const, shape: [SMALL_BLOB_BYTES + 1] }];
   const whole = await blobs.put(encodeModelManifest({ tensors, parts: [part] }));
-  await add(merged(whole, true));
+  await add(mergedWith(ANY_HASH, whole, true));
   await publish();
   assert.deepEqual(await names(), [...first, part, whole].sort());
 });
@@ -103,7 +85,7 @@ test('what events name is there, also what settings and models name, small or la
 test('what the hub has deleted is removed after a while, and what it never had keeps nothing back', async (t) => {
   const { publish, add, put, names, blobs, later, open, told } = await place(t);
   const [stays, goes] = [await put('stays'), await put('goes')];
-  await add(work(stays), work(goes), work('b'.repeat(64)));
+  await add(workWith(stays), workWith(goes), workWith('b'.repeat(64)));
   await publish();
   await blobs.delete(goes);
   const mirror = await open();

@@ -6,9 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { EventBody } from '../core/events.ts';
-import { mergedList } from '../core/rounds/merged-list.ts';
 import type { NetworkState } from '../core/state.ts';
-import { EXAMPLE_WORDS, exampleRules } from '../core/testing/example-events.ts';
+import { ANY_HASH, createdWith, mergedWith, workWith } from '../core/testing/naming-events.ts';
 import type { BlobStore } from '../ledger/blob-store.ts';
 import { openFolderBlobStore } from '../ledger/folder-blob-store.ts';
 import { createMemoryLogStore } from '../ledger/testing/memory-log.ts';
@@ -52,37 +51,18 @@ async function folder(
 const author = createIdentity();
 const peer = { peer: 'peer', address: null };
 const owner = { peer: 'owner', address: null };
-const any = 'a'.repeat(64);
-const created = (params: string, model: string): EventBody => ({
-  ...{
-    type: 'run.created',
-    version: 3,
-    ...EXAMPLE_WORDS,
-    name: 'x',
-    game: 'g',
-    params,
-    model,
-    rounds: 9,
-    created_ms: 0,
-  },
-  ...{ round_ms: 1000, judging_ms: 1000, min_workers: 1, checkpoint_every: 1 },
-  rules: exampleRules({
-    ...{ shares_per_round: 1, halving_rounds: 0 },
-    ...{ owner_permille: 0, workers_permille: 500, validators_permille: 500 },
-  }),
-});
-const work = (hash: string): EventBody => ({
-  ...{ type: 'work.submitted', version: 2, run: any, round: 0, attempt: 0, base: any, work: hash, pledge: any },
-  ...{ size_bytes: 1, amount: 1, numbers: { steps: 1, loss_micro: 0 } },
-});
 const verdict = (evidence: string): EventBody => ({
-  ...{ type: 'verdict.given', version: 2, run: any, submission: any, salt: any, accepted: false, fraud: false },
+  ...{
+    type: 'verdict.given',
+    version: 2,
+    run: ANY_HASH,
+    submission: ANY_HASH,
+    salt: ANY_HASH,
+    accepted: false,
+    fraud: false,
+  },
   ...{ code: 'x', weight: 0, score_micro: 0, numbers: {}, evidence },
 });
-const merged = (bundle: string, model: string, checkpoint: boolean): EventBody => ({
-  ...{ type: 'round.merged', version: 2, run: any, round: 0, attempt: 0, ...mergedList([]), bundle, model, checkpoint },
-});
-
 /** A log of these events, and a state with a run for each that is created in it. */
 async function logOf(...bodies: EventBody[]): Promise<{ log: EventLog; state: NetworkState }> {
   const entries = await Promise.all(bodies.map((body) => signEvent(author, body)));
@@ -217,8 +197,13 @@ test('what events name stays, and what a run’s settings name, and what that na
   const named = await Promise.all(['model', 'work', 'evidence', 'bundle', 'checkpoint'].map(put));
   const [model, ownWork, evidence, bundle, checkpoint] = named;
   const unkept = await put('a model between two that are kept');
-  const bodies = [created(params, model), work(ownWork), verdict(evidence), merged(bundle, checkpoint, true)];
-  const settled = await logOf(...bodies, merged(bundle, unkept, false));
+  const bodies = [
+    createdWith(params, model),
+    workWith(ownWork),
+    verdict(evidence),
+    mergedWith(bundle, checkpoint, true),
+  ];
+  const settled = await logOf(...bodies, mergedWith(bundle, unkept, false));
   const options = { blobs, ...settled, unnamed: unnamedBlobs(), clock, time: RIGHT, onError };
   // The manifest was brought again lately: what it names is as old as before.
   const path = join(dir, manifest.slice(0, 2), manifest.slice(2, 4), manifest);
@@ -234,7 +219,7 @@ test('a log of many pages is read to its end, and one that cannot be read lets n
   clock.ahead_ms = 2 * GRACE_MS;
   const [last, nowhere] = [await put('named at the end'), await put('named nowhere')];
   const ticks = Array.from({ length: 600 }, (_, i): EventBody => ({ type: 'tick', version: 1, time_ms: i }));
-  const { log, state } = await logOf(...ticks, work(last));
+  const { log, state } = await logOf(...ticks, workWith(last));
   const damaged: EventLog = { ...log, read: (from, to) => (from > 0 ? [new Uint8Array(9)] : log.read(from, to)) };
   const options = { blobs, state, unnamed: unnamedBlobs(), clock, time: RIGHT, onError };
   await assert.rejects(sweepUnnamed({ ...options, log: damaged }));
@@ -311,7 +296,7 @@ test('the parts of every checkpoint that the log names stay, however old it is; 
   const model = await blobs.put(encodeModelManifest({ tensors, parts }));
   const lost = await put('a part of nothing');
   const bundle = await put('bundle');
-  const log = await logOf(merged(bundle, model, true), merged(bundle, 'd'.repeat(64), false));
+  const log = await logOf(mergedWith(bundle, model, true), mergedWith(bundle, 'd'.repeat(64), false));
   clock.ahead_ms = GRACE_MS + 60_000;
   const options = { blobs, ...log, unnamed: unnamedBlobs(), clock, time: RIGHT, onError };
   assert.deepEqual(await sweepUnnamed(options), [lost]);
