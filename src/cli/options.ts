@@ -206,6 +206,10 @@ function nameFor(schema: ZodString, text: string): string {
 
 export const jsonOption = () => new Option('--json', 'one JSON object a line, for programs').default(false);
 
+/** For what only the owner of a run may do. */
+export const runOwnerOption = () =>
+  new Option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)");
+
 /** What computes, and what that is good for. */
 export const runtimeOption = (what: string, usual: 'native' | 'wasm') =>
   new Option('--runtime <name>', what).choices(['native', 'wasm']).default(usual);

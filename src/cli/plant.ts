@@ -20,6 +20,7 @@ import {
   integer,
   jsonOption,
   runHandle,
+  runOwnerOption,
   runtimeOption,
 } from './options.ts';
 import { openOutput } from './output.ts';
@@ -59,7 +60,7 @@ export function plantCommand(): Command {
       integer(0, 10_000),
     )
     .option('--name <name>', 'how others see the worker (default: a usual one, by chance)', deviceName)
-    .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
+    .addOption(runOwnerOption())
     .addOption(runtimeOption('what computes', isNativeHere() ? 'native' : 'wasm'))
     .option('--threads <n>', 'threads to compute with', integer(1, 256), 1)
     .addOption(gameFileOption())

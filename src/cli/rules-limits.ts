@@ -11,7 +11,7 @@ import { signEvent } from '../protocol/envelope.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { quantisation } from '../protocol/serving-messages.ts';
 import { ownerKeyFile } from './folders.ts';
-import { A_RUN, DEFAULT_HUB, jsonOption, logPlace, runHandle } from './options.ts';
+import { A_RUN, DEFAULT_HUB, jsonOption, logPlace, runHandle, runOwnerOption } from './options.ts';
 import { CliError, openOutput } from './output.ts';
 import { withLog } from './with-log.ts';
 
@@ -37,7 +37,7 @@ export function limitsCommand(): Command {
     .description("show by what answers of a run's models are judged, or publish it")
     .argument('<run>', A_RUN, runHandle)
     .option('--file <json>', 'publish these limits, as "npm run bench serve-limits -- --out FILE" writes them')
-    .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
+    .addOption(runOwnerOption())
     .option('--hub <place>', "the address of the hub, or to show them a hub's folder", logPlace, DEFAULT_HUB)
     .addOption(jsonOption())
     .addHelpText(

@@ -7,7 +7,7 @@ import { signEvent } from '../protocol/envelope.ts';
 import { loadOrCreateIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { ownerKeyFile } from './folders.ts';
-import { A_RUN, DEFAULT_HUB, integer, jsonOption, logPlace, runHandle } from './options.ts';
+import { A_RUN, DEFAULT_HUB, integer, jsonOption, logPlace, runHandle, runOwnerOption } from './options.ts';
 import { CliError, formatCount, openOutput } from './output.ts';
 import { limitsCommand } from './rules-limits.ts';
 import { withLog } from './with-log.ts';
@@ -54,7 +54,7 @@ function proposeCommand(): Command {
       integer(0, LAST_ROUND),
     )
     .option('--sign', 'announce them; without it nothing is sent', false)
-    .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
+    .addOption(runOwnerOption())
     .option('--hub <place>', 'the address of the hub', logPlace, DEFAULT_HUB)
     .addOption(jsonOption())
     .addHelpText(

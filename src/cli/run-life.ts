@@ -4,7 +4,7 @@ import { type OwnersWordSaid, sayOfRun } from '../owner/run-life.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { ownerKeyFile } from './folders.ts';
-import { A_RUN, DEFAULT_HUB, hubUrl, jsonOption, runHandles } from './options.ts';
+import { A_RUN, DEFAULT_HUB, hubUrl, jsonOption, runHandles, runOwnerOption } from './options.ts';
 import { openOutput } from './output.ts';
 
 interface LifeFlags {
@@ -64,7 +64,7 @@ function lifeCommand(verb: 'pause' | 'resume' | 'end', word: Word): Command {
     .description(word.description)
     .argument('<run...>', A_RUN, runHandles)
     .option('--hub <url>', 'the address of the hub', hubUrl, DEFAULT_HUB)
-    .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
+    .addOption(runOwnerOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',

@@ -6,7 +6,7 @@ import { loadIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { potluckHere } from './called-as.ts';
 import { homeFolder, ownerKeyFile } from './folders.ts';
-import { A_RUN, DEFAULT_HUB, hubUrl, jsonOption, runHandle } from './options.ts';
+import { A_RUN, DEFAULT_HUB, hubUrl, jsonOption, runHandle, runOwnerOption } from './options.ts';
 import { formatBytes, openOutput } from './output.ts';
 
 interface MoveFlags {
@@ -23,7 +23,7 @@ export function moveCommand(): Command {
     .argument('<run>', A_RUN, runHandle)
     .requiredOption('--to <url>', 'the hub that it goes to, as its devices reach it', hubUrl)
     .option('--hub <url>', 'the hub that it leaves, as others reach it', hubUrl, DEFAULT_HUB)
-    .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
+    .addOption(runOwnerOption())
     .option('--stay-paused', 'do not resume it there', false)
     .addOption(jsonOption())
     .addHelpText(

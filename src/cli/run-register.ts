@@ -5,7 +5,7 @@ import { loadIdentity } from '../protocol/identity-file.ts';
 import { nameOf } from '../protocol/shown-name.ts';
 import { potluckHere } from './called-as.ts';
 import { ownerKeyFile } from './folders.ts';
-import { A_RUN, DEFAULT_HUB, hubUrl, jsonOption, runHandle } from './options.ts';
+import { A_RUN, DEFAULT_HUB, hubUrl, jsonOption, runHandle, runOwnerOption } from './options.ts';
 import { openOutput } from './output.ts';
 
 interface RegisterFlags {
@@ -21,7 +21,7 @@ export function registerCommand(): Command {
     .argument('<run>', A_RUN, runHandle)
     .option('--hub <url>', 'the hub where it is, as others reach it', hubUrl, DEFAULT_HUB)
     .option('--registry <url>', 'the registry (default: the one that the hub follows)', hubUrl)
-    .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
+    .addOption(runOwnerOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',

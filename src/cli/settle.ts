@@ -5,7 +5,7 @@ import { PayoutSettledSchema, SETTLEMENT_FORMATS, type SettlementFormat } from '
 import type { Settlement } from '../owner/settle.ts';
 import { loadIdentity } from '../protocol/identity-file.ts';
 import { mustBeWritable, ownerKeyFile } from './folders.ts';
-import { A_RUN, DEFAULT_HUB, integer, jsonOption, logPlace, runHandle } from './options.ts';
+import { A_RUN, DEFAULT_HUB, integer, jsonOption, logPlace, runHandle, runOwnerOption } from './options.ts';
 import { CliError, formatCount, openOutput } from './output.ts';
 
 const LAST_SETTLEMENT = 1_000_000;
@@ -35,7 +35,7 @@ export function settleCommand(): Command {
     .option('--record', "as the run's owner, state in the log that this is paid out: nobody is paid it again", false)
     .option('--reference <text>', 'with --record: where it is paid, as free text', referenceText)
     .option('--recorded <n>', 'write settlement n of the log again, counted from 0', integer(0, LAST_SETTLEMENT))
-    .option('--owner <file>', "the key of the run's owner (default: owner.key under ~/.potluck)")
+    .addOption(runOwnerOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
