@@ -10,6 +10,7 @@ import { Worker } from 'node:worker_threads';
 import { sha256Hex } from '../protocol/hash.ts';
 import { openFolderBlobStore } from './folder-blob-store.ts';
 import { allOf, blobStoreCompliance, rejectsWith } from './testing/blob-store-compliance.ts';
+import { namesOfKilledWriter } from './testing/killed-writer.ts';
 import { watchedFolder } from './testing/power-cut.ts';
 
 let root: string;
@@ -163,21 +164,9 @@ test('what a killed writer left behind is removed at opening; what a living one 
 
 test('a writer killed at any moment leaves whole blobs under their names, and every acknowledged one', async () => {
   const dir = newFolder();
-  const module = JSON.stringify(join(import.meta.dirname, 'folder-blob-store.ts'));
-  const script = `import(${module}).then(async (m) => {
-    const store = await m.openFolderBlobStore(${JSON.stringify(dir)});
-    for (let i = 0; ; i++) console.log(await store.put(new Uint8Array(20_000 + i).fill(process.pid + i)));
-  })`;
   for (let kill = 0; kill < 4; kill++) {
-    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let acknowledged = '';
-    child.stdout.on('data', (chunk) => {
-      acknowledged += chunk;
-      if (acknowledged.length > 65 * (1 + 7 * kill)) child.kill('SIGKILL');
-    });
-    await once(child, 'close');
+    const names = await namesOfKilledWriter(dir, {}, { least_bytes: 20_000, after: 1 + 7 * kill });
     const store = await openFolderBlobStore(dir);
-    const names = acknowledged.split('\n').slice(0, -1);
     assert.ok(names.length > 0);
     for (const name of names) assert.ok(await store.get(name), `${name} was acknowledged and is lost`);
     for await (const name of store.list()) assert.equal(sha256Hex(await readFile(pathOf(dir, name))), name);

@@ -1,7 +1,5 @@
 // Small blobs in one file: what shares a commit, what others of the same folder see, what a kill, damage and a failed write leave, and what is read.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +10,7 @@ import { sha256Hex } from '../protocol/hash.ts';
 import { openFolderBlobStore } from './folder-blob-store.ts';
 import { openSmallBlobs, SMALL_BLOB_BYTES, SMALL_BLOBS_FILE } from './small-blobs.ts';
 import { allOf, rejectsWith } from './testing/blob-store-compliance.ts';
+import { namesOfKilledWriter } from './testing/killed-writer.ts';
 
 let root: string;
 let count = 0;
@@ -92,21 +91,9 @@ test('a damaged one is never returned, and the right bytes repair it', async () 
 
 test('a writer killed at any moment leaves every one that it has acknowledged, whole', async () => {
   const dir = newFolder();
-  const module = JSON.stringify(join(import.meta.dirname, 'folder-blob-store.ts'));
-  const script = `import(${module}).then(async (m) => {
-    const store = await m.openFolderBlobStore(${JSON.stringify(dir)}, { gathers_small: true });
-    for (let i = 0; ; i++) console.log(await store.put(new Uint8Array(1000 + i).fill(process.pid + i)));
-  })`;
   for (let kill = 0; kill < 3; kill++) {
-    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let acknowledged = '';
-    child.stdout.on('data', (chunk) => {
-      acknowledged += chunk;
-      if (acknowledged.length > 65 * (1 + 20 * kill)) child.kill('SIGKILL');
-    });
-    await once(child, 'close');
+    const names = await namesOfKilledWriter(dir, { gathers_small: true }, { least_bytes: 1000, after: 1 + 20 * kill });
     const store = await gathering(dir);
-    const names = acknowledged.split('\n').slice(0, -1);
     for (const name of names) assert.ok(await store.get(name), `${name} was acknowledged and is lost`);
     for await (const name of store.list()) await store.get(name);
     store.close();
